@@ -1,0 +1,80 @@
+//! Replaces a file so that a reader or a crash sees the old bytes or the new ones, never a mixture.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+/// What a write must survive. `fsync` costs milliseconds, so it is asked for only where something would be lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The death of this process: no `fsync`. For what a power cut ends anyway, such as a running container's state.
+    Process,
+    /// A power cut: `fsync` of the file and its folder. For what people expect to find again, such as images.
+    Power,
+}
+
+/// Replaces `path` by `bytes`, mode 0600: temporary file, rename, and what `durability` adds.
+///
+/// # Errors
+/// When the folder is missing or the disk is full; the old file then still stands.
+pub fn write_atomic(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
+    let temporary = temporary(path);
+    let written = fill(&temporary, bytes, durability).and_then(|()| fs::rename(&temporary, path));
+    if let Err(error) = written {
+        fs::remove_file(&temporary).ok();
+        return Err(error);
+    }
+    match (durability, path.parent()) {
+        (Durability::Power, Some(folder)) => File::open(folder)?.sync_all(),
+        (Durability::Power, None) | (Durability::Process, _) => Ok(()),
+    }
+}
+
+fn temporary(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".new");
+    path.with_file_name(name)
+}
+
+fn fill(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    match durability {
+        Durability::Power => file.sync_all(),
+        Durability::Process => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_replaces_the_file_and_leaves_no_temporary() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record.json");
+        write_atomic(&path, b"old", Durability::Power).unwrap();
+        write_atomic(&path, b"new", Durability::Process).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_failed_write_keeps_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(
+            write_atomic(&folder.path().join("none/record"), b"", Durability::Process).is_err()
+        );
+    }
+}
