@@ -1,0 +1,100 @@
+//! What one supervisor is to do: its only input besides the descriptors it inherits.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use hakone_base::ContainerId;
+use serde::{Deserialize, Serialize};
+
+use crate::WindowSize;
+
+/// The whole order for one run of one container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// The container.
+    pub container: ContainerId,
+    /// The folder that holds `config.json`, an OCI runtime specification.
+    pub bundle: PathBuf,
+    /// The folder for `control.sock`, `rootfs/` and `exit.json`.
+    pub run_dir: PathBuf,
+    /// What the root file system is made of.
+    pub rootfs: Rootfs,
+    /// Volumes still empty, to be filled from the image before the start.
+    pub copy_up: Vec<CopyUp>,
+    /// `name|uid[:group|gid]`, resolved in the image; empty for root.
+    pub user: String,
+    /// Supplementary groups by name or number, resolved in the image.
+    pub groups: Vec<String>,
+    /// Who makes the container.
+    pub runtime: Runtime,
+    /// Whether the process has a terminal instead of pipes.
+    pub terminal: bool,
+    /// Whether stdin stays open; else the process reads end-of-file.
+    pub open_stdin: bool,
+    /// Whether stdin closes for good when the first client that wrote to it goes.
+    pub stdin_once: bool,
+    /// The terminal's first size.
+    pub console: Option<WindowSize>,
+    /// Where output is kept.
+    pub log: Log,
+    /// The control group, absolute in each hierarchy, such as `/hakone/<id>`.
+    pub cgroup: String,
+    /// A compiled system-call filter (`hakone_seccomp::Program`); none leaves the container unconfined.
+    pub seccomp: Option<PathBuf>,
+}
+
+/// The parts of an overlay mount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rootfs {
+    /// The image's layers, lowest first.
+    pub layers: Vec<PathBuf>,
+    /// What the container writes.
+    pub upper: PathBuf,
+    /// The kernel's work folder, on the file system of `upper`.
+    pub work: PathBuf,
+}
+
+/// A volume to fill from the image, ownership, modes and extended attributes kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopyUp {
+    /// The folder in the image, resolved inside its root.
+    pub source_in_image: PathBuf,
+    /// The volume's folder on the host.
+    pub volume: PathBuf,
+}
+
+/// Who makes the container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Runtime {
+    /// `hakone-runtime`, inside the supervisor.
+    Builtin,
+    /// A program with runc's command line.
+    External {
+        /// The program, absolute.
+        path: PathBuf,
+        /// Its `--root`.
+        root: PathBuf,
+    },
+}
+
+/// Where output is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Log {
+    /// Docker's `json-file`.
+    JsonFile {
+        /// The newest file; older ones stand beside it as `.1`, `.2`, …
+        path: PathBuf,
+        /// Rotation at this many bytes; none never rotates.
+        max_size: Option<u64>,
+        /// How many files are kept, the newest among them; at least 1.
+        max_file: u32,
+        /// `attrs` of each line: chosen labels and variables, and `tag`; empty leaves `attrs` out.
+        attributes: BTreeMap<String, String>,
+    },
+    /// Nowhere.
+    None,
+}
