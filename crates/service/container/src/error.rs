@@ -1,0 +1,128 @@
+//! What can go wrong with containers, in Docker's words.
+
+use std::{io, path::PathBuf};
+
+use hakone_base::{ContainerId, Fault, Kind, NameError};
+use hakone_engine_api::FilterError;
+
+use crate::neighbour::Refusal;
+
+/// Why a call on containers failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing of that name or id.
+    #[error("No such container: {0}")]
+    NotFound(String),
+    /// An id prefix that fits several.
+    #[error("multiple IDs found with provided prefix: {0}")]
+    Ambiguous(String),
+    /// No command of that id.
+    #[error("No such exec instance: {0}")]
+    NoExec(String),
+    /// The name is not a name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The name belongs to another container.
+    #[error(
+        "Conflict. The container name \"/{name}\" is already in use by container \"{holder}\". You have to remove (or rename) that container to be able to reuse that name."
+    )]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Whose it is.
+        holder: ContainerId,
+    },
+    /// Renaming failed for the reason within.
+    #[error("Error when allocating new name: {0}")]
+    Rename(#[source] Box<Error>),
+    /// Renaming to the present name.
+    #[error("Renaming a container with the same name as its current name")]
+    SameName,
+    /// The request does not hold together.
+    #[error("{0}")]
+    Invalid(String),
+    /// A filter was refused.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// The container already is as wanted.
+    #[error("container {0} is already in that state")]
+    NotModified(ContainerId),
+    /// The state does not allow it.
+    #[error("{0}")]
+    Conflict(String),
+    /// The container's program could not be started; 126 and 127 are the shell's codes.
+    #[error("{message}")]
+    Start {
+        /// What the runtime said.
+        message: String,
+        /// The exit code kept in the record.
+        code: i64,
+    },
+    /// The supervisor did not come up or went away.
+    #[error("{0}")]
+    Supervisor(String),
+    /// A network, image or volume was refused.
+    #[error("{0}")]
+    Neighbour(Refusal),
+    /// The log driver cannot be read.
+    #[error("configured logging driver does not support reading")]
+    LogUnreadable,
+    /// A record could not be read or written.
+    #[error(transparent)]
+    Record(#[from] hakone_store::Error),
+    /// The kernel or the disk failed.
+    #[error("could not {what} {path}: {source}")]
+    Host {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The service shuts down.
+    #[error("the daemon is shutting down")]
+    Closing,
+}
+
+impl Error {
+    /// Makes the conversion of an I/O error with its context.
+    pub(crate) fn host(
+        what: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Host { what, path, source }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Neighbour(refusal)
+    }
+}
+
+impl Fault for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound(_) | Self::NoExec(_) => Kind::NotFound,
+            Self::Ambiguous(_)
+            | Self::Name(_)
+            | Self::SameName
+            | Self::Invalid(_)
+            | Self::Filter(_) => Kind::InvalidParameter,
+            Self::NameTaken { .. } | Self::Conflict(_) => Kind::Conflict,
+            Self::Rename(inner) => inner.kind(),
+            Self::NotModified(_) => Kind::NotModified,
+            Self::Start {
+                code: 126 | 127, ..
+            } => Kind::InvalidParameter,
+            Self::Neighbour(refusal) => refusal.kind(),
+            Self::LogUnreadable => Kind::NotImplemented,
+            Self::Start { .. } | Self::Supervisor(_) | Self::Record(_) | Self::Host { .. } => {
+                Kind::System
+            }
+            Self::Closing => Kind::Unavailable,
+        }
+    }
+}

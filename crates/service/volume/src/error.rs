@@ -1,0 +1,100 @@
+//! What can go wrong with volumes, in Docker's words.
+
+use std::{io, path::PathBuf};
+
+use hakone_base::{Fault, Kind, NameError};
+use hakone_engine_api::FilterError;
+
+/// Why a call on volumes failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing of that name.
+    #[error("get {0}: no such volume")]
+    NotFound(String),
+    /// Containers refer to it.
+    #[error("remove {name}: volume is in use - [{}]", users.join(", "))]
+    InUse {
+        /// The volume.
+        name: String,
+        /// The containers' ids.
+        users: Vec<String>,
+    },
+    /// The name is not a name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A volume of that name exists with another driver or other options.
+    #[error("create {0}: conflict: volume name must be unique")]
+    Conflict(String),
+    /// No such driver.
+    #[error("error looking up volume plugin {0}: plugin {0:?} not found")]
+    Driver(String),
+    /// An option that the local driver does not have.
+    #[error("create {name}: invalid option: {option:?}")]
+    Option {
+        /// The volume.
+        name: String,
+        /// The option.
+        option: String,
+    },
+    /// An option that needs another.
+    #[error("create {name}: missing required option: {option:?}")]
+    MissingOption {
+        /// The volume.
+        name: String,
+        /// The option missing.
+        option: &'static str,
+    },
+    /// A filter was refused.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// The volume's device could not be mounted.
+    #[error("failed to mount local volume: mount {device}:{target}: {reason}")]
+    Mount {
+        /// What was to be mounted.
+        device: String,
+        /// Where.
+        target: PathBuf,
+        /// What the kernel said.
+        reason: String,
+    },
+    /// A record could not be read or written.
+    #[error(transparent)]
+    Record(#[from] hakone_store::Error),
+    /// The disk failed.
+    #[error("could not {what} {path}: {source}")]
+    Host {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A thread of ours died.
+    #[error("the daemon is shutting down")]
+    Closing,
+}
+
+impl Error {
+    pub(crate) fn host(
+        what: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Host { what, path, source }
+    }
+}
+
+impl Fault for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound(_) | Self::Driver(_) => Kind::NotFound,
+            Self::InUse { .. } | Self::Conflict(_) => Kind::Conflict,
+            Self::Name(_) | Self::Option { .. } | Self::MissingOption { .. } | Self::Filter(_) => {
+                Kind::InvalidParameter
+            }
+            Self::Mount { .. } | Self::Record(_) | Self::Host { .. } => Kind::System,
+            Self::Closing => Kind::Unavailable,
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What is stored of a volume: what the user asked for and when.
+
+use std::collections::BTreeMap;
+
+use hakone_base::{Timestamp, VolumeName};
+use serde::{Deserialize, Serialize};
+
+use crate::options::LocalOptions;
+
+/// The label of a volume that nobody named.
+pub(crate) const ANONYMOUS: &str = "com.docker.volume.anonymous";
+
+/// A volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its name.
+    pub name: VolumeName,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// The driver's options as typed.
+    pub options: BTreeMap<String, String>,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+impl hakone_store::Record for Record {
+    const SCHEMA: u32 = 1;
+}
+
+impl Record {
+    /// Reports whether nobody named this volume.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.labels.contains_key(ANONYMOUS)
+    }
+
+    /// Reads the options again; they were checked when the volume was made.
+    pub(crate) fn local(&self) -> LocalOptions {
+        LocalOptions::parse(self.name.as_str(), &self.options).unwrap_or_default()
+    }
+}

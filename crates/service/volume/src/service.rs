@@ -1,0 +1,488 @@
+//! The volume service: create, list, inspect, remove, prune, and use by containers.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use hakone_base::{ContainerId, EventKind, Timestamp, VolumeName};
+use hakone_engine_api::{FilterError, Filters, wire};
+use hakone_events::Bus;
+use hakone_store::Durability;
+use tracing::{info, warn};
+
+use crate::{
+    Error, Record, filter, options::LocalOptions, record::ANONYMOUS, wire::volume as to_wire,
+};
+
+/// The folder of a volume's files inside its own.
+const FILES: &str = "_data";
+/// The record beside it.
+const RECORD: &str = "volume.json";
+
+/// A volume to be made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VolumeSpec {
+    /// Its name; `None` makes an anonymous one.
+    pub name: Option<String>,
+    /// The driver; empty means `local`.
+    pub driver: String,
+    /// The driver's options.
+    pub options: BTreeMap<String, String>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What a prune removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Names of the volumes.
+    pub volumes: Vec<String>,
+    /// Bytes freed.
+    pub reclaimed: u64,
+}
+
+/// A handle on the volume service; clones share it.
+#[derive(Clone, Debug)]
+pub struct Service(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    events: Bus,
+    /// All volumes; held for the length of one file operation, never across an await.
+    table: Mutex<BTreeMap<VolumeName, Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    record: Record,
+    /// Containers that refer to it, running or not.
+    users: BTreeSet<ContainerId>,
+    /// Containers that have it mounted now.
+    mounted: BTreeSet<ContainerId>,
+}
+
+impl Service {
+    /// The keys that list filters may have.
+    pub const LIST_FILTERS: &[&str] = &["dangling", "driver", "label", "name"];
+    /// The keys that prune filters may have.
+    pub const PRUNE_FILTERS: &[&str] = &["all", "label", "label!", "until"];
+
+    /// Reads all volumes under `root` (`<data root>/volumes`); an unreadable one is reported and left alone.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or read.
+    pub fn open(root: PathBuf, events: Bus) -> Result<Self, Error> {
+        make_folder(&root)?;
+        let table = load(&root)?;
+        Ok(Self(Arc::new(Inner {
+            root,
+            events,
+            table: Mutex::new(table),
+        })))
+    }
+
+    /// Makes a volume, or gives the one of that name.
+    ///
+    /// # Errors
+    /// When name, driver or options are refused or the disk fails.
+    pub async fn create(&self, spec: VolumeSpec) -> Result<wire::Volume, Error> {
+        let inner = Arc::clone(&self.0);
+        blocking(move || inner.ensure(spec).map(|record| inner.show(&record))).await
+    }
+
+    /// Lists volumes by name.
+    ///
+    /// # Errors
+    /// When a filter's value is refused.
+    pub fn list(&self, filters: &Filters) -> Result<Vec<wire::Volume>, Error> {
+        let table = self.0.table();
+        let mut found = Vec::new();
+        for entry in table.values() {
+            if filter::passes(filters, &entry.record, !entry.users.is_empty())? {
+                found.push(self.0.show(&entry.record));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Shows a volume.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn inspect(&self, name: &str) -> Result<wire::Volume, Error> {
+        let table = self.0.table();
+        let name = lookup(&table, name)?;
+        match table.get(&name) {
+            Some(entry) => Ok(self.0.show(&entry.record)),
+            None => Err(Error::NotFound(name.to_string())),
+        }
+    }
+
+    /// Removes a volume that no container refers to; with `force` a missing one is no error.
+    ///
+    /// # Errors
+    /// When it is missing or in use, or the disk fails.
+    pub async fn remove(&self, name: &str, force: bool) -> Result<(), Error> {
+        let (inner, name) = (Arc::clone(&self.0), name.to_owned());
+        let removed = blocking(move || inner.remove(&name)).await;
+        match removed {
+            Err(Error::NotFound(_)) if force => Ok(()),
+            removed => removed,
+        }
+    }
+
+    /// Removes the volumes that nobody refers to and that pass the filters.
+    ///
+    /// # Errors
+    /// When a filter's value is refused.
+    pub async fn prune(&self, filters: Filters) -> Result<Pruned, Error> {
+        let inner = Arc::clone(&self.0);
+        blocking(move || inner.prune(&filters)).await
+    }
+
+    /// Makes or finds a volume and notes that `container` refers to it.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn claim(
+        &self,
+        spec: VolumeSpec,
+        container: &ContainerId,
+    ) -> Result<wire::Volume, Error> {
+        let (inner, container) = (Arc::clone(&self.0), container.clone());
+        blocking(move || {
+            let record = inner.ensure(spec)?;
+            if let Some(entry) = inner.table().get_mut(&record.name) {
+                entry.users.insert(container);
+            }
+            Ok(inner.show(&record))
+        })
+        .await
+    }
+
+    /// Makes a volume's files reachable for a start; tells whether it is still empty, which asks for copy-up.
+    ///
+    /// # Errors
+    /// When it is missing or its device cannot be mounted.
+    pub async fn mount(&self, name: &str, container: &ContainerId) -> Result<bool, Error> {
+        let (inner, name, container) = (Arc::clone(&self.0), name.to_owned(), container.clone());
+        blocking(move || inner.mount(&name, container)).await
+    }
+
+    /// Ends a container's use of a volume's files.
+    pub async fn unmount(&self, name: &str, container: &ContainerId) {
+        let (inner, name, container) = (Arc::clone(&self.0), name.to_owned(), container.clone());
+        let ended = blocking(move || inner.unmount(&name, &container)).await;
+        if let Err(error) = ended {
+            warn!(error = %error, "a volume could not be unmounted");
+        }
+    }
+
+    /// Forgets that `container` refers to a volume; `remove` deletes it too when nobody else does.
+    pub async fn disclaim(&self, name: &str, container: &ContainerId, remove: bool) {
+        let (inner, name, container) = (Arc::clone(&self.0), name.to_owned(), container.clone());
+        let ended = blocking(move || inner.disclaim(&name, &container, remove)).await;
+        if let Err(error) = ended {
+            warn!(error = %error, "a volume could not be removed with its container");
+        }
+    }
+}
+
+impl Inner {
+    fn table(&self) -> MutexGuard<'_, BTreeMap<VolumeName, Entry>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn folder(&self, name: &VolumeName) -> PathBuf {
+        self.root.join(name.as_str())
+    }
+
+    fn files(&self, name: &VolumeName) -> PathBuf {
+        self.folder(name).join(FILES)
+    }
+
+    fn show(&self, record: &Record) -> wire::Volume {
+        to_wire(record, &self.files(&record.name))
+    }
+
+    fn ensure(&self, spec: VolumeSpec) -> Result<Record, Error> {
+        let record = plan(spec)?;
+        let mut table = self.table();
+        if let Some(entry) = table.get(&record.name) {
+            let same = record.options.is_empty() || record.options == entry.record.options;
+            return match same {
+                true => Ok(entry.record.clone()),
+                false => Err(Error::Conflict(record.name.to_string())),
+            };
+        }
+        self.make(&record)?;
+        table.insert(
+            record.name.clone(),
+            Entry {
+                record: record.clone(),
+                users: BTreeSet::new(),
+                mounted: BTreeSet::new(),
+            },
+        );
+        drop(table);
+        info!(volume.name = %record.name, "volume created");
+        self.announce("create", &record.name, None);
+        Ok(record)
+    }
+
+    /// Makes folder and record; what is half made is removed again.
+    fn make(&self, record: &Record) -> Result<(), Error> {
+        let folder = self.folder(&record.name);
+        let made = make_folder(&folder).and_then(|()| {
+            make_files(&self.files(&record.name))?;
+            // Process, not Power: the files people put into a volume are not synced by us either.
+            Ok(hakone_store::save(
+                &folder.join(RECORD),
+                record,
+                Durability::Process,
+            )?)
+        });
+        if made.is_err() {
+            fs::remove_dir_all(&folder).ok();
+        }
+        made
+    }
+
+    fn remove(&self, name: &str) -> Result<(), Error> {
+        let mut table = self.table();
+        let name = lookup(&table, name)?;
+        let users = |entry: &Entry| entry.users.iter().map(ToString::to_string).collect();
+        match table.get(&name).map(users) {
+            Some(users) if !Vec::is_empty(&users) => {
+                return Err(Error::InUse {
+                    name: name.to_string(),
+                    users,
+                });
+            }
+            Some(_) | None => (),
+        }
+        let folder = self.folder(&name);
+        fs::remove_dir_all(&folder).map_err(Error::host("remove", folder))?;
+        table.remove(&name);
+        drop(table);
+        info!(volume.name = %name, "volume removed");
+        self.announce("destroy", &name, None);
+        Ok(())
+    }
+
+    fn prune(&self, filters: &Filters) -> Result<Pruned, Error> {
+        let until = until(filters)?;
+        let mut chosen = Vec::new();
+        for entry in self.table().values().filter(|e| e.users.is_empty()) {
+            if filter::prunable(filters, &entry.record, until)? {
+                chosen.push(entry.record.name.clone());
+            }
+        }
+        let mut pruned = Pruned::default();
+        for name in chosen {
+            let size = folder_size(&self.files(&name));
+            // One that came into use meanwhile stays.
+            if self.remove(name.as_str()).is_ok() {
+                pruned.volumes.push(name.to_string());
+                pruned.reclaimed += size;
+            }
+        }
+        self.events.publish(
+            EventKind::Volume,
+            "prune",
+            "",
+            BTreeMap::from([("reclaimed".to_owned(), pruned.reclaimed.to_string())]),
+        );
+        Ok(pruned)
+    }
+
+    fn mount(&self, name: &str, container: ContainerId) -> Result<bool, Error> {
+        let mut table = self.table();
+        let name = lookup(&table, name)?;
+        let files = self.files(&name);
+        let Some(entry) = table.get_mut(&name) else {
+            return Err(Error::NotFound(name.to_string()));
+        };
+        if let (LocalOptions::Mount { kind, device, data }, true) =
+            (entry.record.local(), entry.mounted.is_empty())
+        {
+            crate::mount::attach(&kind, &device, &data, &files)?;
+        }
+        let id = container.clone();
+        entry.mounted.insert(container);
+        drop(table);
+        self.announce("mount", &name, Some(&id));
+        is_empty(&files).map_err(Error::host("read", files))
+    }
+
+    fn unmount(&self, name: &str, container: &ContainerId) -> Result<(), Error> {
+        let mut table = self.table();
+        let name = lookup(&table, name)?;
+        let files = self.files(&name);
+        let Some(entry) = table.get_mut(&name) else {
+            return Ok(());
+        };
+        if !entry.mounted.remove(container) {
+            return Ok(());
+        }
+        let mounted = matches!(entry.record.local(), LocalOptions::Mount { .. });
+        if mounted && entry.mounted.is_empty() {
+            crate::mount::detach(&files)?;
+        }
+        drop(table);
+        self.announce("unmount", &name, Some(container));
+        Ok(())
+    }
+
+    fn disclaim(&self, name: &str, container: &ContainerId, remove: bool) -> Result<(), Error> {
+        let free = {
+            let mut table = self.table();
+            let Ok(name) = lookup(&table, name) else {
+                return Ok(());
+            };
+            table.get_mut(&name).is_some_and(|entry| {
+                entry.users.remove(container);
+                entry.users.is_empty()
+            })
+        };
+        match free && remove {
+            true => self.remove(name),
+            false => Ok(()),
+        }
+    }
+
+    fn announce(&self, action: &str, name: &VolumeName, container: Option<&ContainerId>) {
+        let mut attributes = BTreeMap::from([("driver".to_owned(), "local".to_owned())]);
+        if let Some(container) = container {
+            attributes.insert("container".to_owned(), container.to_string());
+        }
+        if action == "mount" {
+            let files = self.files(name).to_string_lossy().into_owned();
+            attributes.extend([
+                ("destination".to_owned(), files),
+                ("read/write".to_owned(), "true".to_owned()),
+                ("propagation".to_owned(), String::new()),
+            ]);
+        }
+        self.events
+            .publish(EventKind::Volume, action, name.as_str(), attributes);
+    }
+}
+
+/// Decides what to make; pure but for the clock and the name of an anonymous volume.
+fn plan(spec: VolumeSpec) -> Result<Record, Error> {
+    if !matches!(spec.driver.as_str(), "" | "local") {
+        return Err(Error::Driver(spec.driver));
+    }
+    let mut labels = spec.labels;
+    let name = match spec.name.filter(|name| !name.is_empty()) {
+        Some(name) => name.parse()?,
+        None => {
+            labels.insert(ANONYMOUS.to_owned(), String::new());
+            anonymous()?
+        }
+    };
+    LocalOptions::parse(VolumeName::as_str(&name), &spec.options)?;
+    Ok(Record {
+        name,
+        labels,
+        options: spec.options,
+        created: SystemTime::now().into(),
+    })
+}
+
+fn anonymous() -> Result<VolumeName, Error> {
+    let mut bytes = [0; 32];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(|errno| Error::host("read entropy from", "the kernel")(errno.into()))?;
+    Ok(ContainerId::from_bytes(bytes).as_str().parse()?)
+}
+
+fn lookup(table: &BTreeMap<VolumeName, Entry>, name: &str) -> Result<VolumeName, Error> {
+    let missing = || Error::NotFound(name.to_owned());
+    let name: VolumeName = name.parse().ok().ok_or_else(missing)?;
+    match table.contains_key(&name) {
+        true => Ok(name),
+        false => Err(missing()),
+    }
+}
+
+fn load(root: &Path) -> Result<BTreeMap<VolumeName, Entry>, Error> {
+    let mut table = BTreeMap::new();
+    for folder in fs::read_dir(root).map_err(Error::host("read", root))? {
+        let folder = folder.map_err(Error::host("read", root))?.path();
+        match hakone_store::load::<Record>(&folder.join(RECORD)) {
+            Ok(record) => {
+                let entry = Entry {
+                    record,
+                    users: BTreeSet::new(),
+                    mounted: BTreeSet::new(),
+                };
+                table.insert(entry.record.name.clone(), entry);
+            }
+            Err(error) => warn!(error = %error, "an unreadable volume is left alone"),
+        }
+    }
+    Ok(table)
+}
+
+fn make_folder(path: &Path) -> Result<(), Error> {
+    let mut builder = fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o711).create(path);
+    made.map_err(Error::host("make", path))
+}
+
+/// The files' own folder is open to all, as in Docker; its parent is not.
+fn make_files(path: &Path) -> Result<(), Error> {
+    let mut builder = fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o755).create(path);
+    made.map_err(Error::host("make", path))
+}
+
+fn is_empty(path: &Path) -> io::Result<bool> {
+    Ok(fs::read_dir(path)?.next().is_none())
+}
+
+fn until(filters: &Filters) -> Result<Option<Timestamp>, FilterError> {
+    let now = Timestamp::from(SystemTime::now());
+    let parse = |value: &str| {
+        Timestamp::parse_relative(value, now)
+            .ok()
+            .ok_or_else(|| FilterError::Value {
+                key: "until".into(),
+                value: value.into(),
+            })
+    };
+    filters.get("until").next().map(parse).transpose()
+}
+
+/// Adds up the bytes of the files below a folder, without following links.
+fn folder_size(path: &Path) -> u64 {
+    let mut total = 0;
+    let mut open = vec![path.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => open.push(entry.path()),
+                Ok(metadata) => total += metadata.len(),
+                Err(_) => (),
+            }
+        }
+    }
+    total
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(_) => Err(Error::Closing),
+    }
+}
