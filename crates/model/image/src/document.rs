@@ -1,0 +1,306 @@
+//! Manifests and indexes: the documents that tie blobs together.
+
+use hakone_base::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error, Limits, MediaType,
+    media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST},
+};
+
+/// Entries that an index may have.
+const MAX_ENTRIES: usize = 1024;
+
+/// A pointer to a blob: what it is, which bytes, how many.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// What the content is.
+    pub media_type: String,
+    /// The content's digest.
+    pub digest: Digest,
+    /// The content's size; a negative one does not parse.
+    pub size: u64,
+    /// For what machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// Free notes, such as the reference's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<std::collections::BTreeMap<String, String>>,
+}
+
+/// A kind of machine.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Platform {
+    /// The CPU architecture, in Go's words.
+    pub architecture: String,
+    /// The operating system.
+    pub os: String,
+    /// The variant of the architecture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+}
+
+/// One image: a config and its layers.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// Always 2.
+    pub schema_version: u32,
+    /// What the document says it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// The config blob.
+    pub config: Descriptor,
+    /// The layer blobs, lowest first.
+    pub layers: Vec<Descriptor>,
+}
+
+/// Several images, one for each platform.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Index {
+    /// Always 2.
+    pub schema_version: u32,
+    /// What the document says it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// The images.
+    pub manifests: Vec<Descriptor>,
+}
+
+/// A document that is either one image or several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Document {
+    /// One image.
+    Manifest(Manifest),
+    /// Several images.
+    Index(Index),
+}
+
+impl Document {
+    /// Parses a document and refuses one that could be read as both kinds.
+    ///
+    /// # Errors
+    /// When it is too large, ambiguous, or neither kind.
+    pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, Error> {
+        const WHAT: &str = "manifest";
+        check_size(WHAT, bytes, limits)?;
+        let json = |source| Error::Json { what: WHAT, source };
+        let value: serde_json::Value = serde_json::from_slice(bytes).map_err(json)?;
+        let has = |key| value.get(key).is_some();
+        match (has("layers") || has("config"), has("manifests")) {
+            (true, true) => Err(Error::Ambiguous),
+            (false, true) => Index::checked(serde_json::from_value(value).map_err(json)?),
+            _ => Manifest::checked(serde_json::from_value(value).map_err(json)?),
+        }
+    }
+}
+
+impl Index {
+    fn checked(self) -> Result<Document, Error> {
+        check_type(self.media_type.as_deref(), MediaType::Index, OCI_INDEX)?;
+        match self.manifests.len() {
+            count if count > MAX_ENTRIES => Err(Error::TooLarge {
+                what: "index",
+                size: count as u64,
+                limit: MAX_ENTRIES as u64,
+            }),
+            _ => Ok(Document::Index(self)),
+        }
+    }
+
+    /// Chooses the entry for a platform; an entry that names none fits when it is the only one.
+    ///
+    /// # Errors
+    /// When no entry fits.
+    pub fn select(&self, wanted: &Platform) -> Result<&Descriptor, Error> {
+        let images = || {
+            self.manifests.iter().filter(|entry| {
+                matches!(
+                    MediaType::of(&entry.media_type),
+                    MediaType::Manifest | MediaType::Index
+                )
+            })
+        };
+        let exact = images().find(|entry| entry.platform.as_ref().is_some_and(|p| p.runs(wanted)));
+        let lone = || {
+            images()
+                .next()
+                .filter(|e| images().count() == 1 && e.platform.is_none())
+        };
+        exact
+            .or_else(lone)
+            .ok_or_else(|| Error::NoPlatform(wanted.to_string()))
+    }
+
+    /// Makes an index of these entries.
+    #[must_use]
+    pub fn new(manifests: Vec<Descriptor>) -> Self {
+        Self {
+            schema_version: 2,
+            media_type: Some(OCI_INDEX.to_owned()),
+            manifests,
+        }
+    }
+}
+
+impl Manifest {
+    fn checked(self) -> Result<Document, Error> {
+        check_type(
+            self.media_type.as_deref(),
+            MediaType::Manifest,
+            OCI_MANIFEST,
+        )?;
+        Ok(Document::Manifest(self))
+    }
+
+    /// Makes a manifest of a config and layers.
+    #[must_use]
+    pub fn new(config: Descriptor, layers: Vec<Descriptor>) -> Self {
+        Self {
+            schema_version: 2,
+            media_type: Some(OCI_MANIFEST.to_owned()),
+            config,
+            layers,
+        }
+    }
+}
+
+impl Descriptor {
+    /// Describes bytes.
+    #[must_use]
+    pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
+        Self {
+            media_type: media_type.to_owned(),
+            digest,
+            size,
+            platform: None,
+            annotations: None,
+        }
+    }
+
+    /// Describes a config blob.
+    #[must_use]
+    pub fn config(digest: Digest, size: u64) -> Self {
+        Self::new(OCI_CONFIG, digest, size)
+    }
+
+    /// Describes a manifest.
+    #[must_use]
+    pub fn manifest(media_type: Option<&str>, digest: Digest, size: u64) -> Self {
+        Self::new(media_type.unwrap_or(OCI_MANIFEST), digest, size)
+    }
+}
+
+impl Platform {
+    /// Gives the platform of a machine, by Rust's name of its architecture.
+    #[must_use]
+    pub fn of(architecture: &str) -> Self {
+        let (architecture, variant) = match architecture {
+            "x86_64" => ("amd64", None),
+            "aarch64" => ("arm64", Some("v8")),
+            "arm" => ("arm", Some("v7")),
+            "x86" => ("386", None),
+            "powerpc64" => ("ppc64le", None),
+            other => (other, None),
+        };
+        Self {
+            architecture: architecture.to_owned(),
+            os: "linux".to_owned(),
+            variant: variant.map(str::to_owned),
+        }
+    }
+
+    /// Reports whether a machine of the platform `host` runs what is made for this one.
+    #[must_use]
+    pub fn runs(&self, host: &Self) -> bool {
+        let variant = match (&self.variant, &host.variant) {
+            (Some(own), Some(host)) => own <= host,
+            (None, _) | (Some(_), None) => true,
+        };
+        variant && self.os == host.os && self.architecture == host.architecture
+    }
+}
+
+impl std::fmt::Display for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        match &self.variant {
+            Some(variant) => write!(f, "/{variant}"),
+            None => Ok(()),
+        }
+    }
+}
+
+pub(crate) fn check_size(what: &'static str, bytes: &[u8], limits: &Limits) -> Result<(), Error> {
+    match bytes.len() as u64 {
+        size if size > limits.document => Err(Error::TooLarge {
+            what,
+            size,
+            limit: limits.document,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn check_type(found: Option<&str>, meant: MediaType, name: &str) -> Result<(), Error> {
+    match found {
+        Some(found) if !found.is_empty() && MediaType::of(found) != meant => {
+            Err(Error::MediaType {
+                announced: name.to_owned(),
+                found: found.to_owned(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Document, Error> {
+        Document::parse(text.as_bytes(), &Limits::default())
+    }
+
+    fn entry(architecture: &str) -> Descriptor {
+        Descriptor {
+            platform: Some(Platform {
+                architecture: architecture.into(),
+                os: "linux".into(),
+                variant: None,
+            }),
+            ..Descriptor::manifest(None, Digest::of(architecture.as_bytes()), 7)
+        }
+    }
+
+    #[test]
+    fn a_document_of_two_kinds_is_refused() {
+        let both = r#"{"schemaVersion":2,"layers":[],"manifests":[]}"#;
+        assert!(matches!(parse(both), Err(Error::Ambiguous)));
+        let lying = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","config":{"mediaType":"x","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[]}"#;
+        assert!(matches!(parse(lying), Err(Error::MediaType { .. })));
+    }
+
+    #[test]
+    fn a_negative_size_is_refused() {
+        let text = r#"{"schemaVersion":2,"layers":[],"config":{"mediaType":"x","size":-1,"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}"#;
+        assert!(matches!(parse(text), Err(Error::Json { .. })));
+    }
+
+    #[test]
+    fn a_document_above_four_megabytes_is_refused() {
+        let text = format!("{{\"pad\":\"{}\"}}", "x".repeat(4 << 20));
+        assert!(matches!(parse(&text), Err(Error::TooLarge { .. })));
+    }
+
+    #[test]
+    fn the_entry_of_this_machine_is_chosen() {
+        let index = Index::new(vec![entry("arm64"), entry("amd64")]);
+        let wanted = Platform::of("x86_64");
+        assert_eq!(index.select(&wanted).unwrap(), &entry("amd64"));
+        let other = Index::new(vec![entry("s390x")]);
+        assert!(matches!(other.select(&wanted), Err(Error::NoPlatform(_))));
+    }
+}
