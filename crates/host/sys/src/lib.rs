@@ -1,1 +1,25 @@
-//! Placeholder.
+//! The system calls that no safe library wraps: the only crate of the workspace with `unsafe`.
+//!
+//! One safe wrapper per call, one unsafe operation per block, and each wrapper takes types that make
+//! the call sound (borrowed descriptors, C strings, slices). Whatever `rustix` offers as a safe
+//! function is called there, by its users, and not wrapped again here.
+
+mod bpf;
+mod clone;
+mod descriptor;
+mod exec;
+mod keyring;
+mod mount;
+mod result;
+mod seccomp;
+mod signal;
+
+pub use bpf::{Instruction, attach_device_program, load_device_program};
+pub use clone::{Forked, Namespaces, clone_process, fork, unshare};
+pub use descriptor::close_from;
+pub use exec::{Program, exit_now};
+pub use keyring::join_new_session_keyring;
+pub use mount::{MountAttributes, mount_setattr};
+pub use result::reason;
+pub use seccomp::load_filter;
+pub use signal::{block_all_signals, reset_signals, signal, wait_for_signal};
