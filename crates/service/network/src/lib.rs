@@ -1,1 +1,22 @@
-//! Placeholder.
+//! Networks and sandboxes: who shares a bridge, which address and port leads to whom, which name means what.
+//!
+//! A *network* is a record and a bridge; a *sandbox* is a container's network namespace; an *endpoint* is a sandbox's
+//! place in a network. Firewall rules are derived whole from all of them ([`hakone_policy::compile`]) and never stored.
+//! The container service calls [`Service::prepare`] before it starts a container's supervisor, [`Service::wire`] beside
+//! it and [`Service::release`] after the end; the surface calls the rest.
+
+mod config;
+mod error;
+mod report;
+mod request;
+mod service;
+mod spec;
+
+pub use config::{AddressPool, Config};
+pub use error::Error;
+pub use report::{EndpointAddress, EndpointReport, Resolver, SandboxReport};
+pub use request::{
+    EndpointRequest, ExtraHost, HostTarget, Link, NetworkMode, PortBinding, SandboxRequest,
+};
+pub use service::{Sandbox, Service};
+pub use spec::{BridgeOptions, DriverKind, NetworkSpec, PoolRequest};

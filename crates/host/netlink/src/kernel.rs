@@ -1,0 +1,77 @@
+//! Numbers of `linux/rtnetlink.h`, `if_link.h`, `if_bridge.h`, `neighbour.h`, `veth.h` under their kernel names.
+
+pub(crate) const NLMSG_ERROR: u16 = 2;
+pub(crate) const NLMSG_DONE: u16 = 3;
+
+pub(crate) const NLM_F_REQUEST: u16 = 0x1;
+pub(crate) const NLM_F_MULTI: u16 = 0x2;
+pub(crate) const NLM_F_ACK: u16 = 0x4;
+pub(crate) const NLM_F_REPLACE: u16 = 0x100;
+pub(crate) const NLM_F_EXCL: u16 = 0x200;
+pub(crate) const NLM_F_CREATE: u16 = 0x400;
+pub(crate) const NLM_F_DUMP: u16 = 0x300;
+
+pub(crate) const RTM_NEWLINK: u16 = 16;
+pub(crate) const RTM_DELLINK: u16 = 17;
+pub(crate) const RTM_GETLINK: u16 = 18;
+pub(crate) const RTM_NEWADDR: u16 = 20;
+pub(crate) const RTM_GETADDR: u16 = 22;
+pub(crate) const RTM_NEWROUTE: u16 = 24;
+pub(crate) const RTM_DELROUTE: u16 = 25;
+pub(crate) const RTM_GETROUTE: u16 = 26;
+pub(crate) const RTM_NEWNEIGH: u16 = 28;
+pub(crate) const RTM_DELNEIGH: u16 = 29;
+
+pub(crate) const AF_UNSPEC: u8 = 0;
+pub(crate) const AF_INET: u8 = 2;
+pub(crate) const AF_BRIDGE: u8 = 7;
+pub(crate) const AF_INET6: u8 = 10;
+
+pub(crate) const IFF_UP: u32 = 1;
+
+pub(crate) const IFLA_ADDRESS: u16 = 1;
+pub(crate) const IFLA_IFNAME: u16 = 3;
+pub(crate) const IFLA_MTU: u16 = 4;
+pub(crate) const IFLA_LINK: u16 = 5;
+pub(crate) const IFLA_MASTER: u16 = 10;
+pub(crate) const IFLA_LINKINFO: u16 = 18;
+pub(crate) const IFLA_NET_NS_FD: u16 = 28;
+pub(crate) const IFLA_INFO_KIND: u16 = 1;
+pub(crate) const IFLA_INFO_DATA: u16 = 2;
+pub(crate) const IFLA_INFO_SLAVE_KIND: u16 = 4;
+pub(crate) const IFLA_INFO_SLAVE_DATA: u16 = 5;
+pub(crate) const VETH_INFO_PEER: u16 = 1;
+
+pub(crate) const IFLA_BR_FORWARD_DELAY: u16 = 1;
+pub(crate) const IFLA_BR_AGEING_TIME: u16 = 4;
+pub(crate) const IFLA_BR_STP_STATE: u16 = 5;
+pub(crate) const IFLA_BR_VLAN_FILTERING: u16 = 7;
+pub(crate) const IFLA_BR_MCAST_SNOOPING: u16 = 23;
+pub(crate) const IFLA_BR_MCAST_QUERIER: u16 = 25;
+
+pub(crate) const IFLA_BRPORT_GUARD: u16 = 5;
+pub(crate) const IFLA_BRPORT_LEARNING: u16 = 8;
+pub(crate) const IFLA_BRPORT_UNICAST_FLOOD: u16 = 9;
+pub(crate) const IFLA_BRPORT_MCAST_FLOOD: u16 = 27;
+pub(crate) const IFLA_BRPORT_ISOLATED: u16 = 33;
+
+pub(crate) const IFA_ADDRESS: u16 = 1;
+pub(crate) const IFA_LOCAL: u16 = 2;
+pub(crate) const IFA_BROADCAST: u16 = 4;
+pub(crate) const IFA_F_NODAD: u8 = 2;
+
+pub(crate) const RTA_DST: u16 = 1;
+pub(crate) const RTA_OIF: u16 = 4;
+pub(crate) const RTA_GATEWAY: u16 = 5;
+pub(crate) const RTA_PRIORITY: u16 = 6;
+pub(crate) const RT_TABLE_MAIN: u8 = 254;
+pub(crate) const RTPROT_BOOT: u8 = 3;
+pub(crate) const RT_SCOPE_UNIVERSE: u8 = 0;
+pub(crate) const RT_SCOPE_LINK: u8 = 253;
+pub(crate) const RTN_UNICAST: u8 = 1;
+
+pub(crate) const NDA_DST: u16 = 1;
+pub(crate) const NDA_LLADDR: u16 = 2;
+pub(crate) const NUD_NOARP: u16 = 0x40;
+pub(crate) const NUD_PERMANENT: u16 = 0x80;
+pub(crate) const NTF_MASTER: u8 = 0x4;

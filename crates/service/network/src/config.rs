@@ -1,0 +1,89 @@
+//! What the daemon's configuration says about networks.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use hakone_base::{BridgeName, Subnet};
+use ipnet::IpNet;
+
+/// A range from which networks without `--subnet` get theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressPool {
+    /// The whole range.
+    pub base: Subnet,
+    /// The prefix length of each network cut from it.
+    pub size: u8,
+}
+
+/// The daemon's network settings; the names are dockerd's.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of dockerd of its own, and they combine freely"
+)]
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The folder of the network records, `<data root>/networks`.
+    pub folder: PathBuf,
+    /// The bridge of the default network (`bridge`).
+    pub bridge: BridgeName,
+    /// The default bridge's address with its prefix (`bip`); `None` takes the first free pool.
+    pub bip: Option<IpNet>,
+    /// The part of the default bridge's subnet that containers get addresses from (`fixed-cidr`).
+    pub fixed_cidr: Option<Subnet>,
+    /// The default bridge's IPv6 subnet (`fixed-cidr-v6`); `None` is IPv4 only.
+    pub fixed_cidr_v6: Option<Subnet>,
+    /// The largest packet on the default bridge (`mtu`).
+    pub mtu: Option<u32>,
+    /// Where networks without a subnet get theirs (`default-address-pools`); empty takes Docker's.
+    pub pools: Vec<AddressPool>,
+    /// Whether firewall rules are loaded at all (`iptables`).
+    pub firewall: bool,
+    /// Whether forwarding is switched on when the first bridge network needs it (`ip-forward`).
+    pub ip_forward: bool,
+    /// Whether containers of the default bridge may talk to each other (`icc`).
+    pub icc: bool,
+    /// Whether the default bridge's packets leave with the host's address (`ip-masq`).
+    pub masquerade: bool,
+    /// Whether loopback connections to published ports are served by a proxy (`userland-proxy`).
+    pub proxy: bool,
+    /// The host address of published ports that name none (`ip`); `None` means every address of both families.
+    pub publish_address: Option<IpAddr>,
+    /// The resolvers of containers that name none (`dns`); empty takes the host's.
+    pub dns: Vec<IpAddr>,
+    /// The search domains of containers that name none (`dns-search`).
+    pub dns_search: Vec<String>,
+    /// The resolver options of containers that name none (`dns-opts`).
+    pub dns_options: Vec<String>,
+    /// What `host-gateway` means in extra hosts (`host-gateway-ip`); empty takes the default bridge's gateways.
+    pub host_gateway: Vec<IpAddr>,
+    /// The host's resolver settings.
+    pub resolv_conf: PathBuf,
+}
+
+impl Config {
+    /// Makes Docker's defaults for a record folder, with the bridge `hakone0`.
+    ///
+    /// # Errors
+    /// Never in practice: the bridge's name is a constant.
+    pub fn new(folder: PathBuf) -> Result<Self, hakone_base::IfNameError> {
+        Ok(Self {
+            folder,
+            bridge: "hakone0".parse()?,
+            bip: None,
+            fixed_cidr: None,
+            fixed_cidr_v6: None,
+            mtu: None,
+            pools: Vec::new(),
+            firewall: true,
+            ip_forward: true,
+            icc: true,
+            masquerade: true,
+            proxy: true,
+            publish_address: None,
+            dns: Vec::new(),
+            dns_search: Vec::new(),
+            dns_options: Vec::new(),
+            host_gateway: Vec::new(),
+            resolv_conf: PathBuf::from("/etc/resolv.conf"),
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! What can go wrong with networks; the texts are those that docker CLI and SDKs look for.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+use hakone_base::{ContainerId, EndpointId, Fault, Kind, NetworkId};
+
+/// Why a request about networks failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No network has this name, id or id prefix.
+    #[error("network {0} not found")]
+    NotFound(String),
+    /// Several ids begin like this.
+    #[error("network {0} is ambiguous (2 matches found on ID prefix)")]
+    Ambiguous(String),
+    /// The name is taken.
+    #[error("network with name {0} already exists")]
+    Exists(String),
+    /// The request itself is wrong.
+    #[error("{0}")]
+    Invalid(String),
+    /// No such driver.
+    #[error("could not find plugin {0} in v1 plugin registry: plugin not found")]
+    Driver(String),
+    /// A second network of a driver that has one.
+    #[error("only one instance of \"{0}\" network is allowed")]
+    OnlyOne(&'static str),
+    /// A default network, or its name.
+    #[error("operation is not permitted on predefined {0} network ")]
+    Predefined(String),
+    /// A default network cannot be removed.
+    #[error("{0} is a pre-defined network and cannot be removed")]
+    Undeletable(String),
+    /// The network still has endpoints.
+    #[error("error while removing network: network {name} id {id} has active endpoints")]
+    InUse {
+        /// The network's name.
+        name: String,
+        /// The network's id.
+        id: NetworkId,
+    },
+    /// Another network has this bridge.
+    #[error(
+        "cannot create network {network} ({bridge}): conflicts with network {other} ({bridge}): networks have same bridge name"
+    )]
+    BridgeTaken {
+        /// The new network.
+        network: NetworkId,
+        /// The network that has it.
+        other: NetworkId,
+        /// The bridge.
+        bridge: String,
+    },
+    /// The container is on the network already.
+    #[error("endpoint with name {name} already exists in network {network}")]
+    Connected {
+        /// The container's name.
+        name: String,
+        /// The network's name.
+        network: String,
+    },
+    /// The container is not on the network.
+    #[error("container {container} is not connected to network {network}")]
+    NotConnected {
+        /// The container.
+        container: ContainerId,
+        /// The network's name.
+        network: String,
+    },
+    /// A container that uses the host's, another's or no network cannot be connected.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// A feature of user-defined networks, asked for on another.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// The container has no sandbox here.
+    #[error("container {0} has no sandbox")]
+    NoSandbox(ContainerId),
+    /// A published port is ours already.
+    #[error(
+        "driver failed programming external connectivity on endpoint {name} ({endpoint}): Bind for {address} failed: port is already allocated"
+    )]
+    PortAllocated {
+        /// The container's name.
+        name: String,
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// The host's side.
+        address: SocketAddr,
+    },
+    /// A published port could not be bound.
+    #[error(
+        "driver failed programming external connectivity on endpoint {name} ({endpoint}): failed to bind port {address}/{protocol}: {source}"
+    )]
+    PortBind {
+        /// The container's name.
+        name: String,
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// The host's side.
+        address: SocketAddr,
+        /// The protocol.
+        protocol: hakone_base::Protocol,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// No ephemeral port is free.
+    #[error(
+        "driver failed programming external connectivity on endpoint {name} ({endpoint}): all ports are allocated on {address}"
+    )]
+    PortsExhausted {
+        /// The container's name.
+        name: String,
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// The host's address.
+        address: IpAddr,
+    },
+    /// A record could not be written.
+    #[error("could not store the network")]
+    Record(#[from] hakone_store::Error),
+    /// A file or folder of the host failed us.
+    #[error("could not access {path}")]
+    File {
+        /// The path.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The resolver of a container could not be set up.
+    #[error("could not set up the embedded resolver")]
+    Resolver(#[source] io::Error),
+    /// The service's worker was stopped, as at shutdown.
+    #[error("the network service is shutting down")]
+    Stopped,
+}
+
+impl Fault for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound(_) | Self::Driver(_) => Kind::NotFound,
+            Self::Ambiguous(_) | Self::Invalid(_) | Self::Conflict(_) | Self::Unsupported(_) => {
+                Kind::InvalidParameter
+            }
+            Self::Exists(_) => Kind::Conflict,
+            Self::OnlyOne(_)
+            | Self::Predefined(_)
+            | Self::Undeletable(_)
+            | Self::InUse { .. }
+            | Self::BridgeTaken { .. }
+            | Self::Connected { .. } => Kind::Forbidden,
+            Self::Stopped => Kind::Unavailable,
+            Self::NotConnected { .. }
+            | Self::NoSandbox(_)
+            | Self::PortAllocated { .. }
+            | Self::PortBind { .. }
+            | Self::PortsExhausted { .. }
+            | Self::Record(_)
+            | Self::File { .. }
+            | Self::Resolver(_) => Kind::System,
+        }
+    }
+}
