@@ -1,8 +1,21 @@
 //! What may reach what: the heart of Hakone, as values and pure functions.
 //!
-//! A [`Topology`] says what is wanted; `compile` turns it into the host's whole rule set. Both answer for any packet, and a
-//! property test holds their answers together: the rules do what was meant. Nothing here touches a kernel; `host/nft` does.
+//! A [`Topology`] says what is wanted; [`compile`] turns it into the host's whole [`Ruleset`]. Both answer for any packet, and
+//! a property test holds their answers together: the rules do what was meant. [`plan`] finds what changes from one rule set
+//! to the next. Nothing here touches a kernel; `host/nft` does.
 
+mod compile;
+mod elements;
+mod intent;
+mod packet;
+mod plan;
+mod print;
+pub mod ruleset;
+mod simulate;
 mod topology;
 
+pub use compile::{TABLE, compile};
+pub use packet::{Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Transport, Verdict};
+pub use plan::{Change, SetRef, plan};
+pub use ruleset::Ruleset;
 pub use topology::{Bridge, DirectRouting, Endpoint, Icc, Options, Topology};

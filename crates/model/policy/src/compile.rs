@@ -1,0 +1,345 @@
+//! Compiles the topology into the host's whole rule set.
+//!
+//! Chains and rules are constants; all that varies stands in sets and maps. So a packet's cost does not grow with
+//! networks, containers or ports, and starting a container changes a few elements and no rule. The road of a packet:
+//! `guard` (forged and misdirected packets, before they cost a conntrack entry), `publish`, then `input` or `forward`, then
+//! `masquerade`. We accept nothing on behalf of other tables: a drop in `DOCKER-USER` or a FORWARD policy still counts.
+
+use crate::{
+    elements::Contents,
+    ruleset::{
+        Action, Base, Chain, ChainKind, Expression, Family, Field, Hook, IpFamily, Name, Rule,
+        Ruleset, State, Table, Value,
+    },
+    topology::Topology,
+};
+
+use IpFamily::{V4, V6};
+
+/// The name of our table in the family `inet`.
+pub const TABLE: &str = "hakone";
+
+/// Before connection tracking (-200), so that what is dropped costs no entry there.
+const RAW: i32 = -300;
+/// Where the kernel expects destinations to be translated.
+const DESTINATION_NAT: i32 = -100;
+/// Where filters usually stand.
+const FILTER: i32 = 0;
+/// Where the kernel expects sources to be translated.
+const SOURCE_NAT: i32 = 100;
+
+/// IANA protocol numbers of ICMP and ICMPv6.
+const ICMP: [u8; 2] = [1, 58];
+
+/// Derives the rules of the whole host from what is wanted; the same topology gives the same value.
+#[must_use]
+pub fn compile(topology: &Topology) -> Ruleset {
+    let table = Table {
+        family: Family::Inet,
+        name: TABLE.into(),
+        sets: Contents::of(topology).into_sets(),
+        chains: chains(),
+    };
+    Ruleset {
+        tables: vec![table],
+    }
+}
+
+/// Called chains come before their callers, so that the list reads and loads from top to bottom.
+fn chains() -> Vec<Chain> {
+    use Hook::{Forward, Input, Output, Postrouting, Prerouting};
+    let filter = |hook, priority| base(ChainKind::Filter, hook, priority);
+    let nat = |hook, priority| base(ChainKind::Nat, hook, priority);
+    vec![
+        chain("sources", None, sources()),
+        chain("guard", filter(Prerouting, RAW), guard()),
+        chain("to_published", None, to_published()),
+        chain("publish", nat(Prerouting, DESTINATION_NAT), publish()),
+        chain("publish_to_host", nat(Output, DESTINATION_NAT), publish()),
+        chain("internal_to_host", None, internal_to_host()),
+        chain("input", filter(Input, FILTER), input()),
+        chain("leaving", None, leaving()),
+        chain("entering", None, entering()),
+        chain("forward", filter(Forward, FILTER), forward()),
+        chain("masquerade", nat(Postrouting, SOURCE_NAT), masquerade()),
+    ]
+}
+
+/// Who may use which source address. Elsewhere than on its own bridge, a container's address is a forgery.
+fn sources() -> Vec<Rule> {
+    let own = |family, set| {
+        let key = vec![Field::InputInterface, Field::Source(family)];
+        rule(
+            "the bridge's own",
+            [
+                Expression::In(key, name(set)),
+                Expression::Do(Action::Return),
+            ],
+        )
+    };
+    let stolen = |family, set| dropping("stolen source", [within(Field::Source(family), set)]);
+    vec![
+        own(V4, "sources_ip"),
+        own(V6, "sources_ip6"),
+        dropping("forged source", [within(Field::InputInterface, "bridges")]),
+        stolen(V4, "subnets_ip"),
+        stolen(V6, "subnets_ip6"),
+    ]
+}
+
+/// What no packet from outside the host may claim or ask for.
+fn guard() -> Vec<Rule> {
+    let mut rules = vec![rule(
+        "the host to itself",
+        [is_interface("lo"), Expression::Do(Action::Accept)],
+    )];
+    for (family, loopback) in [(V4, "127.0.0.0/8"), (V6, "::1/128")] {
+        for field in [Field::Destination(family), Field::Source(family)] {
+            rules.push(dropping(
+                "loopback stays inside",
+                [is_within(field, loopback)],
+            ));
+        }
+    }
+    rules.push(rule("", [Expression::Do(Action::Jump(name("sources")))]));
+    for (family, all, _) in GATEWAYS {
+        rules.push(dropping(
+            "claims to be the host",
+            [within(Field::Source(family), all)],
+        ));
+    }
+    for (family, all, own) in GATEWAYS {
+        let key = vec![Field::InputInterface, Field::Destination(family)];
+        let mine = [
+            Expression::In(key, name(own)),
+            Expression::Do(Action::Accept),
+        ];
+        rules.push(rule("own gateway", mine));
+        rules.push(dropping(
+            "gateway of another network",
+            [within(Field::Destination(family), all)],
+        ));
+    }
+    rules
+}
+
+const GATEWAYS: [(IpFamily, &str, &str); 2] = [
+    (V4, "gateways_ip", "own_gateways_ip"),
+    (V6, "gateways_ip6", "own_gateways_ip6"),
+];
+
+/// From a host's port to the container's. Loopback and link-local destinations are served by the daemon's listener: the
+/// container could not answer them.
+fn to_published() -> Vec<Rule> {
+    let listener = |family, prefix| {
+        let here = is_within(Field::Destination(family), prefix);
+        rule(
+            "the daemon listens there",
+            [here, Expression::Do(Action::Return)],
+        )
+    };
+    let bound = |family, map| {
+        let key = vec![
+            Field::Destination(family),
+            Field::Protocol,
+            Field::DestinationPort,
+        ];
+        rule(
+            "bound to one address",
+            [Expression::Redirect(family, key, name(map))],
+        )
+    };
+    let unbound = |family, map| {
+        let key = vec![Field::Protocol, Field::DestinationPort];
+        let redirect = Expression::Redirect(family, key, name(map));
+        let expressions = [
+            Expression::IpFamily(family),
+            Expression::LocalDestination,
+            redirect,
+        ];
+        rule("bound to every address", expressions)
+    };
+    vec![
+        listener(V4, "127.0.0.0/8"),
+        listener(V6, "::1/128"),
+        listener(V6, "fe80::/10"),
+        bound(V4, "published_ip"),
+        bound(V6, "published_ip6"),
+        unbound(V4, "published_any_ip"),
+        unbound(V6, "published_any_ip6"),
+    ]
+}
+
+fn publish() -> Vec<Rule> {
+    vec![rule(
+        "",
+        [Expression::Do(Action::Jump(name("to_published")))],
+    )]
+}
+
+/// An internal network reaches of the host what diagnosis and neighbour discovery need, and answers it.
+fn internal_to_host() -> Vec<Rule> {
+    let mut rules = vec![accept_known()];
+    rules.extend(ICMP.map(|number| {
+        let icmp = Expression::Is(Field::Protocol, Value::Protocol(number));
+        rule(
+            "ping and neighbour discovery",
+            [icmp, Expression::Do(Action::Accept)],
+        )
+    }));
+    rules.push(dropping("internal", []));
+    rules
+}
+
+/// The map says of each bridge what it may reach of the host. A bridge that is not listed reaches all of it, as in Docker.
+fn input() -> Vec<Rule> {
+    vec![rule(
+        "",
+        [Expression::Look(
+            vec![Field::InputInterface],
+            name("to_host"),
+        )],
+    )]
+}
+
+/// Between two members, then out of a network, then into one. What concerns no bridge of ours passes.
+fn forward() -> Vec<Rule> {
+    let (from, to) = (Field::InputInterface, Field::OutputInterface);
+    vec![
+        rule(
+            "members of one network",
+            [Expression::Look(vec![from, to], name("members"))],
+        ),
+        rule(
+            "out of a network",
+            [Expression::Look(vec![from], name("exits"))],
+        ),
+        rule(
+            "into a network",
+            [Expression::Look(vec![to], name("entries"))],
+        ),
+    ]
+}
+
+/// What fits no flow would not be translated and would show private addresses outside.
+fn leaving() -> Vec<Rule> {
+    vec![dropping(
+        "no known flow",
+        [Expression::State(&[State::Invalid])],
+    )]
+}
+
+/// Into a network comes what was published, and from outside also what members asked for.
+fn entering() -> Vec<Rule> {
+    let direct = |family, set| {
+        let fields = [Field::OutputInterface, Field::Destination(family)];
+        let key = [fields, [Field::Protocol, Field::DestinationPort]].concat();
+        let accept = [
+            Expression::In(key, name(set)),
+            Expression::Do(Action::Accept),
+        ];
+        rule("published, routed directly", accept)
+    };
+    vec![
+        rule(
+            "published",
+            [Expression::Published, Expression::Do(Action::Accept)],
+        ),
+        dropping(
+            "between networks",
+            [within(Field::InputInterface, "bridges")],
+        ),
+        accept_known(),
+        direct(V4, "direct_ip"),
+        direct(V6, "direct_ip6"),
+        dropping("not published", []),
+    ]
+}
+
+/// By input interface and not by source, so that a forged source does not leave untranslated. Published flows between
+/// containers are translated too: their replies must come back through the host.
+fn masquerade() -> Vec<Rule> {
+    let from = |set| within(Field::InputInterface, set);
+    let into_bridge = within(Field::OutputInterface, "bridges");
+    let published = [
+        into_bridge.clone(),
+        from("bridges"),
+        Expression::Published,
+        Expression::Masquerade,
+    ];
+    vec![
+        rule("published, from a container", published),
+        rule(
+            "seen as it is",
+            [into_bridge, Expression::Do(Action::Accept)],
+        ),
+        rule(
+            "out of a network",
+            [from("masqueraded"), Expression::Masquerade],
+        ),
+    ]
+}
+
+fn accept_known() -> Rule {
+    let known = Expression::State(&[State::Established, State::Related]);
+    rule("known flows", [known, Expression::Do(Action::Accept)])
+}
+
+fn chain(chain: &'static str, base: Option<Base>, rules: Vec<Rule>) -> Chain {
+    Chain {
+        name: chain.into(),
+        base,
+        rules,
+    }
+}
+
+fn base(kind: ChainKind, hook: Hook, priority: i32) -> Option<Base> {
+    Some(Base {
+        kind,
+        hook,
+        priority,
+    })
+}
+
+fn rule<const N: usize>(comment: &'static str, expressions: [Expression; N]) -> Rule {
+    Rule {
+        expressions: expressions.into(),
+        comment,
+    }
+}
+
+/// Counts what it drops, so that an administrator sees which rule objects.
+fn dropping<const N: usize>(comment: &'static str, matches: [Expression; N]) -> Rule {
+    let mut expressions = Vec::from(matches);
+    expressions.extend([Expression::Count, Expression::Do(Action::Drop)]);
+    Rule {
+        expressions,
+        comment,
+    }
+}
+
+fn name(name: &'static str) -> Name {
+    name.into()
+}
+
+fn within(field: Field, set: &'static str) -> Expression {
+    Expression::In(vec![field], name(set))
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "constants of this file; a test compiles them all"
+)]
+fn is_within(field: Field, prefix: &'static str) -> Expression {
+    let prefix = prefix.parse().expect("a constant prefix");
+    Expression::Is(field, Value::Prefix(prefix))
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "constants of this file; a test compiles them all"
+)]
+fn is_interface(interface: &'static str) -> Expression {
+    let interface = interface.parse().expect("a constant interface name");
+    Expression::Is(Field::InputInterface, Value::IfName(interface))
+}

@@ -1,0 +1,315 @@
+//! The contents of the sets and maps: all that varies from one topology to the next.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv6Addr},
+};
+
+use hakone_base::{IfName, PublishedPort, Subnet};
+use ipnet::IpNet;
+
+use crate::{
+    ruleset::{Action, Elements, IpFamily, Key, Set, Target, Type, Value},
+    topology::{Bridge, DirectRouting, Endpoint, Icc, Topology},
+};
+
+use IpFamily::{V4, V6};
+
+/// The prefix of addresses that are valid on one link only.
+const LINK_LOCAL: &str = "fe80::/10";
+
+/// Every set and map, still mixed of both address families where that reads better.
+#[derive(Default)]
+pub(crate) struct Contents {
+    bridges: BTreeSet<IfName>,
+    masqueraded: BTreeSet<IfName>,
+    members: BTreeMap<Key, Action>,
+    exits: BTreeMap<Key, Action>,
+    entries: BTreeMap<Key, Action>,
+    to_host: BTreeMap<Key, Action>,
+    subnets: BTreeSet<Subnet>,
+    sources: BTreeMap<IfName, BTreeSet<Subnet>>,
+    gateways: BTreeSet<(IfName, IpAddr)>,
+    bound: BTreeMap<(IpAddr, u8, u16), Target>,
+    unbound: BTreeMap<(IpFamily, u8, u16), Target>,
+    direct: BTreeSet<(IfName, IpAddr, u8, u16)>,
+}
+
+impl Contents {
+    /// Collects in the order of names, so that of two claims to one port the same always wins.
+    pub(crate) fn of(topology: &Topology) -> Self {
+        let mut contents = Self::default();
+        let mut bridges: Vec<&Bridge> = topology.bridges.iter().collect();
+        bridges.sort_by_key(|bridge| &bridge.name);
+        for bridge in bridges {
+            contents.add_bridge(bridge);
+            let mut endpoints: Vec<&Endpoint> = bridge.endpoints.iter().collect();
+            endpoints.sort_by_key(|endpoint| &endpoint.id);
+            for endpoint in endpoints {
+                contents.add_endpoint(bridge, endpoint, topology.options.direct_routing);
+            }
+        }
+        contents
+    }
+
+    fn add_bridge(&mut self, bridge: &Bridge) {
+        let name = || Value::IfName(bridge.name.clone());
+        self.bridges.insert(bridge.name.clone());
+        let members = match bridge.icc {
+            Icc::Allowed => Action::Accept,
+            Icc::Denied => Action::Drop,
+        };
+        self.members.insert(vec![name(), name()], members);
+        let (exit, entry) = match bridge.internal {
+            true => (Action::Drop, Action::Drop),
+            false => (
+                Action::Jump("leaving".into()),
+                Action::Goto("entering".into()),
+            ),
+        };
+        self.exits.insert(vec![name()], exit);
+        self.entries.insert(vec![name()], entry);
+        if bridge.internal {
+            let guarded = Action::Goto("internal_to_host".into());
+            self.to_host.insert(vec![name()], guarded);
+        }
+        if bridge.masquerade && !bridge.internal {
+            self.masqueraded.insert(bridge.name.clone());
+        }
+        self.add_addresses(bridge);
+    }
+
+    fn add_addresses(&mut self, bridge: &Bridge) {
+        self.subnets.extend(&bridge.subnets);
+        let sources = self.sources.entry(bridge.name.clone()).or_default();
+        sources.extend(&bridge.subnets);
+        if bridge.subnets.iter().any(Subnet::is_ipv6) {
+            sources.extend(link_sources());
+        }
+        let gateways = bridge
+            .gateways
+            .iter()
+            .filter(|gateway| !is_link_local(**gateway));
+        self.gateways
+            .extend(gateways.map(|gateway| (bridge.name.clone(), *gateway)));
+    }
+
+    fn add_endpoint(&mut self, bridge: &Bridge, endpoint: &Endpoint, direct: DirectRouting) {
+        let own = endpoint
+            .addresses
+            .iter()
+            .map(|own| Subnet::new(IpNet::from(*own)));
+        let sources = self.sources.entry(bridge.name.clone()).or_default();
+        sources.extend(own);
+        if bridge.internal {
+            return;
+        }
+        for port in &endpoint.published {
+            self.publish(bridge, endpoint, port, direct);
+        }
+    }
+
+    fn publish(
+        &mut self,
+        bridge: &Bridge,
+        endpoint: &Endpoint,
+        port: &PublishedPort,
+        direct: DirectRouting,
+    ) {
+        let Some(address) = endpoint.address_like(port.host_address) else {
+            return;
+        };
+        let (protocol, number) = (port.target.protocol.number(), port.target.port.get());
+        let target = Target {
+            address,
+            port: number,
+        };
+        let (host, host_port) = (port.host_address, port.host_port.get());
+        if host.is_loopback() {
+            return;
+        }
+        if direct == DirectRouting::Allowed {
+            let name = bridge.name.clone();
+            self.direct.insert((name, address, protocol, number));
+        }
+        match host.is_unspecified() {
+            true => {
+                let key = (IpFamily::of(host), protocol, host_port);
+                self.unbound.entry(key).or_insert(target)
+            }
+            false => self
+                .bound
+                .entry((host, protocol, host_port))
+                .or_insert(target),
+        };
+    }
+
+    /// Lays the contents out as the sets that the chains look into.
+    pub(crate) fn into_sets(self) -> Vec<Set> {
+        let pair = vec![Type::IfName, Type::IfName];
+        let mut sets = vec![
+            names("bridges", &self.bridges),
+            names("masqueraded", &self.masqueraded),
+            actions("members", pair, self.members.clone()),
+            actions("exits", vec![Type::IfName], self.exits.clone()),
+            actions("entries", vec![Type::IfName], self.entries.clone()),
+            actions("to_host", vec![Type::IfName], self.to_host.clone()),
+        ];
+        for family in [V4, V6] {
+            sets.extend(self.address_sets(family));
+            sets.extend(self.port_sets(family));
+        }
+        sets
+    }
+
+    fn address_sets(&self, family: IpFamily) -> [Set; 4] {
+        let address = Type::Address(family);
+        let prefix = |prefix: &Subnet| Value::Prefix(*prefix);
+        let subnets = disjoint(&self.subnets, family).map(|subnet| vec![prefix(subnet)]);
+        let sources = self.sources.iter().flat_map(|(name, prefixes)| {
+            let name = Value::IfName(name.clone());
+            disjoint(prefixes, family).map(move |each| vec![name.clone(), prefix(each)])
+        });
+        let gateways: Vec<_> = self
+            .gateways
+            .iter()
+            .filter(|(_, a)| IpFamily::of(*a) == family)
+            .collect();
+        let all = gateways
+            .iter()
+            .map(|(_, address)| vec![Value::Address(*address)]);
+        let own = gateways
+            .iter()
+            .map(|(name, address)| vec![Value::IfName(name.clone()), Value::Address(*address)]);
+        let pair = || vec![Type::IfName, address];
+        [
+            keys(
+                ["subnets_ip", "subnets_ip6"],
+                family,
+                vec![address],
+                subnets,
+            )
+            .of_prefixes(),
+            keys(["sources_ip", "sources_ip6"], family, pair(), sources).of_prefixes(),
+            keys(["gateways_ip", "gateways_ip6"], family, vec![address], all),
+            keys(["own_gateways_ip", "own_gateways_ip6"], family, pair(), own),
+        ]
+    }
+
+    fn port_sets(&self, family: IpFamily) -> [Set; 3] {
+        let address = Type::Address(family);
+        let port = |protocol, port| [Value::Protocol(protocol), Value::Port(port)];
+        let bound = self
+            .bound
+            .iter()
+            .filter(|((host, ..), _)| IpFamily::of(*host) == family);
+        let bound = bound.map(|((host, protocol, number), target)| {
+            let host = [Value::Address(*host)];
+            ([&host[..], &port(*protocol, *number)].concat(), *target)
+        });
+        let unbound = self.unbound.iter().filter(|((of, ..), _)| *of == family);
+        let unbound = unbound
+            .map(|((_, protocol, number), target)| (port(*protocol, *number).to_vec(), *target));
+        let direct = self
+            .direct
+            .iter()
+            .filter(|(_, to, ..)| IpFamily::of(*to) == family);
+        let direct = direct.map(|(bridge, to, protocol, number)| {
+            let to = [Value::IfName(bridge.clone()), Value::Address(*to)];
+            [to, port(*protocol, *number)].concat()
+        });
+        let service = [Type::Protocol, Type::Port];
+        let bound_key = [&[address], &service[..]].concat();
+        let direct_key = [[Type::IfName, address], service].concat();
+        [
+            targets(["published_ip", "published_ip6"], family, bound_key, bound),
+            targets(
+                ["published_any_ip", "published_any_ip6"],
+                family,
+                service.to_vec(),
+                unbound,
+            ),
+            keys(["direct_ip", "direct_ip6"], family, direct_key, direct),
+        ]
+    }
+}
+
+/// What any IPv6 host uses on its link: link-local addresses, and none at all while it looks for a free one.
+fn link_sources() -> impl Iterator<Item = Subnet> {
+    let nobody = Subnet::new(IpNet::from(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
+    LINK_LOCAL.parse().ok().into_iter().chain([nobody])
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
+}
+
+/// Leaves out what lies inside another prefix: the kernel refuses intervals that overlap.
+fn disjoint(prefixes: &BTreeSet<Subnet>, family: IpFamily) -> impl Iterator<Item = &Subnet> {
+    let of_family = prefixes
+        .iter()
+        .filter(move |p| p.is_ipv6() == (family == V6));
+    of_family.filter(|inner| {
+        let inside = |outer: &&Subnet| outer != inner && outer.net().contains(&inner.net());
+        !prefixes.iter().any(|outer| inside(&outer))
+    })
+}
+
+fn names(name: &'static str, names: &BTreeSet<IfName>) -> Set {
+    let elements = names
+        .iter()
+        .map(|name| (vec![Value::IfName(name.clone())], ()));
+    set(name, vec![Type::IfName], Elements::Keys(elements.collect()))
+}
+
+fn actions(name: &'static str, key: Vec<Type>, actions: BTreeMap<Key, Action>) -> Set {
+    set(name, key, Elements::Actions(actions))
+}
+
+fn keys(
+    names: [&'static str; 2],
+    family: IpFamily,
+    key: Vec<Type>,
+    keys: impl Iterator<Item = Key>,
+) -> Set {
+    let elements = keys.map(|key| (key, ())).collect();
+    set(pick(names, family), key, Elements::Keys(elements))
+}
+
+fn targets(
+    names: [&'static str; 2],
+    family: IpFamily,
+    key: Vec<Type>,
+    targets: impl Iterator<Item = (Key, Target)>,
+) -> Set {
+    set(
+        pick(names, family),
+        key,
+        Elements::Targets(family, targets.collect()),
+    )
+}
+
+fn pick([v4, v6]: [&'static str; 2], family: IpFamily) -> &'static str {
+    match family {
+        V4 => v4,
+        V6 => v6,
+    }
+}
+
+fn set(name: &'static str, key: Vec<Type>, elements: Elements) -> Set {
+    Set {
+        name: name.into(),
+        key,
+        intervals: false,
+        elements,
+    }
+}
+
+impl Set {
+    fn of_prefixes(self) -> Self {
+        Self {
+            intervals: true,
+            ..self
+        }
+    }
+}

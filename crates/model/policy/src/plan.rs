@@ -1,0 +1,113 @@
+//! The difference between two rule sets, as the fewest changes that turn one into the other.
+//!
+//! Chains and rules are constants of a version, so a running daemon changes elements only; a table whose chains or set
+//! types differ is replaced whole. Applied in one transaction, the changes are never seen half done.
+
+use std::collections::BTreeMap;
+
+use crate::ruleset::{Elements, Family, Key, Name, Ruleset, Set, Table};
+
+/// One change of the loaded rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Puts a table in place, whatever stood there under its name.
+    Replace(Table),
+    /// Takes a table away.
+    Remove(Family, Name),
+    /// Takes elements out of a set; it comes before additions, for a key may get another value.
+    Take(SetRef, Elements),
+    /// Puts elements into a set.
+    Put(SetRef, Elements),
+}
+
+/// A set and what of it does not change with its contents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetRef {
+    /// The family of its table.
+    pub family: Family,
+    /// The name of its table.
+    pub table: Name,
+    /// Its own name.
+    pub set: Name,
+    /// Whether its keys are prefixes.
+    pub intervals: bool,
+}
+
+/// Finds the changes that turn `old` into `new`.
+#[must_use]
+pub fn plan(old: &Ruleset, new: &Ruleset) -> Vec<Change> {
+    let gone = |table: &&Table| new.table(table.family, &table.name).is_none();
+    let removed = old.tables.iter().filter(gone);
+    let mut changes: Vec<Change> = removed
+        .map(|table| Change::Remove(table.family, table.name.clone()))
+        .collect();
+    for table in &new.tables {
+        match old.table(table.family, &table.name) {
+            Some(old) if is_same_shape(old, table) => changes.extend(elements(old, table)),
+            Some(_) | None => changes.push(Change::Replace(table.clone())),
+        }
+    }
+    changes
+}
+
+fn is_same_shape(old: &Table, new: &Table) -> bool {
+    let sets = old.sets.iter().zip(&new.sets);
+    old.chains == new.chains
+        && old.sets.len() == new.sets.len()
+        && sets.into_iter().all(|(old, new)| is_same_kind(old, new))
+}
+
+fn is_same_kind(old: &Set, new: &Set) -> bool {
+    let data = match (&old.elements, &new.elements) {
+        (Elements::Targets(old, _), Elements::Targets(new, _)) => old == new,
+        (old, new) => std::mem::discriminant(old) == std::mem::discriminant(new),
+    };
+    data && old.name == new.name && old.key == new.key && old.intervals == new.intervals
+}
+
+fn elements(old: &Table, new: &Table) -> Vec<Change> {
+    let pairs = || old.sets.iter().zip(&new.sets);
+    let set_of = |set: &Set| SetRef {
+        family: new.family,
+        table: new.name.clone(),
+        set: set.name.clone(),
+        intervals: set.intervals,
+    };
+    let taken = pairs().map(|(old, new)| (set_of(new), missing(&old.elements, &new.elements)));
+    let put = pairs().map(|(old, new)| (set_of(new), missing(&new.elements, &old.elements)));
+    let taken = taken.map(|(set, elements)| Change::Take(set, elements));
+    let changes = taken.chain(put.map(|(set, elements)| Change::Put(set, elements)));
+    changes.filter(|change| !change.is_empty()).collect()
+}
+
+/// Gives what `these` hold and `those` do not, or hold otherwise.
+fn missing(these: &Elements, those: &Elements) -> Elements {
+    match (these, those) {
+        (Elements::Keys(these), Elements::Keys(those)) => Elements::Keys(differing(these, those)),
+        (Elements::Actions(these), Elements::Actions(those)) => {
+            Elements::Actions(differing(these, those))
+        }
+        (Elements::Targets(family, these), Elements::Targets(_, those)) => {
+            Elements::Targets(*family, differing(these, those))
+        }
+        (these, _) => these.clone(),
+    }
+}
+
+fn differing<V: Clone + PartialEq>(
+    these: &BTreeMap<Key, V>,
+    those: &BTreeMap<Key, V>,
+) -> BTreeMap<Key, V> {
+    let differs = |(key, value): &(&Key, &V)| those.get(*key) != Some(*value);
+    let differing = these.iter().filter(differs);
+    differing.map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+impl Change {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Take(_, elements) | Self::Put(_, elements) => elements.is_empty(),
+            Self::Replace(_) | Self::Remove(..) => false,
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Prints a rule set in nft's language, for people and for `nft --check`.
+
+use std::fmt::{self, Display, Formatter};
+
+use crate::ruleset::{
+    Action, Base, Chain, ChainKind, Elements, Expression, Family, Field, Hook, IpFamily, Key, Rule,
+    Ruleset, Set, State, Table, Target, Type, Value,
+};
+
+impl Display for Ruleset {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.tables.iter().try_for_each(|table| table.fmt(f))
+    }
+}
+
+impl Display for Table {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "table {} {} {{", self.family, self.name)?;
+        self.sets.iter().try_for_each(|set| set.fmt(f))?;
+        self.chains.iter().try_for_each(|chain| chain.fmt(f))?;
+        writeln!(f, "}}")
+    }
+}
+
+impl Display for Set {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let kind = match self.elements {
+            Elements::Keys(_) => "set",
+            Elements::Actions(_) | Elements::Targets(..) => "map",
+        };
+        writeln!(f, "\t{kind} {} {{", self.name)?;
+        write!(f, "\t\ttype {}", joined(&self.key))?;
+        match self.elements {
+            Elements::Keys(_) => writeln!(f)?,
+            Elements::Actions(_) => writeln!(f, " : verdict")?,
+            Elements::Targets(family, _) => {
+                writeln!(f, " : {} . {}", Type::Address(family), Type::Port)?;
+            }
+        }
+        if self.intervals {
+            writeln!(f, "\t\tflags interval")?;
+        }
+        if !self.elements.is_empty() {
+            writeln!(f, "\t\telements = {{\n{}\n\t\t}}", self.elements)?;
+        }
+        writeln!(f, "\t}}\n")
+    }
+}
+
+impl Display for Elements {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let key = |key: &Key| format!("\t\t\t{}", joined(key));
+        let lines: Vec<String> = match self {
+            Self::Keys(keys) => keys.keys().map(key).collect(),
+            Self::Actions(map) => map
+                .iter()
+                .map(|(k, v)| format!("{} : {v}", key(k)))
+                .collect(),
+            Self::Targets(_, map) => map
+                .iter()
+                .map(|(k, v)| format!("{} : {v}", key(k)))
+                .collect(),
+        };
+        f.write_str(&lines.join(",\n"))
+    }
+}
+
+impl Display for Chain {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\tchain {} {{", self.name)?;
+        if let Some(base) = &self.base {
+            writeln!(f, "\t\t{base}")?;
+        }
+        self.rules
+            .iter()
+            .try_for_each(|rule| writeln!(f, "\t\t{rule}"))?;
+        writeln!(f, "\t}}\n")
+    }
+}
+
+impl Display for Base {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (kind, hook, priority) = (self.kind, self.hook, self.priority);
+        write!(
+            f,
+            "type {kind} hook {hook} priority {priority}; policy accept;"
+        )
+    }
+}
+
+impl Display for Rule {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for expression in &self.expressions {
+            write!(f, "{expression} ")?;
+        }
+        write!(f, "comment \"{}\"", self.comment)
+    }
+}
+
+impl Display for Expression {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::IpFamily(IpFamily::V4) => f.write_str("meta nfproto ipv4"),
+            Self::IpFamily(IpFamily::V6) => f.write_str("meta nfproto ipv6"),
+            Self::Is(field, value) => write!(f, "{field} {value}"),
+            Self::In(fields, set) => write!(f, "{} @{set}", joined(fields)),
+            Self::LocalDestination => f.write_str("fib daddr type local"),
+            Self::State(states) => {
+                let states: Vec<_> = states.iter().map(State::to_string).collect();
+                write!(f, "ct state {}", states.join(","))
+            }
+            Self::Published => f.write_str("ct status dnat"),
+            Self::Count => f.write_str("counter"),
+            Self::Do(action) => action.fmt(f),
+            Self::Look(fields, map) => write!(f, "{} vmap @{map}", joined(fields)),
+            Self::Redirect(family, fields, map) => {
+                write!(
+                    f,
+                    "dnat {} to {} map @{map}",
+                    header(*family),
+                    joined(fields)
+                )
+            }
+            Self::Masquerade => f.write_str("masquerade"),
+        }
+    }
+}
+
+impl Display for Field {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InputInterface => f.write_str("iifname"),
+            Self::OutputInterface => f.write_str("oifname"),
+            Self::Source(family) => write!(f, "{} saddr", header(*family)),
+            Self::Destination(family) => write!(f, "{} daddr", header(*family)),
+            Self::Protocol => f.write_str("meta l4proto"),
+            Self::DestinationPort => f.write_str("th dport"),
+        }
+    }
+}
+
+impl Display for Type {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::IfName => "ifname",
+            Self::Address(IpFamily::V4) => "ipv4_addr",
+            Self::Address(IpFamily::V6) => "ipv6_addr",
+            Self::Protocol => "inet_proto",
+            Self::Port => "inet_service",
+        })
+    }
+}
+
+impl Display for Value {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::IfName(name) => write!(f, "\"{name}\""),
+            Self::Address(address) => address.fmt(f),
+            Self::Prefix(subnet) => subnet.fmt(f),
+            Self::Protocol(number) => number.fmt(f),
+            Self::Port(port) => port.fmt(f),
+        }
+    }
+}
+
+impl Display for Target {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} . {}", self.address, self.port)
+    }
+}
+
+impl Display for Action {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accept => f.write_str("accept"),
+            Self::Drop => f.write_str("drop"),
+            Self::Return => f.write_str("return"),
+            Self::Jump(chain) => write!(f, "jump {chain}"),
+            Self::Goto(chain) => write!(f, "goto {chain}"),
+        }
+    }
+}
+
+impl Display for State {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::New => "new",
+            Self::Established => "established",
+            Self::Related => "related",
+            Self::Invalid => "invalid",
+            Self::Untracked => "untracked",
+        })
+    }
+}
+
+impl Display for Family {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inet => "inet",
+            Self::Bridge => "bridge",
+        })
+    }
+}
+
+impl Display for ChainKind {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Filter => "filter",
+            Self::Nat => "nat",
+        })
+    }
+}
+
+impl Display for Hook {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Prerouting => "prerouting",
+            Self::Input => "input",
+            Self::Forward => "forward",
+            Self::Output => "output",
+            Self::Postrouting => "postrouting",
+        })
+    }
+}
+
+fn header(family: IpFamily) -> &'static str {
+    match family {
+        IpFamily::V4 => "ip",
+        IpFamily::V6 => "ip6",
+    }
+}
+
+fn joined<T: Display>(parts: &[T]) -> String {
+    let parts: Vec<String> = parts.iter().map(T::to_string).collect();
+    parts.join(" . ")
+}

@@ -1,0 +1,335 @@
+//! The rule set as a value: tables, chains, sets and typed expressions of nftables.
+//!
+//! It is an intermediate form with three readers that must agree: [`Ruleset::verdict`] interprets it, `Display` prints it in
+//! nft's language, and `host/nft` encodes it for the kernel. It holds what our rules need and nothing else; a new need is
+//! a new variant, which the compiler then asks of all three.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt, net::IpAddr};
+
+use hakone_base::{IfName, Protocol, Subnet};
+
+/// All tables of ours; nobody else's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ruleset {
+    /// The tables, each complete.
+    pub tables: Vec<Table>,
+}
+
+/// A table: one family, its sets and its chains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Which packets its chains see.
+    pub family: Family,
+    /// Its name.
+    pub name: Name,
+    /// Its sets and maps, before the chains that look into them.
+    pub sets: Vec<Set>,
+    /// Its chains, in the order of a packet's road.
+    pub chains: Vec<Chain>,
+}
+
+/// The name of a table, chain or set.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(Cow<'static, str>);
+
+/// Which packets a table sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// IPv4 and IPv6 as the host routes them.
+    Inet,
+    /// Frames as a bridge forwards them.
+    Bridge,
+}
+
+/// A list of rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// Its name.
+    pub name: Name,
+    /// Where packets enter it; without, only a jump leads here.
+    pub base: Option<Base>,
+    /// Its rules, first to last.
+    pub rules: Vec<Rule>,
+}
+
+/// Where a base chain hangs. The policy is always to accept: traffic that is not ours is not ours to judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// What its rules may do.
+    pub kind: ChainKind,
+    /// The point of the packet's road.
+    pub hook: Hook,
+    /// The place among all chains of the hook; lower comes first.
+    pub priority: i32,
+}
+
+/// What the rules of a base chain may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainKind {
+    /// Judge every packet.
+    Filter,
+    /// Translate addresses; sees the first packet of each flow only.
+    Nat,
+}
+
+/// A point of a packet's road through the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hook {
+    /// Received, not yet routed.
+    Prerouting,
+    /// Routed to the host itself.
+    Input,
+    /// Routed through the host.
+    Forward,
+    /// Made by the host.
+    Output,
+    /// About to leave.
+    Postrouting,
+}
+
+/// A rule: expressions from left to right; one that does not match ends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The expressions.
+    pub expressions: Vec<Expression>,
+    /// Why the rule is there, for whoever lists the rules.
+    pub comment: &'static str,
+}
+
+/// A step of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expression {
+    /// Matches packets of one network protocol.
+    IpFamily(IpFamily),
+    /// Matches when the field has the value or lies in the prefix.
+    Is(Field, Value),
+    /// Matches when the set holds the fields.
+    In(Vec<Field>, Name),
+    /// Matches when the destination is an address of this host.
+    LocalDestination,
+    /// Matches when connection tracking says one of these.
+    State(&'static [State]),
+    /// Matches when the flow's destination was translated: it came by a published port.
+    Published,
+    /// Counts the packet.
+    Count,
+    /// Ends with the action.
+    Do(Action),
+    /// Ends with the action that the map holds for the fields; goes on when it holds none.
+    Look(Vec<Field>, Name),
+    /// Sends the flow to the address and port that the map holds for the fields; goes on when it holds none.
+    Redirect(IpFamily, Vec<Field>, Name),
+    /// Gives the flow the address of the interface it leaves by.
+    Masquerade,
+}
+
+/// A network protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum IpFamily {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+/// A property of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Field {
+    /// The name of the interface it came by.
+    InputInterface,
+    /// The name of the interface it leaves by.
+    OutputInterface,
+    /// The source address, when of this family.
+    Source(IpFamily),
+    /// The destination address, when of this family.
+    Destination(IpFamily),
+    /// The number of its transport protocol.
+    Protocol,
+    /// The destination port of its transport header.
+    DestinationPort,
+}
+
+/// The type of a field or of one part of a set's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Type {
+    /// An interface name.
+    IfName,
+    /// An address of the family.
+    Address(IpFamily),
+    /// A transport protocol.
+    Protocol,
+    /// A port.
+    Port,
+}
+
+/// A constant of some [`Type`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Value {
+    /// An interface name.
+    IfName(IfName),
+    /// An address.
+    Address(IpAddr),
+    /// All addresses of a prefix.
+    Prefix(Subnet),
+    /// A transport protocol by its number.
+    Protocol(u8),
+    /// A port.
+    Port(u16),
+}
+
+/// What connection tracking knows of a packet's flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// The first packet of a flow.
+    New,
+    /// A packet of a known flow.
+    Established,
+    /// An error report or helper flow that belongs to a known one.
+    Related,
+    /// Makes no sense in any known flow.
+    Invalid,
+    /// Not tracked, such as neighbour discovery.
+    Untracked,
+}
+
+/// What becomes of a packet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Leaves this base chain unharmed; other tables may still object.
+    Accept,
+    /// Ends here for good.
+    Drop,
+    /// Goes back to the calling chain.
+    Return,
+    /// Passes the chain, then comes back.
+    Jump(Name),
+    /// Passes the chain and does not come back.
+    Goto(Name),
+}
+
+/// A set or map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Set {
+    /// Its name.
+    pub name: Name,
+    /// The types of its key's parts.
+    pub key: Vec<Type>,
+    /// Whether keys are prefixes rather than single values.
+    pub intervals: bool,
+    /// What it holds.
+    pub elements: Elements,
+}
+
+/// A key of a set: one value for each part.
+pub type Key = Vec<Value>;
+
+/// The contents of a set, in the order of their keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Elements {
+    /// Keys alone.
+    Keys(BTreeMap<Key, ()>),
+    /// Keys with actions.
+    Actions(BTreeMap<Key, Action>),
+    /// Keys with an address and port of the family.
+    Targets(IpFamily, BTreeMap<Key, Target>),
+}
+
+/// Where a published port leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// The container's address.
+    pub address: IpAddr,
+    /// The container's port.
+    pub port: u16,
+}
+
+impl Ruleset {
+    /// Finds a table.
+    #[must_use]
+    pub fn table(&self, family: Family, name: &Name) -> Option<&Table> {
+        let mut tables = self.tables.iter();
+        tables.find(|table| table.family == family && table.name == *name)
+    }
+}
+
+impl Table {
+    /// Finds a chain.
+    #[must_use]
+    pub fn chain(&self, name: &Name) -> Option<&Chain> {
+        self.chains.iter().find(|chain| chain.name == *name)
+    }
+
+    /// Finds a set or map.
+    #[must_use]
+    pub fn set(&self, name: &Name) -> Option<&Set> {
+        self.sets.iter().find(|set| set.name == *name)
+    }
+}
+
+impl Name {
+    /// Gives the name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&'static str> for Name {
+    fn from(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Field {
+    /// Gives the type of its values.
+    #[must_use]
+    pub const fn kind(self) -> Type {
+        match self {
+            Self::InputInterface | Self::OutputInterface => Type::IfName,
+            Self::Source(family) | Self::Destination(family) => Type::Address(family),
+            Self::Protocol => Type::Protocol,
+            Self::DestinationPort => Type::Port,
+        }
+    }
+}
+
+impl IpFamily {
+    /// Tells the family of an address.
+    #[must_use]
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+}
+
+impl From<Protocol> for Value {
+    fn from(protocol: Protocol) -> Self {
+        Self::Protocol(protocol.number())
+    }
+}
+
+impl Elements {
+    /// Counts the elements.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Keys(keys) => keys.len(),
+            Self::Actions(actions) => actions.len(),
+            Self::Targets(_, targets) => targets.len(),
+        }
+    }
+
+    /// Reports whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,197 @@
+//! Random topologies and packets that hit interesting places, for the property tests.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use hakone_base::{
+    ContainerId, EndpointId, ExposedPort, IfName, MacAddr, NetworkId, Protocol, PublishedPort,
+};
+use hakone_policy::{
+    Bridge, DirectRouting, Endpoint, Flow, Host, Icc, Options, Origin, Packet, Topology, Transport,
+    ruleset::State,
+};
+use proptest::{collection::vec, option, prelude::*, sample::select};
+
+/// How many bridges a topology may have; packets also name the one after.
+const BRIDGES: u8 = 3;
+
+pub fn host_addresses() -> [IpAddr; 3] {
+    ["192.0.2.1", "2001:db8::1", "fe80::77"].map(|text| text.parse().unwrap())
+}
+
+pub fn host(topology: &Topology) -> Host {
+    Host::new(topology, &host_addresses(), "eth0".parse().unwrap())
+}
+
+pub fn bridge_name(index: u8) -> IfName {
+    format!("br-{index}").parse().unwrap()
+}
+
+pub fn v4(bridge: u8, member: u8) -> IpAddr {
+    Ipv4Addr::new(172, 18 + bridge, 0, member).into()
+}
+
+pub fn v6(bridge: u8, member: u8) -> IpAddr {
+    Ipv6Addr::new(0xfd00, 0, 0, bridge.into(), 0, 0, 0, member.into()).into()
+}
+
+pub fn any_topology() -> impl Strategy<Value = Topology> {
+    let bridges: Vec<_> = (0..BRIDGES).map(any_bridge).collect();
+    let direct = select(vec![DirectRouting::Denied, DirectRouting::Allowed]);
+    (bridges, 0..=usize::from(BRIDGES), direct).prop_map(|(mut bridges, count, direct_routing)| {
+        bridges.truncate(count);
+        Topology {
+            bridges,
+            options: Options { direct_routing },
+        }
+    })
+}
+
+fn any_bridge(index: u8) -> impl Strategy<Value = Bridge> {
+    let endpoints: Vec<_> = (2..5).map(|member| any_endpoint(index, member)).collect();
+    let icc = select(vec![Icc::Allowed, Icc::Denied]);
+    let ipv6 = prop::bool::weighted(0.6);
+    let internal = prop::bool::weighted(0.25);
+    (endpoints, 0..=3_usize, icc, ipv6, internal, any::<bool>()).prop_map(
+        move |(mut endpoints, count, icc, ipv6, internal, masquerade)| {
+            endpoints.truncate(count);
+            let mut bridge = Bridge {
+                network: NetworkId::from_bytes([index; 32]),
+                name: bridge_name(index),
+                subnets: vec![format!("172.{}.0.0/16", 18 + index).parse().unwrap()],
+                gateways: vec![v4(index, 1)],
+                internal,
+                icc,
+                masquerade,
+                endpoints,
+            };
+            match ipv6 {
+                true => {
+                    bridge
+                        .subnets
+                        .push(format!("fd00:0:0:{index}::/64").parse().unwrap());
+                    bridge.gateways.push(v6(index, 1));
+                }
+                false => bridge.endpoints.iter_mut().for_each(drop_ipv6),
+            }
+            bridge
+        },
+    )
+}
+
+fn drop_ipv6(endpoint: &mut Endpoint) {
+    endpoint.addresses.retain(IpAddr::is_ipv4);
+}
+
+fn any_endpoint(bridge: u8, member: u8) -> impl Strategy<Value = Endpoint> {
+    (vec(any_published(), 0..3), prop::bool::weighted(0.2)).prop_map(move |(published, extra)| {
+        let mut addresses = vec![v4(bridge, member), v6(bridge, member)];
+        if extra {
+            addresses.push(IpAddr::from([169, 254, bridge, member]));
+        }
+        Endpoint {
+            id: EndpointId::from_bytes([bridge * 16 + member; 32]),
+            container: ContainerId::from_bytes([bridge * 16 + member; 32]),
+            port: format!("veth{bridge}{member}").parse().unwrap(),
+            mac: MacAddr::new([2, 0x42, 172, 18 + bridge, 0, member]),
+            addresses,
+            published,
+        }
+    })
+}
+
+fn any_published() -> impl Strategy<Value = PublishedPort> {
+    let hosts = [
+        "0.0.0.0",
+        "::",
+        "192.0.2.1",
+        "2001:db8::1",
+        "127.0.0.1",
+        "::1",
+        "172.18.0.1",
+    ];
+    let hosts: Vec<IpAddr> = hosts.iter().map(|text| text.parse().unwrap()).collect();
+    let protocols = vec![Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
+    (select(hosts), 8000..8003_u16, select(protocols), 80..82_u16).prop_map(
+        |(host_address, host_port, protocol, port)| PublishedPort {
+            host_address,
+            host_port: host_port.try_into().unwrap(),
+            target: ExposedPort {
+                port: port.try_into().unwrap(),
+                protocol,
+            },
+        },
+    )
+}
+
+pub fn any_packet() -> impl Strategy<Value = Packet> {
+    (any_origin(), any::<bool>(), any_transport()).prop_flat_map(|(origin, ipv6, transport)| {
+        let addresses = interesting(ipv6);
+        let ends = (select(addresses.clone()), select(addresses.clone()));
+        (Just(origin), ends, Just(transport), any_flow(addresses)).prop_map(
+            |(origin, (source, destination), transport, flow)| Packet {
+                origin,
+                source,
+                destination,
+                transport,
+                flow,
+            },
+        )
+    })
+}
+
+fn any_origin() -> impl Strategy<Value = Origin> {
+    let bridge = (0..=BRIDGES).prop_map(|index| Origin::Interface(bridge_name(index)));
+    let others = ["eth0", "eth1"].map(|name| Origin::Interface(name.parse().unwrap()));
+    prop_oneof![3 => bridge, 2 => select(others.to_vec()), 1 => Just(Origin::Host)]
+}
+
+fn any_transport() -> impl Strategy<Value = Transport> {
+    let ports = select(vec![80, 81, 8000, 8001, 8002, 22]);
+    let ported =
+        (select(vec![6, 17, 132]), ports).prop_map(|(p, port)| Transport::to_port(p, port));
+    let portless = select(vec![1, 58, 47]).prop_map(|protocol| Transport {
+        protocol,
+        port: None,
+    });
+    prop_oneof![5 => ported, 1 => portless]
+}
+
+fn any_flow(addresses: Vec<IpAddr>) -> impl Strategy<Value = Flow> {
+    let states = select(vec![State::Established, State::Related, State::Untracked]);
+    let known = (states, any::<bool>(), option::of(select(addresses))).prop_map(
+        |(state, published, restored)| Flow::Known {
+            state,
+            published,
+            restored,
+        },
+    );
+    prop_oneof![4 => Just(Flow::New), 2 => known, 1 => Just(Flow::Invalid)]
+}
+
+/// Members, gateways, unassigned and unknown addresses, the host's, loopback, link-local, the far world.
+fn interesting(ipv6: bool) -> Vec<IpAddr> {
+    let member = |bridge| (1..6).map(move |member| (bridge, member));
+    let members = (0..=BRIDGES).flat_map(member);
+    let others = [
+        "127.0.0.1",
+        "127.8.8.8",
+        "198.51.100.9",
+        "169.254.0.2",
+        "169.254.169.254",
+        "0.0.0.0",
+    ];
+    let others6 = ["::1", "::", "2001:db8:9::9", "fe80::5", "fe80::77"];
+    let mut all: Vec<IpAddr> = match ipv6 {
+        false => members.map(|(bridge, member)| v4(bridge, member)).collect(),
+        true => members.map(|(bridge, member)| v6(bridge, member)).collect(),
+    };
+    all.extend(host_addresses());
+    all.extend(
+        others
+            .iter()
+            .chain(&others6)
+            .map(|text| text.parse::<IpAddr>().unwrap()),
+    );
+    all.retain(|address| address.is_ipv6() == ipv6);
+    all
+}
