@@ -3,7 +3,7 @@
 //! Chains and rules are constants; all that varies stands in sets and maps. So a packet's cost does not grow with
 //! networks, containers or ports, and starting a container changes a few elements and no rule. The road of a packet:
 //! `guard` (forged and misdirected packets, before they cost a conntrack entry), `publish`, then `input` or `forward`, then
-//! `masquerade`. We accept nothing on behalf of other tables: a drop in `DOCKER-USER` or a FORWARD policy still counts.
+//! `leave`. We accept nothing on behalf of other tables: a drop in `DOCKER-USER` or a FORWARD policy still counts.
 
 use crate::{
     elements::Contents,
@@ -61,7 +61,7 @@ fn chains() -> Vec<Chain> {
         chain("leaving", None, leaving()),
         chain("entering", None, entering()),
         chain("forward", filter(Forward, FILTER), forward()),
-        chain("masquerade", nat(Postrouting, SOURCE_NAT), masquerade()),
+        chain("leave", nat(Postrouting, SOURCE_NAT), masquerade()),
     ]
 }
 

@@ -126,7 +126,7 @@ impl Topology {
     /// A port bound to one address goes before one bound to all; of two claims the first name wins.
     fn published_at(&self, host: &Host, packet: &Packet) -> Option<(IpAddr, &PublishedPort)> {
         let asked = packet.destination;
-        if asked.is_loopback() || is_link_local(asked) {
+        if asked.is_loopback() || asked.is_unspecified() || is_link_local(asked) {
             return None;
         }
         let mut claims: Vec<_> = self

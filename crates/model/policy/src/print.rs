@@ -89,11 +89,13 @@ impl Display for Base {
 }
 
 impl Display for Rule {
+    /// nft takes no comment behind a translation through a map.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        for expression in &self.expressions {
-            write!(f, "{expression} ")?;
+        f.write_str(&joined_by(" ", &self.expressions))?;
+        match self.shows_comment() {
+            true => write!(f, " comment \"{}\"", self.comment),
+            false => Ok(()),
         }
-        write!(f, "comment \"{}\"", self.comment)
     }
 }
 
@@ -231,6 +233,10 @@ fn header(family: IpFamily) -> &'static str {
 }
 
 fn joined<T: Display>(parts: &[T]) -> String {
+    joined_by(" . ", parts)
+}
+
+fn joined_by<T: Display>(separator: &str, parts: &[T]) -> String {
     let parts: Vec<String> = parts.iter().map(T::to_string).collect();
-    parts.join(" . ")
+    parts.join(separator)
 }

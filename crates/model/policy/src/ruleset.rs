@@ -286,6 +286,15 @@ impl fmt::Display for Name {
     }
 }
 
+impl Rule {
+    /// Reports whether nft's language has a place for the comment: none behind a translation through a map.
+    #[must_use]
+    pub fn shows_comment(&self) -> bool {
+        let redirect = |expression: &Expression| matches!(expression, Expression::Redirect(..));
+        !self.comment.is_empty() && !self.expressions.iter().any(redirect)
+    }
+}
+
 impl Field {
     /// Gives the type of its values.
     #[must_use]

@@ -1,0 +1,158 @@
+//! The rules of a few telling hosts, as text: the snapshot is the documentation. `BLESS=1` renews it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "blesses files of the checkout, asks nft about the text"
+)]
+
+use std::{
+    env, fs,
+    io::Write as _,
+    net::IpAddr,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use hakone_base::{ContainerId, EndpointId, ExposedPort, MacAddr, NetworkId, PublishedPort};
+use hakone_policy::{Bridge, DirectRouting, Endpoint, Icc, Options, Topology, compile};
+
+fn bridge(index: u8, name: &str, subnets: &[&str], gateways: &[&str]) -> Bridge {
+    Bridge {
+        network: NetworkId::from_bytes([index; 32]),
+        name: name.parse().unwrap(),
+        subnets: subnets.iter().map(|text| text.parse().unwrap()).collect(),
+        gateways: gateways.iter().map(|text| text.parse().unwrap()).collect(),
+        internal: false,
+        icc: Icc::Allowed,
+        masquerade: true,
+        endpoints: Vec::new(),
+    }
+}
+
+fn endpoint(index: u8, addresses: &[&str], published: &[(&str, u16, &str)]) -> Endpoint {
+    let port = |(host, port, target): &(&str, u16, &str)| PublishedPort {
+        host_address: host.parse::<IpAddr>().unwrap(),
+        host_port: (*port).try_into().unwrap(),
+        target: target.parse::<ExposedPort>().unwrap(),
+    };
+    Endpoint {
+        id: EndpointId::from_bytes([index; 32]),
+        container: ContainerId::from_bytes([index; 32]),
+        port: format!("veth{index}").parse().unwrap(),
+        mac: MacAddr::new([2, 0x42, 0, 0, 0, index]),
+        addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+        published: published.iter().map(port).collect(),
+    }
+}
+
+fn of(bridges: Vec<Bridge>) -> Topology {
+    Topology {
+        bridges,
+        options: Options::default(),
+    }
+}
+
+fn two_networks() -> Topology {
+    let mut web = bridge(
+        1,
+        "br-web",
+        &["172.18.0.0/16", "fd00:18::/64"],
+        &["172.18.0.1", "fd00:18::1"],
+    );
+    web.endpoints = vec![
+        endpoint(
+            2,
+            &["172.18.0.2", "fd00:18::2"],
+            &[("0.0.0.0", 8080, "80/tcp"), ("::", 8080, "80/tcp")],
+        ),
+        endpoint(
+            3,
+            &["172.18.0.3"],
+            &[("127.0.0.1", 5432, "5432/tcp"), ("192.0.2.1", 53, "53/udp")],
+        ),
+    ];
+    of(vec![
+        web,
+        bridge(4, "hakone0", &["172.17.0.0/16"], &["172.17.0.1"]),
+    ])
+}
+
+fn quiet_internal_and_routed() -> Topology {
+    let mut quiet = bridge(1, "br-quiet", &["172.18.0.0/16"], &["172.18.0.1"]);
+    quiet.icc = Icc::Denied;
+    let mut inner = bridge(
+        2,
+        "br-inner",
+        &["172.19.0.0/16", "fd00:19::/64"],
+        &["172.19.0.1", "fd00:19::1"],
+    );
+    inner.internal = true;
+    inner.endpoints = vec![endpoint(
+        5,
+        &["172.19.0.2"],
+        &[("0.0.0.0", 9000, "9000/tcp")],
+    )];
+    let mut routed = bridge(3, "br-routed", &["2001:db8:7::/64"], &["2001:db8:7::1"]);
+    routed.masquerade = false;
+    routed.endpoints = vec![endpoint(
+        6,
+        &["2001:db8:7::2", "2001:db8:99::2"],
+        &[("::", 443, "443/tcp")],
+    )];
+    let mut topology = of(vec![quiet, inner, routed]);
+    topology.options.direct_routing = DirectRouting::Allowed;
+    topology
+}
+
+fn hosts() -> [(&'static str, Topology); 3] {
+    [
+        ("no_network", Topology::default()),
+        ("two_networks", two_networks()),
+        ("quiet_internal_and_routed", quiet_internal_and_routed()),
+    ]
+}
+
+#[test]
+fn the_rules_are_those_of_the_snapshots() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
+    for (name, topology) in hosts() {
+        let (path, text) = (
+            folder.join(name).with_extension("nft"),
+            compile(&topology).to_string(),
+        );
+        if env::var_os("BLESS").is_some() {
+            fs::write(&path, &text).unwrap();
+        }
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            text,
+            "{name}: BLESS=1 renews it"
+        );
+    }
+}
+
+/// Needs root for a network namespace of its own; says so and passes where that is missing.
+#[test]
+fn nft_understands_the_text() {
+    for (name, topology) in hosts() {
+        let mut nft = Command::new("unshare");
+        nft.args(["--net", "nft", "--check", "--file", "-"]);
+        let child = nft
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let Ok(mut child) = child else {
+            eprintln!("skipped: no unshare here");
+            return;
+        };
+        let text = compile(&topology).to_string();
+        let sent = child.stdin.take().unwrap().write_all(text.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        if sent.is_err() || said.contains("unshare") {
+            eprintln!("skipped: {said}");
+            return;
+        }
+        assert!(output.status.success(), "{name}: {said}");
+    }
+}
