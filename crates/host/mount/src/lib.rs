@@ -1,1 +1,21 @@
-//! Placeholder.
+//! Mounts, made and moved through descriptors, never through paths that a container could bend.
+//!
+//! A mount is made detached ([`Detached`]), changed while nobody can see it, and attached to a target that was
+//! resolved inside the container's root ([`Root`]): a symbolic link swapped in between changes nothing.
+
+mod copy_up;
+mod detached;
+mod error;
+mod options;
+pub mod overlay;
+mod propagation;
+mod protect;
+mod root;
+
+pub use copy_up::copy_up;
+pub use detached::Detached;
+pub use error::Error;
+pub use options::{Options, Propagation};
+pub use propagation::{propagate, propagate_all};
+pub use protect::{mask, read_only};
+pub use root::Root;
