@@ -45,7 +45,6 @@ pub(crate) const VETH_INFO_PEER: u16 = 1;
 pub(crate) const IFLA_BR_FORWARD_DELAY: u16 = 1;
 pub(crate) const IFLA_BR_AGEING_TIME: u16 = 4;
 pub(crate) const IFLA_BR_STP_STATE: u16 = 5;
-pub(crate) const IFLA_BR_VLAN_FILTERING: u16 = 7;
 pub(crate) const IFLA_BR_MCAST_SNOOPING: u16 = 23;
 pub(crate) const IFLA_BR_MCAST_QUERIER: u16 = 25;
 

@@ -8,9 +8,9 @@ use crate::{
     LinkIndex, Request,
     kernel::{
         AF_UNSPEC, IFF_UP, IFLA_ADDRESS, IFLA_BR_AGEING_TIME, IFLA_BR_FORWARD_DELAY,
-        IFLA_BR_MCAST_QUERIER, IFLA_BR_MCAST_SNOOPING, IFLA_BR_STP_STATE, IFLA_BR_VLAN_FILTERING,
-        IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
-        IFLA_NET_NS_FD, NLM_F_CREATE, NLM_F_EXCL, RTM_DELLINK, RTM_NEWLINK, VETH_INFO_PEER,
+        IFLA_BR_MCAST_QUERIER, IFLA_BR_MCAST_SNOOPING, IFLA_BR_STP_STATE, IFLA_IFNAME,
+        IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, IFLA_NET_NS_FD,
+        NLM_F_CREATE, NLM_F_EXCL, RTM_DELLINK, RTM_NEWLINK, VETH_INFO_PEER,
     },
     message::Message,
     request::acknowledged,
@@ -54,13 +54,13 @@ pub struct Peer<'a> {
     pub netns: BorrowedFd<'a>,
 }
 
-/// Makes a bridge: no spanning tree, no VLANs, multicast snooping with the bridge as querier.
+/// Makes a bridge: no spanning tree, multicast snooping with the bridge as querier. VLAN filtering is off unless asked for,
+/// and kernels without it refuse to hear of it.
 pub fn add_bridge(bridge: &Bridge<'_>) -> Request {
     let options = |data: Message| {
         data.number(IFLA_BR_FORWARD_DELAY, 0)
             .number(IFLA_BR_AGEING_TIME, AGEING)
             .number(IFLA_BR_STP_STATE, 0)
-            .switch(IFLA_BR_VLAN_FILTERING, false)
             .switch(IFLA_BR_MCAST_SNOOPING, true)
             .switch(IFLA_BR_MCAST_QUERIER, true)
     };
