@@ -12,6 +12,7 @@ mod link;
 mod message;
 mod neighbour;
 mod port;
+mod redirect;
 mod request;
 mod route;
 mod socket;
@@ -25,6 +26,7 @@ pub use link::{
 };
 pub use neighbour::{add_forwarding, add_neighbour, delete_neighbour};
 pub use port::{Port, configure_port, set_isolated};
+pub use redirect::{Redirect, redirect};
 pub use request::Request;
 pub use route::{add_route, default_route, delete_route};
 pub use socket::Socket;

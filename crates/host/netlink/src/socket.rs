@@ -152,7 +152,7 @@ fn refusal(message: &Received<'_>) -> Result<(), Error> {
     }
 }
 
-fn errno(message: &Received<'_>) -> Option<Errno> {
+pub(crate) fn errno(message: &Received<'_>) -> Option<Errno> {
     let code = i32::from_ne_bytes(message.payload.get(..4)?.try_into().ok()?);
     (code != 0).then(|| Errno::from_raw_os_error(-code))
 }
