@@ -1,1 +1,13 @@
-//! Placeholder.
+//! Seccomp: which system calls a container may make.
+//!
+//! A profile (Docker's JSON format, or our default with Docker's effect) is resolved against the container's capabilities
+//! and compiled into a classic BPF program. The compiler is our own: decision record 0005 says why. Pure: the program is
+//! bytes, who loads it is `host/runtime`.
+
+mod profile;
+mod resolve;
+
+pub use profile::{
+    Action, Architecture, Condition, Error, KernelVersion, Operator, Profile, Rule, Selector,
+};
+pub use resolve::{Resolved, ResolvedRule};

@@ -1,1 +1,60 @@
-//! Placeholder.
+//! What a container is to be: the create request parsed into values, and the OCI runtime spec made of them.
+//!
+//! Everything a client may ask of `docker run` passes [`ContainerSpec::parse`] once; whatever does not hold is refused
+//! there, in Docker's words, before a container exists. [`runtime_spec`] turns the parsed values and the facts of one
+//! start into the document that our own runtime and runc both take. No I/O: what must be looked up on the host (device
+//! numbers, volume paths, CPU lists) comes in as values.
+
+mod capability;
+mod command;
+mod defaults;
+mod device;
+mod error;
+mod health;
+mod io;
+mod limit;
+mod log;
+mod memory;
+mod mount;
+mod namespace;
+mod network;
+mod port;
+mod resources;
+mod restart;
+mod runtime;
+mod security;
+mod signal;
+mod spec;
+mod sysctl;
+pub mod user;
+
+pub use capability::{Capability, CapabilitySet};
+pub use command::{Command, DEFAULT_PATH};
+pub use defaults::Defaults;
+pub use device::{Access, DeviceKind, DeviceRequest, DeviceRule};
+pub use error::Error;
+pub use health::{Healthcheck, Test};
+pub use io::{BlockIo, Throttle, ThrottleKind, WeightDevice};
+pub use limit::{Limit, LimitKind};
+pub use log::{JsonFile, LogSpec};
+pub use memory::{Memory, Swap};
+pub use mount::{
+    BindSource, Copy, MountSource, MountSpec, MountType, Propagation, ReadOnly, VolumeSource,
+    VolumesFrom,
+};
+pub use namespace::{CgroupMode, IpcMode, Namespaces, PidMode, UserMode, UtsMode};
+pub use network::{Dns, ExtraHost, HostAddress, Link, NetworkMode};
+pub use port::{PortBinding, PortRange, Ports};
+pub use resources::{Cpu, Resources};
+pub use restart::RestartPolicy;
+pub use runtime::{
+    CgroupVersion, EtcFiles, HostFacts, INIT_ANNOTATION, IdMapping, Joined, Mappings, Netns,
+    Resolved, ResolvedDevice, ResolvedMount, ResolvedSource, Shm, runtime_spec, seccomp_for_runc,
+};
+pub use security::{SeccompChoice, Security};
+pub use signal::Signal;
+pub use spec::{ContainerSpec, Create, Stop};
+pub use user::ResolvedUser;
+
+/// The defaults that an image gives its containers.
+pub use hakone_engine_api::wire::ImageConfig;

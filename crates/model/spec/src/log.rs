@@ -1,0 +1,241 @@
+//! `--log-driver` and `--log-opt`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use hakone_engine_api::wire::HostConfigLogConfig;
+
+use crate::Error;
+
+/// Where a container's output is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogSpec {
+    /// Docker's json-file format.
+    JsonFile(JsonFile),
+    /// Nowhere.
+    None,
+}
+
+/// Options of the json-file driver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonFile {
+    /// A file is rotated when it would grow beyond this, in bytes; never when absent.
+    pub max_size: Option<u64>,
+    /// Files kept, the current one included.
+    pub max_files: u32,
+    /// Whether rotated files are compressed.
+    pub compress: bool,
+    /// Labels that go into each line.
+    pub labels: Vec<String>,
+    /// Variables that go into each line.
+    pub env: Vec<String>,
+    /// The template of `tag`.
+    pub tag: Option<String>,
+}
+
+impl Default for JsonFile {
+    fn default() -> Self {
+        Self {
+            max_size: None,
+            max_files: 1,
+            compress: false,
+            labels: Vec::new(),
+            env: Vec::new(),
+            tag: None,
+        }
+    }
+}
+
+impl Default for LogSpec {
+    fn default() -> Self {
+        Self::JsonFile(JsonFile::default())
+    }
+}
+
+/// Names of options that are accepted and change nothing here: writing never blocks the container's start.
+const DELIVERY: [&str; 2] = ["mode", "max-buffer-size"];
+
+impl LogSpec {
+    /// Parses the wire form; no type means the daemon's default, whose options are then not mixed in.
+    ///
+    /// # Errors
+    /// When the driver or an option is unknown, or a value does not parse.
+    pub fn parse(config: Option<&HostConfigLogConfig>, default: &Self) -> Result<Self, Error> {
+        let options = config.and_then(|config| config.config.as_ref());
+        let none = HashMap::new();
+        let options = options.unwrap_or(&none);
+        match config
+            .and_then(|config| config.typ.as_deref())
+            .unwrap_or_default()
+        {
+            "" if options.is_empty() => Ok(default.clone()),
+            "" => match default {
+                Self::JsonFile(base) => json_file(base.clone(), options).map(Self::JsonFile),
+                Self::None => Ok(Self::None),
+            },
+            "json-file" => json_file(JsonFile::default(), options).map(Self::JsonFile),
+            "none" => Ok(Self::None),
+            other => Err(Error::LogDriver(other.to_owned())),
+        }
+    }
+
+    /// Gives the driver's name.
+    #[must_use]
+    pub const fn driver(&self) -> &'static str {
+        match self {
+            Self::JsonFile(_) => "json-file",
+            Self::None => "none",
+        }
+    }
+}
+
+impl JsonFile {
+    /// Picks the attributes of each line from the container's labels and environment.
+    #[must_use]
+    pub fn attributes(
+        &self,
+        labels: &BTreeMap<String, String>,
+        env: &[String],
+    ) -> BTreeMap<String, String> {
+        let labelled = self
+            .labels
+            .iter()
+            .filter_map(|key| labels.get_key_value(key));
+        let labelled = labelled.map(|(key, value)| (key.clone(), value.clone()));
+        let variables = env.iter().filter_map(|entry| entry.split_once('='));
+        let chosen = variables.filter(|(key, _)| self.env.iter().any(|wanted| wanted == key));
+        labelled
+            .chain(chosen.map(|(key, value)| (key.to_owned(), value.to_owned())))
+            .collect()
+    }
+}
+
+fn json_file(mut file: JsonFile, options: &HashMap<String, String>) -> Result<JsonFile, Error> {
+    for (key, value) in options {
+        set(&mut file, key, value)?;
+    }
+    match file.compress && (file.max_files < 2 || file.max_size.is_none()) {
+        true => Err(Error::LogCompress),
+        false => Ok(file),
+    }
+}
+
+fn set(file: &mut JsonFile, key: &str, value: &str) -> Result<(), Error> {
+    let refuse = || Error::LogValue {
+        key: key.to_owned(),
+        value: value.to_owned(),
+    };
+    let words = || {
+        value
+            .split(',')
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    match key {
+        "max-size" => {
+            file.max_size = Some(size(value).ok_or_else(refuse)?).filter(|bytes| *bytes > 0)
+        }
+        "max-file" => match value.parse() {
+            Ok(0) => return Err(Error::LogFiles),
+            Ok(count) => file.max_files = count,
+            Err(_) => return Err(refuse()),
+        },
+        "compress" => file.compress = value.parse().ok().ok_or_else(refuse)?,
+        "labels" => file.labels = words(),
+        "env" => file.env = words(),
+        "tag" => file.tag = Some(value.to_owned()).filter(|tag| !tag.is_empty()),
+        "mode" if !matches!(value, "blocking" | "non-blocking") => {
+            return Err(Error::LogMode(value.to_owned()));
+        }
+        key if DELIVERY.contains(&key) => {}
+        key => return Err(Error::LogOption(key.to_owned())),
+    }
+    Ok(())
+}
+
+/// Reads `10m`, `1g`, `512KB`, `1.5m`: units of 1024, as Docker reads memory sizes.
+fn size(text: &str) -> Option<u64> {
+    if text == "-1" {
+        return Some(0);
+    }
+    let lower = text.trim().to_ascii_lowercase();
+    let digits = lower
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(lower.len());
+    let (number, unit) = lower.split_at_checked(digits)?;
+    let shift = match unit.trim().trim_end_matches("ib").trim_end_matches('b') {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return None,
+    };
+    let bytes = number.parse::<f64>().ok()? * f64::from(1_u32.checked_shl(shift.min(30))?);
+    let bytes = if shift == 40 { bytes * 1024.0 } else { bytes };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative; saturates"
+    )]
+    Some(bytes as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(driver: &str, options: &[(&str, &str)]) -> Result<LogSpec, String> {
+        let options = options
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        let config = HostConfigLogConfig {
+            typ: Some(driver.into()),
+            config: Some(options),
+        };
+        LogSpec::parse(Some(&config), &LogSpec::default()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn sizes_count_in_1024() {
+        assert_eq!(size("10m"), Some(10 << 20));
+        assert_eq!(size("1.5K"), Some(1536));
+        assert_eq!(size("2GiB"), Some(2 << 30));
+        assert_eq!(size("1t"), Some(1 << 40));
+        assert_eq!(size("x"), None);
+    }
+
+    #[test]
+    fn refusals_are_dockers() {
+        assert_eq!(
+            parsed("bogus", &[]).unwrap_err(),
+            "logger: no log driver named 'bogus' is registered"
+        );
+        let option = parsed("json-file", &[("bogus", "1")]).unwrap_err();
+        assert_eq!(option, "unknown log opt 'bogus' for json-file log driver");
+        assert_eq!(
+            parsed("json-file", &[("max-file", "0")]).unwrap_err(),
+            "max-file cannot be less than 1"
+        );
+        assert!(parsed("json-file", &[("compress", "true")]).is_err());
+    }
+
+    #[test]
+    fn attributes_come_from_labels_and_environment() {
+        let file = JsonFile {
+            labels: vec!["tier".into()],
+            env: vec!["ZONE".into()],
+            ..JsonFile::default()
+        };
+        let labels = BTreeMap::from([
+            ("tier".to_owned(), "web".to_owned()),
+            ("x".into(), "y".into()),
+        ]);
+        let attributes = file.attributes(&labels, &["ZONE=a".into(), "B=c".into()]);
+        assert_eq!(
+            attributes,
+            BTreeMap::from([("tier".into(), "web".into()), ("ZONE".into(), "a".into())])
+        );
+    }
+}

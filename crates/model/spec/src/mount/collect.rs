@@ -1,0 +1,110 @@
+//! Brings the mounts of all options together: no target twice, parents before children.
+
+use std::collections::BTreeSet;
+
+use hakone_engine_api::wire::{ContainerConfig, HostConfig, ImageConfig};
+
+use super::{MountSpec, bind, tmpfs, typed};
+use crate::Error;
+
+/// Parses every mount of a request and adds the volumes of the image whose place is free.
+pub(crate) fn collect(
+    config: &ContainerConfig,
+    host: &HostConfig,
+    image: &ImageConfig,
+) -> Result<Vec<MountSpec>, Error> {
+    let mut mounts = Vec::new();
+    for spec in host.binds.iter().flatten() {
+        mounts.push(bind::parse(spec)?);
+    }
+    for mount in host.mounts.iter().flatten() {
+        mounts.push(typed::parse(mount)?);
+    }
+    for (path, options) in host.tmpfs.iter().flatten() {
+        mounts.push(tmpfs::parse(path, options)?);
+    }
+    refuse_duplicates(&mounts)?;
+    for path in config.volumes.iter().chain(&image.volumes).flatten() {
+        add_volume(&mut mounts, path)?;
+    }
+    mounts.sort_by(|a, b| {
+        depth(a)
+            .cmp(&depth(b))
+            .then_with(|| a.target.cmp(&b.target))
+    });
+    Ok(mounts)
+}
+
+fn refuse_duplicates(mounts: &[MountSpec]) -> Result<(), Error> {
+    let mut seen = BTreeSet::new();
+    match mounts.iter().find(|mount| !seen.insert(&mount.target)) {
+        Some(mount) => Err(Error::DuplicateMount(mount.target.clone())),
+        None => Ok(()),
+    }
+}
+
+/// `Volumes` holds places, and from old clients whole `-v` texts.
+fn add_volume(mounts: &mut Vec<MountSpec>, path: &str) -> Result<(), Error> {
+    let mount = bind::parse(path)?;
+    if !mounts.iter().any(|other| other.target == mount.target) {
+        mounts.push(mount);
+    }
+    Ok(())
+}
+
+fn depth(mount: &MountSpec) -> usize {
+    mount.target.matches('/').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    fn host(binds: &[&str]) -> HostConfig {
+        let binds = binds.iter().map(|bind| (*bind).to_owned()).collect();
+        HostConfig {
+            binds: Some(binds),
+            ..Default::default()
+        }
+    }
+
+    fn image(volume: &str) -> ImageConfig {
+        ImageConfig {
+            volumes: Some(vec![volume.into()]),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_place_is_mounted_once() {
+        let mut twice = host(&["/a:/x/"]);
+        twice.tmpfs = Some(HashMap::from([("/x".into(), String::new())]));
+        let error =
+            collect(&ContainerConfig::default(), &twice, &ImageConfig::default()).unwrap_err();
+        assert_eq!(error.to_string(), "Duplicate mount point: /x");
+    }
+
+    #[test]
+    fn a_mount_of_the_request_takes_the_place_of_the_images_volume() {
+        let mounts = collect(
+            &ContainerConfig::default(),
+            &host(&["/a:/data"]),
+            &image("/data"),
+        )
+        .unwrap();
+        assert_eq!(mounts.len(), 1);
+    }
+
+    #[test]
+    fn parents_come_before_children() {
+        let mounts = collect(
+            &ContainerConfig::default(),
+            &host(&["/a:/x/y/z", "/a:/w"]),
+            &image("/x/y"),
+        )
+        .unwrap();
+        let targets: Vec<_> = mounts.iter().map(|mount| mount.target.as_str()).collect();
+        assert_eq!(targets, ["/w", "/x/y", "/x/y/z"]);
+    }
+}
