@@ -14,27 +14,27 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 /// How many bridges a topology may have; packets also name the one after.
 const BRIDGES: u8 = 3;
 
-pub fn host_addresses() -> [IpAddr; 3] {
+pub(crate) fn host_addresses() -> [IpAddr; 3] {
     ["192.0.2.1", "2001:db8::1", "fe80::77"].map(|text| text.parse().unwrap())
 }
 
-pub fn host(topology: &Topology) -> Host {
+pub(crate) fn host(topology: &Topology) -> Host {
     Host::new(topology, &host_addresses(), "eth0".parse().unwrap())
 }
 
-pub fn bridge_name(index: u8) -> IfName {
+pub(crate) fn bridge_name(index: u8) -> IfName {
     format!("br-{index}").parse().unwrap()
 }
 
-pub fn v4(bridge: u8, member: u8) -> IpAddr {
+pub(crate) fn v4(bridge: u8, member: u8) -> IpAddr {
     Ipv4Addr::new(172, 18 + bridge, 0, member).into()
 }
 
-pub fn v6(bridge: u8, member: u8) -> IpAddr {
+pub(crate) fn v6(bridge: u8, member: u8) -> IpAddr {
     Ipv6Addr::new(0xfd00, 0, 0, bridge.into(), 0, 0, 0, member.into()).into()
 }
 
-pub fn any_topology() -> impl Strategy<Value = Topology> {
+pub(crate) fn any_topology() -> impl Strategy<Value = Topology> {
     let bridges: Vec<_> = (0..BRIDGES).map(any_bridge).collect();
     let direct = select(vec![DirectRouting::Denied, DirectRouting::Allowed]);
     (bridges, 0..=usize::from(BRIDGES), direct).prop_map(|(mut bridges, count, direct_routing)| {
@@ -123,7 +123,7 @@ fn any_published() -> impl Strategy<Value = PublishedPort> {
     )
 }
 
-pub fn any_packet() -> impl Strategy<Value = Packet> {
+pub(crate) fn any_packet() -> impl Strategy<Value = Packet> {
     (any_origin(), any::<bool>(), any_transport()).prop_flat_map(|(origin, ipv6, transport)| {
         let addresses = interesting(ipv6);
         let ends = (select(addresses.clone()), select(addresses.clone()));

@@ -1,0 +1,247 @@
+//! Encodes rules: each expression of ours becomes a few of the kernel's small machine.
+//!
+//! Values travel through sixteen registers of four bytes; a key of several parts lies in consecutive ones. Fields of an IP
+//! header are read at fixed offsets, so a rule that reads one first checks the packet's family.
+
+use hakone_policy::ruleset::{Action, Expression, Field, IpFamily, Rule, State, Type, Value};
+
+use crate::{
+    kernel::{
+        CMP_EQ, CMP_NEQ, CT_STATE, CT_STATUS, FIB_ADDRTYPE, FIB_DADDR, META_IIFNAME, META_L4PROTO,
+        META_NFPROTO, META_OIFNAME, NAT_DESTINATION, NFPROTO_IPV4, NFPROTO_IPV6, PAYLOAD_NETWORK,
+        PAYLOAD_TRANSPORT, REG_VERDICT, REG32, STATUS_DNAT, TYPE_LOCAL, VERDICT_ACCEPT,
+        VERDICT_DROP, VERDICT_GOTO, VERDICT_JUMP, VERDICT_RETURN, attribute as a,
+    },
+    message::Message,
+    value,
+};
+
+/// Writes all expressions of a rule.
+pub(crate) fn rule(list: &mut Message, rule: &Rule) {
+    let mut checked = None;
+    for each in &rule.expressions {
+        if let Expression::IpFamily(family) = each {
+            checked = Some(*family);
+        }
+        let needed = family_of(each);
+        if let Some(family) = needed.filter(|_| needed != checked) {
+            check_family(list, family);
+            checked = needed;
+        }
+        expression(list, each);
+    }
+}
+
+/// Writes what the verdict of an action is.
+pub(crate) fn action(data: &mut Message, action: &Action) {
+    let (code, chain) = match action {
+        Action::Accept => (VERDICT_ACCEPT, None),
+        Action::Drop => (VERDICT_DROP, None),
+        Action::Return => (VERDICT_RETURN, None),
+        Action::Jump(chain) => (VERDICT_JUMP, Some(chain)),
+        Action::Goto(chain) => (VERDICT_GOTO, Some(chain)),
+    };
+    data.nest(a::DATA_VERDICT, |verdict| {
+        verdict.bytes(a::VERDICT_CODE, &code.to_be_bytes());
+        if let Some(chain) = chain {
+            verdict.text(a::VERDICT_CHAIN, chain.as_str());
+        }
+    });
+}
+
+fn expression(list: &mut Message, expression: &Expression) {
+    match expression {
+        Expression::IpFamily(family) => check_family(list, *family),
+        Expression::Is(field, value) => is(list, *field, value),
+        Expression::In(fields, set) => {
+            load_key(list, fields);
+            lookup(list, set.as_str(), None);
+        }
+        Expression::LocalDestination => local_destination(list),
+        Expression::State(states) => {
+            let bits = states.iter().fold(0, |bits, state| bits | bit(*state));
+            flow(list, CT_STATE, bits);
+        }
+        Expression::Published => flow(list, CT_STATUS, STATUS_DNAT),
+        Expression::Count => kernel(list, "counter", |_| {}),
+        Expression::Do(verdict) => kernel(list, "immediate", |data| {
+            data.number(a::IMMEDIATE_DREG, REG_VERDICT);
+            data.nest(a::IMMEDIATE_DATA, |data| action(data, verdict));
+        }),
+        Expression::Look(fields, map) => {
+            load_key(list, fields);
+            lookup(list, map.as_str(), Some(REG_VERDICT));
+        }
+        Expression::Redirect(family, fields, map) => {
+            load_key(list, fields);
+            lookup(list, map.as_str(), Some(REG32));
+            redirect(list, *family);
+        }
+        Expression::Masquerade => kernel(list, "masq", |_| {}),
+    }
+}
+
+fn is(list: &mut Message, field: Field, constant: &Value) {
+    load(list, field, REG32);
+    if let Some(mask) = value::mask(constant) {
+        bitwise(list, &mask);
+    }
+    compare(list, CMP_EQ, &value::first(constant));
+}
+
+fn check_family(list: &mut Message, family: IpFamily) {
+    meta(list, META_NFPROTO, REG32);
+    compare(list, CMP_EQ, &[protocol(family)]);
+}
+
+fn load_key(list: &mut Message, fields: &[Field]) {
+    let mut register = REG32;
+    for field in fields {
+        load(list, *field, register);
+        register += value::slot(field.kind()) / 4;
+    }
+}
+
+/// Offsets stand in RFC 791 and RFC 8200; ports are the second half-word of TCP, UDP and SCTP alike.
+fn load(list: &mut Message, field: Field, register: u32) {
+    let width = value::width(field.kind());
+    match field {
+        Field::InputInterface => meta(list, META_IIFNAME, register),
+        Field::OutputInterface => meta(list, META_OIFNAME, register),
+        Field::Protocol => meta(list, META_L4PROTO, register),
+        Field::Source(IpFamily::V4) => payload(list, PAYLOAD_NETWORK, 12..12 + width, register),
+        Field::Destination(IpFamily::V4) => {
+            payload(list, PAYLOAD_NETWORK, 16..16 + width, register);
+        }
+        Field::Source(IpFamily::V6) => payload(list, PAYLOAD_NETWORK, 8..8 + width, register),
+        Field::Destination(IpFamily::V6) => {
+            payload(list, PAYLOAD_NETWORK, 24..24 + width, register);
+        }
+        Field::DestinationPort => payload(list, PAYLOAD_TRANSPORT, 2..2 + width, register),
+    }
+}
+
+fn meta(list: &mut Message, key: u32, register: u32) {
+    kernel(list, "meta", |data| {
+        data.number(a::META_DREG, register);
+        data.number(a::META_KEY, key);
+    });
+}
+
+fn payload(list: &mut Message, base: u32, range: std::ops::Range<u32>, register: u32) {
+    kernel(list, "payload", |data| {
+        data.number(a::PAYLOAD_DREG, register);
+        data.number(a::PAYLOAD_BASE, base);
+        data.number(a::PAYLOAD_OFFSET, range.start);
+        data.number(a::PAYLOAD_LEN, range.end - range.start);
+    });
+}
+
+fn compare(list: &mut Message, operator: u32, bytes: &[u8]) {
+    kernel(list, "cmp", |data| {
+        data.number(a::CMP_SREG, REG32);
+        data.number(a::CMP_OP, operator);
+        data.nest(a::CMP_DATA, |data| data.bytes(a::DATA_VALUE, bytes));
+    });
+}
+
+fn bitwise(list: &mut Message, mask: &[u8]) {
+    kernel(list, "bitwise", |data| {
+        data.number(a::BITWISE_SREG, REG32);
+        data.number(a::BITWISE_DREG, REG32);
+        data.number(a::BITWISE_LEN, u32::try_from(mask.len()).unwrap_or(0));
+        data.nest(a::BITWISE_MASK, |data| data.bytes(a::DATA_VALUE, mask));
+        let zero = vec![0; mask.len()];
+        data.nest(a::BITWISE_XOR, |data| data.bytes(a::DATA_VALUE, &zero));
+    });
+}
+
+fn lookup(list: &mut Message, set: &str, into: Option<u32>) {
+    kernel(list, "lookup", |data| {
+        data.text(a::LOOKUP_SET, set);
+        data.number(a::LOOKUP_SREG, REG32);
+        if let Some(register) = into {
+            data.number(a::LOOKUP_DREG, register);
+        }
+    });
+}
+
+/// Matches any of the bits; registers hold numbers of the host's byte order.
+fn flow(list: &mut Message, key: u32, bits: u32) {
+    kernel(list, "ct", |data| {
+        data.number(a::CT_DREG, REG32);
+        data.number(a::CT_KEY, key);
+    });
+    bitwise(list, &bits.to_ne_bytes());
+    compare(list, CMP_NEQ, &[0; 4]);
+}
+
+fn local_destination(list: &mut Message) {
+    kernel(list, "fib", |data| {
+        data.number(a::FIB_DREG, REG32);
+        data.number(a::FIB_RESULT, FIB_ADDRTYPE);
+        data.number(a::FIB_FLAGS, FIB_DADDR);
+    });
+    compare(list, CMP_EQ, &TYPE_LOCAL.to_ne_bytes());
+}
+
+/// The lookup before left address and port in consecutive registers.
+fn redirect(list: &mut Message, family: IpFamily) {
+    let port = REG32 + value::slot(Type::Address(family)) / 4;
+    kernel(list, "nat", |data| {
+        data.number(a::NAT_TYPE, NAT_DESTINATION);
+        data.number(a::NAT_FAMILY, protocol(family).into());
+        data.number(a::NAT_REG_ADDR_MIN, REG32);
+        data.number(a::NAT_REG_PROTO_MIN, port);
+    });
+}
+
+fn kernel(list: &mut Message, name: &str, fill: impl FnOnce(&mut Message)) {
+    list.nest(a::LIST_ELEM, |element| {
+        element.text(a::EXPR_NAME, name);
+        element.nest(a::EXPR_DATA, fill);
+    });
+}
+
+/// Tells which family's header an expression reads.
+fn family_of(expression: &Expression) -> Option<IpFamily> {
+    match expression {
+        Expression::Is(field, _) => header(*field),
+        Expression::In(fields, _) | Expression::Look(fields, _) => {
+            fields.iter().find_map(|field| header(*field))
+        }
+        Expression::Redirect(family, ..) => Some(*family),
+        Expression::IpFamily(_)
+        | Expression::LocalDestination
+        | Expression::State(_)
+        | Expression::Published
+        | Expression::Count
+        | Expression::Do(_)
+        | Expression::Masquerade => None,
+    }
+}
+
+const fn header(field: Field) -> Option<IpFamily> {
+    match field.kind() {
+        Type::Address(family) => Some(family),
+        Type::IfName | Type::Protocol | Type::Port => None,
+    }
+}
+
+const fn protocol(family: IpFamily) -> u8 {
+    match family {
+        IpFamily::V4 => NFPROTO_IPV4,
+        IpFamily::V6 => NFPROTO_IPV6,
+    }
+}
+
+/// `NF_CT_STATE_BIT` of the states of `enum ip_conntrack_info`.
+const fn bit(state: State) -> u32 {
+    match state {
+        State::Invalid => 1,
+        State::Established => 1 << 1,
+        State::Related => 1 << 2,
+        State::New => 1 << 3,
+        State::Untracked => 1 << 6,
+    }
+}

@@ -1,0 +1,331 @@
+//! Encodes changes of a rule set as the messages of one transaction.
+
+use std::fmt;
+
+use hakone_policy::{
+    Change, SetRef,
+    ruleset::{
+        Action, Base, Chain, ChainKind, Elements, Family, Hook, Key, Name, Rule, Set, Table,
+        Target, Type,
+    },
+};
+
+use crate::{
+    expression,
+    kernel::{
+        DATA_VERDICT, DELSETELEM, DELTABLE, ELEMENT_INTERVAL_END, NEWCHAIN, NEWRULE, NEWSET,
+        NEWSETELEM, NEWTABLE, NFPROTO_BRIDGE, NFPROTO_INET, NFTABLES, NLM_F_APPEND, NLM_F_CREATE,
+        NLM_F_REQUEST, SET_CONCAT, SET_INTERVAL, SET_MAP, VERDICT_ACCEPT, attribute as a,
+    },
+    message::Message,
+    value,
+};
+
+/// Elements of one message: an attribute holds 64 KiB, an element at most some 150 bytes.
+const CHUNK: usize = 200;
+
+/// nft's note to itself that a set's keys are in the host's byte order (kind zero, length, a number); without it, it lists
+/// names as empty.
+const HOST_ORDER: [u8; 6] = {
+    let [a, b, c, d] = 1_u32.to_ne_bytes();
+    [0, 4, a, b, c, d]
+};
+
+/// One message of a transaction, and what it is about.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) object: Object,
+    pub(crate) message: Message,
+}
+
+/// What of the rules a refused message was about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// The transaction as a whole.
+    Transaction,
+    /// A table.
+    Table(Name),
+    /// A set or map.
+    Set(Name),
+    /// A chain.
+    Chain(Name),
+    /// A rule of a chain, counted from one.
+    Rule(Name, usize),
+    /// Elements of a set.
+    Elements(Name),
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transaction => f.write_str("the transaction"),
+            Self::Table(name) => write!(f, "table {name}"),
+            Self::Set(name) => write!(f, "set {name}"),
+            Self::Chain(name) => write!(f, "chain {name}"),
+            Self::Rule(chain, number) => write!(f, "rule {number} of chain {chain}"),
+            Self::Elements(set) => write!(f, "elements of set {set}"),
+        }
+    }
+}
+
+/// Encodes all changes, in order.
+pub(crate) fn requests(changes: &[Change]) -> Vec<Request> {
+    let mut all = Vec::new();
+    for change in changes {
+        match change {
+            Change::Replace(table) => replace(&mut all, table),
+            Change::Remove(family, name) => remove(&mut all, *family, name),
+            Change::Take(set, elements) => edit(&mut all, DELSETELEM, set, elements),
+            Change::Put(set, elements) => edit(&mut all, NEWSETELEM, set, elements),
+        }
+    }
+    all
+}
+
+/// Creating it first makes the removal of a missing table succeed as well.
+fn remove(all: &mut Vec<Request>, family: Family, name: &Name) {
+    all.push(table(NEWTABLE, family, name));
+    all.push(table(DELTABLE, family, name));
+}
+
+/// Chains come before elements and rules, for both may jump to them.
+fn replace(all: &mut Vec<Request>, new: &Table) {
+    remove(all, new.family, &new.name);
+    all.push(table(NEWTABLE, new.family, &new.name));
+    let sets = (1..).zip(&new.sets);
+    all.extend(sets.map(|(id, set)| declare(new, set, id)));
+    all.extend(new.chains.iter().map(|chain| self::chain(new, chain)));
+    for set in &new.sets {
+        let set_ref = SetRef {
+            family: new.family,
+            table: new.name.clone(),
+            set: set.name.clone(),
+            intervals: set.intervals,
+        };
+        edit(all, NEWSETELEM, &set_ref, &set.elements);
+    }
+    for chain in &new.chains {
+        let rules = (1..).zip(&chain.rules);
+        all.extend(rules.map(|(number, each)| rule(new, chain, number, each)));
+    }
+}
+
+fn table(kind: u16, family: Family, name: &Name) -> Request {
+    let mut message = begin(kind, 0, family);
+    message.text(a::TABLE_NAME, name.as_str());
+    Request {
+        object: Object::Table(name.clone()),
+        message,
+    }
+}
+
+fn chain(table: &Table, chain: &Chain) -> Request {
+    let mut message = begin(NEWCHAIN, 0, table.family);
+    message.text(a::CHAIN_TABLE, table.name.as_str());
+    message.text(a::CHAIN_NAME, chain.name.as_str());
+    if let Some(base) = &chain.base {
+        hang(&mut message, base);
+    }
+    Request {
+        object: Object::Chain(chain.name.clone()),
+        message,
+    }
+}
+
+fn hang(message: &mut Message, base: &Base) {
+    message.nest(a::CHAIN_HOOK, |hook| {
+        hook.number(a::HOOK_NUMBER, number(base.hook));
+        hook.bytes(a::HOOK_PRIORITY, &base.priority.to_be_bytes());
+    });
+    message.bytes(a::CHAIN_POLICY, &VERDICT_ACCEPT.to_be_bytes());
+    message.text(a::CHAIN_TYPE, kind(base.kind));
+}
+
+fn rule(table: &Table, chain: &Chain, number: usize, rule: &Rule) -> Request {
+    let mut message = begin(NEWRULE, NLM_F_APPEND, table.family);
+    message.text(a::RULE_TABLE, table.name.as_str());
+    message.text(a::RULE_CHAIN, chain.name.as_str());
+    message.nest(a::RULE_EXPRESSIONS, |list| expression::rule(list, rule));
+    if rule.shows_comment() {
+        message.bytes(a::RULE_USERDATA, &comment(rule.comment));
+    }
+    Request {
+        object: Object::Rule(chain.name.clone(), number),
+        message,
+    }
+}
+
+/// nft's own form of a comment: kind zero, length, text with a zero byte.
+fn comment(text: &str) -> Vec<u8> {
+    let mut bytes = vec![0, u8::try_from(text.len() + 1).unwrap_or(u8::MAX)];
+    bytes.extend(text.as_bytes());
+    bytes.push(0);
+    bytes
+}
+
+fn declare(table: &Table, set: &Set, id: u32) -> Request {
+    let mut message = begin(NEWSET, 0, table.family);
+    message.text(a::SET_TABLE, table.name.as_str());
+    message.text(a::SET_NAME, set.name.as_str());
+    message.number(a::SET_FLAGS, flags(set));
+    message.number(a::SET_KEY_TYPE, value::numbers(&set.key));
+    message.number(a::SET_KEY_LEN, key_length(set));
+    declare_data(&mut message, &set.elements);
+    message.number(a::SET_ID, id);
+    if set.key == [Type::IfName] {
+        message.bytes(a::SET_USERDATA, &HOST_ORDER);
+    }
+    if is_concatenated_interval(set) {
+        describe(&mut message, set);
+    }
+    Request {
+        object: Object::Set(set.name.clone()),
+        message,
+    }
+}
+
+fn flags(set: &Set) -> u32 {
+    let map = match set.elements {
+        Elements::Keys(_) => 0,
+        Elements::Actions(_) | Elements::Targets(..) => SET_MAP,
+    };
+    let interval = if set.intervals { SET_INTERVAL } else { 0 };
+    let concat = if is_concatenated_interval(set) {
+        SET_CONCAT
+    } else {
+        0
+    };
+    map | interval | concat
+}
+
+fn key_length(set: &Set) -> u32 {
+    match set.key.as_slice() {
+        [single] => value::width(*single),
+        parts => parts.iter().map(|part| value::slot(*part)).sum(),
+    }
+}
+
+fn declare_data(message: &mut Message, elements: &Elements) {
+    match elements {
+        Elements::Keys(_) => {}
+        Elements::Actions(_) => message.number(a::SET_DATA_TYPE, DATA_VERDICT),
+        Elements::Targets(family, _) => {
+            let parts = [Type::Address(*family), Type::Port];
+            message.number(a::SET_DATA_TYPE, value::numbers(&parts));
+            let length = parts.iter().map(|part| value::slot(*part)).sum();
+            message.number(a::SET_DATA_LEN, length);
+        }
+    }
+}
+
+/// Prefixes in keys of several parts need the set back end that knows where the parts are.
+fn is_concatenated_interval(set: &Set) -> bool {
+    set.intervals && set.key.len() > 1
+}
+
+fn describe(message: &mut Message, set: &Set) {
+    message.nest(a::SET_DESC, |description| {
+        description.nest(a::SET_DESC_CONCAT, |fields| {
+            set.key.iter().for_each(|part| describe_part(fields, *part));
+        });
+    });
+}
+
+fn describe_part(fields: &mut Message, part: Type) {
+    fields.nest(a::LIST_ELEM, |field| {
+        field.number(a::SET_FIELD_LEN, value::width(part));
+    });
+}
+
+/// Writes the elements in pieces that fit into an attribute.
+fn edit(all: &mut Vec<Request>, kind: u16, set: &SetRef, elements: &Elements) {
+    let data: Vec<(&Key, Data<'_>)> = match elements {
+        Elements::Keys(keys) => keys.keys().map(|key| (key, Data::None)).collect(),
+        Elements::Actions(map) => map.iter().map(|(k, v)| (k, Data::Action(v))).collect(),
+        Elements::Targets(_, map) => map.iter().map(|(k, v)| (k, Data::Target(v))).collect(),
+    };
+    for chunk in data.chunks(CHUNK) {
+        let mut message = begin(kind, 0, set.family);
+        message.text(a::ELEMENTS_TABLE, set.table.as_str());
+        message.text(a::ELEMENTS_SET, set.set.as_str());
+        message.nest(a::ELEMENTS_LIST, |list| {
+            for (key, data) in chunk {
+                element(list, set.intervals, key, data);
+            }
+        });
+        all.push(Request {
+            object: Object::Elements(set.set.clone()),
+            message,
+        });
+    }
+}
+
+/// What stands beside a key.
+enum Data<'a> {
+    None,
+    Action(&'a Action),
+    Target(&'a Target),
+}
+
+/// A single prefix is two elements, its first address and an end mark behind its last; one in a longer key is one
+/// element with two keys.
+fn element(list: &mut Message, intervals: bool, key: &Key, data: &Data<'_>) {
+    let last = value::key(key, value::last);
+    list.nest(a::LIST_ELEM, |element| {
+        value_of(element, a::ELEMENT_KEY, &value::key(key, value::first));
+        if intervals && key.len() > 1 {
+            value_of(element, a::ELEMENT_KEY_END, &last);
+        }
+        match data {
+            Data::None => {}
+            Data::Action(action) => {
+                element.nest(a::ELEMENT_DATA, |data| expression::action(data, action));
+            }
+            Data::Target(target) => value_of(element, a::ELEMENT_DATA, &value::target(target)),
+        }
+    });
+    let single = intervals && key.len() == 1;
+    if let Some(end) = value::successor(last).filter(|_| single) {
+        list.nest(a::LIST_ELEM, |element| {
+            value_of(element, a::ELEMENT_KEY, &end);
+            element.number(a::ELEMENT_FLAGS, ELEMENT_INTERVAL_END);
+        });
+    }
+}
+
+fn value_of(element: &mut Message, kind: u16, bytes: &[u8]) {
+    element.nest(kind, |data| data.bytes(a::DATA_VALUE, bytes));
+}
+
+fn begin(kind: u16, flags: u16, family: Family) -> Message {
+    let creates = match kind {
+        DELTABLE | DELSETELEM => 0,
+        _ => NLM_F_CREATE,
+    };
+    let kind = (NFTABLES << 8) | kind;
+    Message::new(kind, NLM_F_REQUEST | creates | flags, protocol(family), 0)
+}
+
+const fn protocol(family: Family) -> u8 {
+    match family {
+        Family::Inet => NFPROTO_INET,
+        Family::Bridge => NFPROTO_BRIDGE,
+    }
+}
+
+const fn number(hook: Hook) -> u32 {
+    match hook {
+        Hook::Prerouting => 0,
+        Hook::Input => 1,
+        Hook::Forward => 2,
+        Hook::Output => 3,
+        Hook::Postrouting => 4,
+    }
+}
+
+const fn kind(kind: ChainKind) -> &'static str {
+    match kind {
+        ChainKind::Filter => "filter",
+        ChainKind::Nat => "nat",
+    }
+}

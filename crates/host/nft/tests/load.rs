@@ -1,0 +1,174 @@
+//! The kernel takes the rules: whole loads, updates, removal, refusals. Needs root; each test has a namespace of its own.
+#![expect(clippy::disallowed_methods, reason = "asks nft what the kernel holds")]
+
+#[path = "../../../model/policy/tests/worlds/mod.rs"]
+#[expect(dead_code, reason = "packets are another test's subject")]
+mod worlds;
+
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
+use hakone_netns::Netns;
+use hakone_nft::Firewall;
+use hakone_policy::{Ruleset, Topology, compile};
+use proptest::{
+    strategy::{Strategy, ValueTree as _},
+    test_runner::TestRunner,
+};
+
+fn topologies(count: usize) -> Vec<Topology> {
+    let mut runner = TestRunner::deterministic();
+    let mut sample = || {
+        worlds::any_topology()
+            .new_tree(&mut runner)
+            .unwrap()
+            .current()
+    };
+    (0..count).map(|_| sample()).collect()
+}
+
+fn nft(arguments: &[&str], input: &str) -> String {
+    let mut command = Command::new("nft");
+    command
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "nft {arguments:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Lists tables without the counters' values.
+fn listing() -> String {
+    nft(&["--stateless", "list", "ruleset"], "")
+}
+
+/// What the kernel holds when nft itself loads our text.
+fn listing_of_text(rules: &Ruleset) -> String {
+    let loaded = Netns::create(|_| {
+        nft(&["--file", "-"], &rules.to_string());
+        listing()
+    });
+    loaded.unwrap().1
+}
+
+/// Compares without the order of elements: sets of the kernel have none.
+#[track_caller]
+fn assert_same(ours: &str, text: &str) {
+    let pieces = |listing: &str| {
+        let line = listing.replace(['\n', '\t'], " ");
+        let mut pieces: Vec<String> = line
+            .split([',', '{', '}'])
+            .map(|p| p.trim().to_owned())
+            .collect();
+        pieces.sort();
+        pieces
+    };
+    assert!(
+        pieces(ours) == pieces(text),
+        "\n{ours}\n--- is not ---\n{text}"
+    );
+}
+
+#[test]
+fn the_kernel_holds_what_the_text_says() {
+    for topology in topologies(12) {
+        let rules = compile(&topology);
+        let loaded = Netns::create(|_| {
+            Firewall::open().unwrap().load(&rules).unwrap();
+            listing()
+        });
+        let (ours, text) = (loaded.unwrap().1, listing_of_text(&rules));
+        assert_same(&ours, &text);
+    }
+}
+
+#[test]
+fn updates_end_where_a_whole_load_ends() {
+    let topologies = topologies(40);
+    let ends = Netns::create(|_| {
+        let mut firewall = Firewall::open().unwrap();
+        let update = |topology| {
+            firewall.update(&compile(topology)).unwrap();
+            assert!(firewall.is_untouched().unwrap());
+            listing()
+        };
+        topologies.iter().map(update).collect::<Vec<_>>()
+    });
+    for (end, topology) in ends.unwrap().1.iter().zip(&topologies).step_by(8) {
+        assert_same(end, &listing_of_text(&compile(topology)));
+    }
+}
+
+#[test]
+fn loading_twice_changes_nothing_and_clearing_leaves_nothing_of_ours() {
+    let rules = compile(&topologies(5)[4]);
+    let seen = Netns::create(|_| {
+        nft(
+            &["--file", "-"],
+            "table inet other { chain mine { drop; } }",
+        );
+        nft(
+            &["--file", "-"],
+            "table bridge hakone { chain stale { drop; } }",
+        );
+        let foreign = "table inet other {\n\tchain mine {\n\t\tdrop\n\t}\n}\n";
+        let mut firewall = Firewall::open().unwrap();
+        firewall.load(&rules).unwrap();
+        let first = listing();
+        firewall.load(&rules).unwrap();
+        assert_same(&first, &listing());
+        assert!(!first.contains("stale") && first.contains(foreign));
+        firewall.clear().unwrap();
+        assert_eq!(listing(), foreign);
+        firewall.clear().unwrap();
+    });
+    seen.unwrap();
+}
+
+#[test]
+fn an_update_mends_what_another_program_tore_down() {
+    let all = topologies(20);
+    let rules: Vec<Ruleset> = all.iter().map(compile).collect();
+    let seen = Netns::create(|_| {
+        let mut firewall = Firewall::open().unwrap();
+        firewall.load(&rules[0]).unwrap();
+        nft(&["flush", "ruleset"], "");
+        assert!(!firewall.is_untouched().unwrap());
+        let next = rules.iter().find(|next| **next != rules[0]).unwrap();
+        firewall.update(next).unwrap();
+        assert!(listing().contains("table inet hakone"));
+        assert!(firewall.is_untouched().unwrap());
+    });
+    seen.unwrap();
+}
+
+#[test]
+fn a_refused_transaction_names_its_object_and_leaves_the_old_rules() {
+    let rules = compile(&topologies(3)[2]);
+    let mut broken = rules.clone();
+    let table = broken.tables.first_mut().unwrap();
+    table.sets.retain(|set| set.name.as_str() != "gateways_ip");
+    let seen = Netns::create(|_| {
+        let mut firewall = Firewall::open().unwrap();
+        firewall.load(&rules).unwrap();
+        let before = listing();
+        let error = firewall.load(&broken).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the kernel refused rule 7 of chain guard: No such file or directory (os error 2)"
+        );
+        assert_eq!(before, listing());
+        firewall.update(&rules).unwrap();
+    });
+    seen.unwrap();
+}
