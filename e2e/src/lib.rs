@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The laboratory: hosts made of namespaces, an engine in each, the docker CLI as the hand that works them.
+//!
+//! Every [`Lab`] has a network namespace, state folder, socket and cgroup of its own, so that tests run in parallel and
+//! beside a running dockerd. Dropping it stops what it started and fails the test when something is left behind.
+
+mod case;
+mod engine;
+mod image;
+mod lab;
+mod leftovers;
+mod netns;
+mod shape;
+mod shell;
+
+pub use case::{Compare, Script, Step, scripts};
+pub use engine::Engine;
+pub use image::busybox_archive;
+pub use lab::{IMAGE, Lab};
+pub use netns::Namespace;
+pub use shape::shape;
+pub use shell::{Output, eventually, sh};

@@ -1,1 +1,34 @@
-fn main() {}
+//! `cargo xtask`: the one door to checks, tests, snapshots, benches and fuzzing. CI runs the same verbs.
+
+mod bench;
+mod check;
+mod fuzz;
+mod run;
+mod test;
+mod tidy;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "usage: cargo xtask VERB
+
+  check              format, clippy, tidy (layers, sizes, headers), docs
+  test               unit, property and kernel tests of all crates, then e2e (root)
+  e2e [FILTER]       the suites that drive the built binary through the docker CLI (root)
+  bless              renew snapshots and docs/reference
+  bench [NAME] [N]   benches against a real dockerd, interleaved (root)
+  fuzz TARGET [SEC]  run one fuzz target";
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["check"] => check::run(),
+        ["tidy"] => tidy::run(),
+        ["test"] => test::all(),
+        ["e2e", filter @ ..] => test::e2e(filter),
+        ["bless"] => test::bless(),
+        ["bench", rest @ ..] => bench::run_all(rest),
+        ["fuzz", target, rest @ ..] => fuzz::run(target, rest),
+        _ => bail!("{USAGE}"),
+    }
+}

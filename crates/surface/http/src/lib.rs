@@ -1,1 +1,28 @@
-//! Placeholder.
+//! The Docker Engine API over unix sockets and mutual TLS.
+//!
+//! The way in for the docker CLI, Compose, SDKs and our own command line. A request passes: accept, version, route
+//! ([`routes`]), parse, one call of a service, reply. No decision is taken here, and statuses live in one table.
+
+mod containers;
+mod dispatch;
+mod error;
+mod events;
+mod hijack;
+mod images;
+mod listen;
+mod networks;
+mod reference;
+mod reply;
+mod request;
+mod routes;
+mod serve;
+mod services;
+mod status;
+mod system;
+mod version;
+mod volumes;
+
+pub use listen::{Address, ListenError, Listener, SocketAccess, TlsFiles, listen};
+pub use reference::markdown;
+pub use serve::{Headers, serve};
+pub use services::{About, Services};

@@ -1,0 +1,95 @@
+//! Joins the services: opens them in their order and lends each to the ones that declared they need it.
+//!
+//! The only place that knows all of them. Order at start: images, volumes, networks, containers (which takes over what
+//! still runs), then the network's settling, which removes what nobody owns any more.
+
+mod images;
+mod launcher;
+mod networks;
+mod refused;
+mod volumes;
+
+use std::sync::Arc;
+
+use hakone_container::Neighbours;
+use hakone_events::Bus;
+use hakone_http::{Headers, Services};
+use tracing::warn;
+
+use crate::{facts, resolve::Resolved};
+
+/// Why the services could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("images: {0}")]
+    Images(#[from] hakone_image::Error),
+    #[error("volumes: {0}")]
+    Volumes(#[from] hakone_volume::Error),
+    #[error("networks: {0}")]
+    Networks(#[from] hakone_network::Error),
+    #[error("containers: {0}")]
+    Containers(#[from] hakone_container::Error),
+    #[error("could not seal the executable against containers: {0}")]
+    Seal(#[from] hakone_process::Error),
+}
+
+/// Opens all services.
+pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
+    let events = Bus::default();
+    let images = hakone_image::Service::open(
+        hakone_image::Options { root: resolved.data_root.clone(), limits: hakone_image::Limits::default() },
+        events.clone(),
+    )
+    .await?;
+    images.ensure_hello().await?;
+    let volumes = hakone_volume::Service::open(resolved.data_root.join("volumes"), events.clone())?;
+    let networks = hakone_network::Service::open(resolved.network.clone(), events.clone())?;
+    let neighbours = Neighbours {
+        networks: Arc::new(networks::Joined(networks.clone())),
+        images: Arc::new(images::Joined(images.clone())),
+        volumes: Arc::new(volumes::Joined(volumes.clone())),
+        launcher: Arc::new(launcher::Joined::new()?),
+    };
+    let containers =
+        hakone_container::Service::open(config(resolved), neighbours, events.clone()).await?;
+    images.join_users(Arc::new(images::Uses(containers.clone())));
+    networks.settle().await?;
+    let about = facts::collect(resolved);
+    let headers = Headers::new(&about.version);
+    Ok(Services { containers, images, networks, volumes, events, about, headers })
+}
+
+fn config(resolved: &Resolved) -> hakone_container::Config {
+    hakone_container::Config {
+        data_root: resolved.data_root.clone(),
+        run_root: resolved.exec_root.clone(),
+        cgroup_parent: resolved.cgroup_parent.clone(),
+        runtimes: resolved.runtimes.clone().into_iter().collect(),
+        log_driver: (resolved.log_driver.clone(), resolved.log_options.clone().into_iter().collect()),
+    }
+}
+
+/// Closes all services; without live restore the containers are stopped first.
+pub(crate) async fn close(services: &Services, resolved: &Resolved) {
+    if !resolved.live_restore {
+        stop_all(services, resolved.shutdown_timeout).await;
+    }
+    services.containers.close().await;
+    services.networks.shutdown().await;
+}
+
+async fn stop_all(services: &Services, timeout: u32) {
+    let running = services.containers.list(hakone_container::ListOptions::default()).await;
+    let ids = running.unwrap_or_default().into_iter();
+    let mut stopping = tokio::task::JoinSet::new();
+    for id in ids.filter_map(|entry| entry.get("Id")?.as_str().map(str::to_owned)) {
+        let containers = services.containers.clone();
+        let options = hakone_container::StopOptions { signal: None, timeout: Some(timeout.into()) };
+        stopping.spawn(async move {
+            if let Err(error) = containers.stop(&id, options).await {
+                warn!(container.id = id, %error, "could not stop a container");
+            }
+        });
+    }
+    stopping.join_all().await;
+}

@@ -1,0 +1,58 @@
+//! Lends the volume service to containers.
+
+use std::path::PathBuf;
+
+use hakone_base::{ContainerId, Fault};
+use hakone_container::{BoxFuture, Refusal, Volume, VolumeRequest, Volumes};
+use hakone_volume::{Service, VolumeSpec};
+
+/// The volume service as containers see it.
+pub(crate) struct Joined(pub(crate) Service);
+
+impl Volumes for Joined {
+    fn claim<'a>(
+        &'a self,
+        request: VolumeRequest,
+        container: &'a ContainerId,
+    ) -> BoxFuture<'a, Result<Volume, Refusal>> {
+        Box::pin(async move {
+            let spec = VolumeSpec {
+                name: request.name,
+                driver: request.driver,
+                options: request.options,
+                labels: request.labels,
+            };
+            let volume = self.0.claim(spec, container).await.map_err(boxed)?;
+            Ok(Volume {
+                name: volume.name,
+                driver: volume.driver,
+                path: PathBuf::from(volume.mountpoint),
+            })
+        })
+    }
+
+    fn mount<'a>(
+        &'a self,
+        name: &'a str,
+        container: &'a ContainerId,
+    ) -> BoxFuture<'a, Result<bool, Refusal>> {
+        Box::pin(async move { self.0.mount(name, container).await.map_err(boxed) })
+    }
+
+    fn unmount<'a>(&'a self, name: &'a str, container: &'a ContainerId) -> BoxFuture<'a, ()> {
+        Box::pin(self.0.unmount(name, container))
+    }
+
+    fn disclaim<'a>(
+        &'a self,
+        name: &'a str,
+        container: &'a ContainerId,
+        remove: bool,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(self.0.disclaim(name, container, remove))
+    }
+}
+
+fn boxed<F: Fault + Send + Sync + 'static>(fault: F) -> Refusal {
+    Box::new(fault)
+}

@@ -1,0 +1,194 @@
+//! `hakone daemon`: opens the services in their order, serves, and closes them in reverse.
+//!
+//! Crash-only: nothing here is needed to end well. A stopped daemon leaves its containers running (live restore) and
+//! the next one finds everything in the store, the run folder and the kernel.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::Args;
+use hakone_http::{Listener, Services};
+use hakone_store::{Durability, write_atomic};
+use rustix::fs::{FlockOperation, flock};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tracing::{error, info, warn};
+
+use crate::{
+    compose, logging,
+    resolve::{Resolved, resolve},
+    settings::{self, Files, Settings},
+};
+
+/// The arguments of `hakone daemon`.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    files: Files,
+    /// Check the configuration and exit
+    #[arg(long)]
+    validate: bool,
+}
+
+/// Why the daemon could not start.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Settings(#[from] settings::Error),
+    #[error("hakone daemon needs root: start it as root or with sudo")]
+    Root,
+    #[error("another daemon uses {0}")]
+    Locked(PathBuf),
+    #[error("could not use {path}: {source}")]
+    Folder { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Listen(#[from] hakone_http::ListenError),
+    #[error("could not start: {0}")]
+    Compose(#[from] compose::Error),
+    #[error("could not start the runtime: {0}")]
+    Runtime(io::Error),
+}
+
+/// How long open requests may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Runs the daemon until a signal ends it.
+pub(crate) fn main(arguments: Arguments) -> ExitCode {
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the log may not run yet, and the terminal is where the user looks")]
+fn complain(error: &dyn std::error::Error) {
+    eprintln!("hakone: {error}");
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        eprintln!("  because: {inner}");
+        cause = inner.source();
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Error> {
+    let (settings, remarks) = settings::gather(arguments.settings, &arguments.files)?;
+    let resolved = resolve(settings)?;
+    if arguments.validate {
+        report(&remarks);
+        return Ok(());
+    }
+    logging::start(&resolved.log_level, resolved.log_form);
+    for remark in remarks {
+        warn!(remark, "a key of daemon.json has no effect of its own");
+    }
+    if !rustix::process::geteuid().is_root() {
+        return Err(Error::Root);
+    }
+    let _lock = prepare(&resolved)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).min(8))
+        .thread_stack_size(1 << 20)
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)?;
+    let served = runtime.block_on(serve(resolved));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    served
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of --validate")]
+fn report(remarks: &[String]) {
+    for remark in remarks {
+        println!("note: {remark}");
+    }
+    println!("configuration OK");
+}
+
+/// Makes the folders and takes the lock that keeps a second daemon off the same data.
+fn prepare(resolved: &Resolved) -> Result<File, Error> {
+    for folder in [&resolved.data_root, &resolved.exec_root] {
+        private_folder(folder)?;
+    }
+    let path = resolved.data_root.join("lock");
+    let folder = |source| Error::Folder { path: path.clone(), source };
+    let lock = File::options().create(true).append(true).open(&path).map_err(folder)?;
+    flock(&lock, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| Error::Locked(resolved.data_root.clone()))?;
+    let pid = format!("{}\n", std::process::id());
+    write_atomic(&resolved.pidfile, pid.as_bytes(), Durability::Process)
+        .map_err(|source| Error::Folder { path: resolved.pidfile.clone(), source })?;
+    Ok(lock)
+}
+
+/// Others may pass through (sockets and layers have modes of their own) but not look around.
+fn private_folder(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::create_dir_all(path)
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o711)))
+        .map_err(|source| Error::Folder { path: path.to_owned(), source })
+}
+
+async fn serve(resolved: Resolved) -> Result<(), Error> {
+    let services = Arc::new(compose::open(&resolved).await?);
+    let listeners = listen(&resolved).await?;
+    let (stop, stopped) = watch::channel(false);
+    notify(&[sd_notify::NotifyState::Ready]);
+    info!(data_root = %resolved.data_root.display(), "ready");
+    let serving = tokio::spawn(hakone_http::serve(listeners, Arc::clone(&services), stopped, GRACE));
+    let reason = wait_for_signal().await.map_err(Error::Runtime)?;
+    notify(&[sd_notify::NotifyState::Stopping]);
+    info!(signal = reason, live_restore = resolved.live_restore, "stopping");
+    stop.send_replace(true);
+    serving.await.ok();
+    compose::close(&services, &resolved).await;
+    remove_own(&resolved);
+    Ok(())
+}
+
+async fn listen(resolved: &Resolved) -> Result<Vec<Listener>, Error> {
+    let mut listeners = Vec::new();
+    for address in &resolved.addresses {
+        let opened = hakone_http::listen(address, resolved.access, resolved.tls.as_ref()).await?;
+        info!(?address, "listening");
+        listeners.extend(opened);
+    }
+    Ok(listeners)
+}
+
+async fn wait_for_signal() -> io::Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}
+
+/// Tells systemd; without systemd nobody listens, which is fine.
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        error!(%error, "could not notify systemd");
+    }
+}
+
+fn remove_own(resolved: &Resolved) {
+    fs::remove_file(&resolved.pidfile).ok();
+    for address in &resolved.addresses {
+        if let hakone_http::Address::Unix(path) = address {
+            fs::remove_file(path).ok();
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Turns gathered settings into values: defaults filled in, texts parsed. Everything that `--validate` checks.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use hakone_http::{Address, SocketAccess, TlsFiles};
+use hakone_network::AddressPool;
+
+use crate::{
+    logging::Form,
+    settings::{Error, Settings, pairs},
+};
+
+/// Settings ready to use.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+pub(crate) struct Resolved {
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) access: SocketAccess,
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) data_root: PathBuf,
+    pub(crate) exec_root: PathBuf,
+    pub(crate) pidfile: PathBuf,
+    pub(crate) log_level: String,
+    pub(crate) log_form: Form,
+    pub(crate) labels: Vec<String>,
+    pub(crate) live_restore: bool,
+    pub(crate) log_driver: String,
+    pub(crate) log_options: BTreeMap<String, String>,
+    pub(crate) default_ulimits: Vec<String>,
+    pub(crate) default_shm_size: Option<u64>,
+    pub(crate) runtimes: BTreeMap<String, PathBuf>,
+    pub(crate) default_runtime: String,
+    pub(crate) cgroup_parent: String,
+    pub(crate) userns_remap: Option<String>,
+    pub(crate) seccomp_profile: Option<String>,
+    pub(crate) no_new_privileges: bool,
+    pub(crate) init: bool,
+    pub(crate) shutdown_timeout: u32,
+    pub(crate) network: hakone_network::Config,
+}
+
+/// The group whose members use Docker's socket; the same people expect to use ours.
+const DOCKER_GROUP: &str = "docker";
+
+/// Parses and completes the settings.
+pub(crate) fn resolve(settings: Settings) -> Result<Resolved, Error> {
+    let exec_root = settings.exec_root.clone().unwrap_or_else(|| "/run/hakone".into());
+    let data_root = settings.data_root.clone().unwrap_or_else(|| "/var/lib/hakone".into());
+    let network = network(&settings, data_root.join("networks"))?;
+    let shm = settings.default_shm_size.as_deref();
+    Ok(Resolved {
+        addresses: addresses(&settings, &exec_root)?,
+        access: access(&settings)?,
+        tls: tls(&settings)?,
+        pidfile: settings.pidfile.clone().unwrap_or_else(|| exec_root.join("hakone.pid")),
+        log_level: level(&settings)?,
+        log_form: form(settings.log_format.as_deref())?,
+        log_options: pairs("log-opt", settings.log_opts.as_deref())?,
+        default_shm_size: shm.map(|text| crate::settings::size("default-shm-size", text)).transpose()?,
+        runtimes: runtimes(&settings)?,
+        default_runtime: settings.default_runtime.unwrap_or_else(|| "hakone".into()),
+        log_driver: settings.log_driver.unwrap_or_else(|| "json-file".into()),
+        labels: settings.labels.unwrap_or_default(),
+        live_restore: settings.live_restore.unwrap_or(true),
+        default_ulimits: settings.default_ulimits.unwrap_or_default(),
+        cgroup_parent: settings.cgroup_parent.unwrap_or_else(|| "/hakone".into()),
+        userns_remap: settings.userns_remap.filter(|user| !user.is_empty()),
+        seccomp_profile: settings.seccomp_profile.filter(|profile| profile != "builtin"),
+        no_new_privileges: settings.no_new_privileges.unwrap_or(false),
+        init: settings.init.unwrap_or(false),
+        shutdown_timeout: settings.shutdown_timeout.unwrap_or(15),
+        data_root,
+        exec_root,
+        network,
+    })
+}
+
+fn refuse(key: &'static str, value: &str, reason: impl ToString) -> Error {
+    Error::Value { key, value: value.to_owned(), reason: reason.to_string() }
+}
+
+fn addresses(settings: &Settings, exec_root: &std::path::Path) -> Result<Vec<Address>, Error> {
+    let Some(hosts) = &settings.hosts else {
+        return Ok(vec![Address::Unix(exec_root.join("hakone.sock"))]);
+    };
+    let parse = |text: &String| text.parse().map_err(|error| refuse("host", text, error));
+    hosts.iter().map(parse).collect()
+}
+
+fn access(settings: &Settings) -> Result<SocketAccess, Error> {
+    let text = settings.socket_mode.as_deref().unwrap_or("660");
+    let mode = u32::from_str_radix(text.trim_start_matches("0o"), 8);
+    let mode = mode.map_err(|error| refuse("socket-mode", text, error))?;
+    let group = match settings.group.as_deref() {
+        Some("") => None,
+        Some(name) => Some(group(name).ok_or_else(|| refuse("group", name, "no such group"))?),
+        None => group(DOCKER_GROUP),
+    };
+    Ok(SocketAccess { mode: mode & 0o777, group })
+}
+
+/// Looks a group up in the host's own file: a static binary must not call into NSS.
+fn group(name: &str) -> Option<u32> {
+    let numeric = name.parse().ok();
+    let text = fs::read_to_string("/etc/group").unwrap_or_default();
+    numeric.or_else(|| {
+        text.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
+        })
+    })
+}
+
+fn tls(settings: &Settings) -> Result<Option<TlsFiles>, Error> {
+    let files = (&settings.tlscacert, &settings.tlscert, &settings.tlskey);
+    match (settings.tlsverify.unwrap_or(false), files) {
+        (true, (Some(ca), Some(certificate), Some(key))) => Ok(Some(TlsFiles {
+            ca: ca.clone(),
+            certificate: certificate.clone(),
+            key: key.clone(),
+        })),
+        (true, _) => Err(refuse("tlsverify", "true", "--tlscacert, --tlscert and --tlskey are needed too")),
+        (false, _) => Ok(None),
+    }
+}
+
+fn level(settings: &Settings) -> Result<String, Error> {
+    if settings.debug == Some(true) {
+        return Ok("debug".into());
+    }
+    let text = settings.log_level.as_deref().unwrap_or("info");
+    match text {
+        "debug" | "info" | "warn" | "error" => Ok(text.to_owned()),
+        "trace" => Ok("trace".into()),
+        "fatal" | "panic" => Ok("error".into()),
+        _ => Err(refuse("log-level", text, "one of debug, info, warn, error is expected")),
+    }
+}
+
+fn form(text: Option<&str>) -> Result<Form, Error> {
+    match text {
+        None | Some("text") => Ok(Form::Text),
+        Some("json") => Ok(Form::Json),
+        Some(other) => Err(refuse("log-format", other, "text or json is expected")),
+    }
+}
+
+/// The built-in runtime, Debian's runc under its usual name, and what the administrator adds.
+fn runtimes(settings: &Settings) -> Result<BTreeMap<String, PathBuf>, Error> {
+    let added = pairs("add-runtime", settings.runtimes.as_deref())?;
+    let mut all = BTreeMap::from([("runc".to_owned(), PathBuf::from("runc"))]);
+    all.extend(added.into_iter().map(|(name, path)| (name, PathBuf::from(path))));
+    all.insert("hakone".into(), PathBuf::from("hakone"));
+    Ok(all)
+}
+
+fn network(settings: &Settings, folder: PathBuf) -> Result<hakone_network::Config, Error> {
+    let mut config = hakone_network::Config::new(folder)
+        .map_err(|error| refuse("bridge", "hakone0", error))?;
+    if let Some(name) = &settings.bridge {
+        config.bridge = name.parse().map_err(|error| refuse("bridge", name, error))?;
+    }
+    if let Some(bip) = &settings.bip {
+        config.bip = Some(bip.parse().map_err(|error| refuse("bip", bip, error))?);
+    }
+    config.fixed_cidr = settings.fixed_cidr;
+    config.fixed_cidr_v6 = settings.fixed_cidr_v6.filter(|_| settings.ipv6 == Some(true));
+    config.mtu = settings.mtu;
+    config.pools = pools(settings)?;
+    config.firewall = settings.iptables.unwrap_or(true);
+    config.ip_forward = settings.ip_forward.unwrap_or(true);
+    config.icc = settings.icc.unwrap_or(true);
+    config.masquerade = settings.ip_masq.unwrap_or(true);
+    config.publish_address = settings.ip.filter(|address| !address.is_unspecified());
+    config.dns = settings.dns.clone().unwrap_or_default();
+    config.dns_search = settings.dns_search.clone().unwrap_or_default();
+    config.dns_options = settings.dns_opts.clone().unwrap_or_default();
+    Ok(config)
+}
+
+fn pools(settings: &Settings) -> Result<Vec<AddressPool>, Error> {
+    settings.default_address_pools.as_deref().unwrap_or_default().iter().map(|text| pool(text)).collect()
+}
+
+/// Reads `base=10.10.0.0/16,size=24`.
+fn pool(text: &str) -> Result<AddressPool, Error> {
+    let wrong = || refuse("default-address-pool", text, "base=CIDR,size=BITS is expected");
+    let fields: BTreeMap<&str, &str> = text.split(',').filter_map(|part| part.split_once('=')).collect();
+    let base = fields.get("base").and_then(|base| base.parse().ok()).ok_or_else(wrong)?;
+    let size = fields.get("size").and_then(|size| size.parse().ok()).ok_or_else(wrong)?;
+    Ok(AddressPool { base, size })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_complete() {
+        let resolved = resolve(Settings::default()).unwrap();
+        assert_eq!(resolved.addresses, [Address::Unix("/run/hakone/hakone.sock".into())]);
+        assert_eq!(resolved.access.mode, 0o660);
+        assert!(resolved.live_restore && resolved.network.icc);
+    }
+
+    #[test]
+    fn tls_needs_all_three_files() {
+        let settings = Settings { tlsverify: Some(true), ..Settings::default() };
+        assert!(resolve(settings).unwrap_err().to_string().contains("--tlscacert"));
+    }
+
+    #[test]
+    fn pools_are_dockers() {
+        let pool = pool("base=10.10.0.0/16,size=24").unwrap();
+        assert_eq!((pool.base.to_string().as_str(), pool.size), ("10.10.0.0/16", 24));
+        assert!(super::pool("10.10.0.0/16").is_err());
+    }
+}

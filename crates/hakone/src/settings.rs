@@ -1,0 +1,319 @@
+//! The daemon's settings: one definition each for the flag, the environment variable, the TOML key, help and docs.
+//!
+//! A field `data_root` is the flag `--data-root`, the variable `HAKONE_DATA_ROOT` and the key `data-root`. Later ones of
+//! this list win: built-in default, `daemon.json` of dockerd, TOML file, environment, flag. Unknown keys are errors.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use hakone_base::Subnet;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::dockerd;
+
+/// Every setting of `hakone daemon`; what is absent falls to the next source.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Address to answer on, repeatable: unix:///PATH, tcp://ADDRESS:PORT (with TLS), fd:// [default: unix:///run/hakone/hakone.sock]
+    #[arg(short = 'H', long = "host", value_name = "ADDRESS", env = "HAKONE_HOSTS", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hosts: Option<Vec<String>>,
+    /// Permission bits of unix sockets, octal [default: 660]
+    #[arg(long, value_name = "MODE", env = "HAKONE_SOCKET_MODE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) socket_mode: Option<String>,
+    /// Group that may use unix sockets, by name or id [default: docker if it exists, else root]
+    #[arg(short = 'G', long, value_name = "GROUP", env = "HAKONE_GROUP")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<String>,
+    /// Folder of images, containers, volumes and networks [default: /var/lib/hakone]
+    #[arg(long, value_name = "DIR", env = "HAKONE_DATA_ROOT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) data_root: Option<PathBuf>,
+    /// Folder of sockets and running state [default: /run/hakone]
+    #[arg(long, value_name = "DIR", env = "HAKONE_EXEC_ROOT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) exec_root: Option<PathBuf>,
+    /// File for the daemon's process id [default: EXEC_ROOT/hakone.pid]
+    #[arg(short = 'p', long, value_name = "FILE", env = "HAKONE_PIDFILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pidfile: Option<PathBuf>,
+    /// Serve TCP with mutual TLS
+    #[arg(long, env = "HAKONE_TLSVERIFY", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tlsverify: Option<bool>,
+    /// PEM file of the authorities that sign clients
+    #[arg(long, value_name = "FILE", env = "HAKONE_TLSCACERT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tlscacert: Option<PathBuf>,
+    /// PEM file of the daemon's certificate
+    #[arg(long, value_name = "FILE", env = "HAKONE_TLSCERT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tlscert: Option<PathBuf>,
+    /// PEM file of the daemon's key
+    #[arg(long, value_name = "FILE", env = "HAKONE_TLSKEY")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tlskey: Option<PathBuf>,
+    /// Log debug messages
+    #[arg(short = 'D', long, env = "HAKONE_DEBUG", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) debug: Option<bool>,
+    /// Least level to log: debug, info, warn, error [default: info]
+    #[arg(short = 'l', long, value_name = "LEVEL", env = "HAKONE_LOG_LEVEL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) log_level: Option<String>,
+    /// Form of the daemon's own log: text or json [default: text]
+    #[arg(long, value_name = "FORM", env = "HAKONE_LOG_FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) log_format: Option<String>,
+    /// Label of this daemon, repeatable: KEY=VALUE
+    #[arg(long = "label", value_name = "KEY=VALUE", env = "HAKONE_LABELS", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) labels: Option<Vec<String>>,
+    /// Keep containers running when the daemon stops [default: true]
+    #[arg(long, env = "HAKONE_LIVE_RESTORE", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) live_restore: Option<bool>,
+    /// Default log driver of containers: json-file or none [default: json-file]
+    #[arg(long, value_name = "DRIVER", env = "HAKONE_LOG_DRIVER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) log_driver: Option<String>,
+    /// Default option of the log driver, repeatable: KEY=VALUE
+    #[arg(long = "log-opt", value_name = "KEY=VALUE", env = "HAKONE_LOG_OPTS", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) log_opts: Option<Vec<String>>,
+    /// Default limit of containers, repeatable: NAME=SOFT[:HARD]
+    #[arg(long = "default-ulimit", value_name = "LIMIT", env = "HAKONE_DEFAULT_ULIMITS", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) default_ulimits: Option<Vec<String>>,
+    /// Default size of /dev/shm, in bytes or with a unit [default: 64M]
+    #[arg(long, value_name = "SIZE", env = "HAKONE_DEFAULT_SHM_SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) default_shm_size: Option<String>,
+    /// Runtime beside the built-in one, repeatable: NAME=PATH
+    #[arg(long = "add-runtime", value_name = "NAME=PATH", env = "HAKONE_RUNTIMES", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) runtimes: Option<Vec<String>>,
+    /// Runtime of containers that name none [default: hakone]
+    #[arg(long, value_name = "NAME", env = "HAKONE_DEFAULT_RUNTIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) default_runtime: Option<String>,
+    /// Parent of the containers' cgroups [default: /hakone]
+    #[arg(long, value_name = "CGROUP", env = "HAKONE_CGROUP_PARENT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cgroup_parent: Option<String>,
+    /// User whose subordinate ids containers are mapped to: USER[:GROUP] or default
+    #[arg(long, value_name = "USER", env = "HAKONE_USERNS_REMAP")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) userns_remap: Option<String>,
+    /// Seccomp profile of containers that name none: a file, builtin or unconfined [default: builtin]
+    #[arg(long, value_name = "PROFILE", env = "HAKONE_SECCOMP_PROFILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) seccomp_profile: Option<String>,
+    /// Set no-new-privileges on every container
+    #[arg(long, env = "HAKONE_NO_NEW_PRIVILEGES", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) no_new_privileges: Option<bool>,
+    /// Give every container an init process
+    #[arg(long, env = "HAKONE_INIT", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) init: Option<bool>,
+    /// Seconds that running containers get at shutdown without live restore [default: 15]
+    #[arg(long, value_name = "SECONDS", env = "HAKONE_SHUTDOWN_TIMEOUT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) shutdown_timeout: Option<u32>,
+    /// Name of the default bridge's interface; none for no default network [default: hakone0]
+    #[arg(short = 'b', long, value_name = "NAME", env = "HAKONE_BRIDGE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bridge: Option<String>,
+    /// Address and prefix of the default bridge [default: the first free pool]
+    #[arg(long, value_name = "CIDR", env = "HAKONE_BIP")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bip: Option<String>,
+    /// Part of the default bridge's subnet that containers get addresses from
+    #[arg(long, value_name = "CIDR", env = "HAKONE_FIXED_CIDR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fixed_cidr: Option<Subnet>,
+    /// IPv6 on the default bridge
+    #[arg(long, env = "HAKONE_IPV6", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ipv6: Option<bool>,
+    /// IPv6 subnet of the default bridge
+    #[arg(long, value_name = "CIDR", env = "HAKONE_FIXED_CIDR_V6")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fixed_cidr_v6: Option<Subnet>,
+    /// MTU of the default bridge [default: 1500]
+    #[arg(long, value_name = "BYTES", env = "HAKONE_MTU")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mtu: Option<u32>,
+    /// Pool that subnets are taken from, repeatable: base=CIDR,size=BITS
+    #[arg(long = "default-address-pool", value_name = "POOL", env = "HAKONE_DEFAULT_ADDRESS_POOLS", value_delimiter = ';')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) default_address_pools: Option<Vec<String>>,
+    /// Let containers of the default bridge reach each other [default: true]
+    #[arg(long, env = "HAKONE_ICC", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) icc: Option<bool>,
+    /// Switch the kernel's forwarding on when a network needs it [default: true]
+    #[arg(long, env = "HAKONE_IP_FORWARD", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ip_forward: Option<bool>,
+    /// Masquerade what containers send out [default: true]
+    #[arg(long, env = "HAKONE_IP_MASQ", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ip_masq: Option<bool>,
+    /// Load firewall rules [default: true]
+    #[arg(long, env = "HAKONE_IPTABLES", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) iptables: Option<bool>,
+    /// Host address of published ports that name none [default: 0.0.0.0 and ::]
+    #[arg(long, value_name = "ADDRESS", env = "HAKONE_IP")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ip: Option<IpAddr>,
+    /// DNS server of containers, repeatable
+    #[arg(long, value_name = "ADDRESS", env = "HAKONE_DNS", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dns: Option<Vec<IpAddr>>,
+    /// DNS search domain of containers, repeatable
+    #[arg(long, value_name = "DOMAIN", env = "HAKONE_DNS_SEARCH", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dns_search: Option<Vec<String>>,
+    /// Resolver option of containers, repeatable
+    #[arg(long = "dns-opt", value_name = "OPTION", env = "HAKONE_DNS_OPTS", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dns_opts: Option<Vec<String>>,
+}
+
+/// Where settings come from besides flags and environment.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Files {
+    /// TOML file of settings [default: /etc/hakone/daemon.toml if it exists]
+    #[arg(long, value_name = "FILE", env = "HAKONE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// dockerd's daemon.json: its keys are read with their meaning
+    #[arg(long, value_name = "FILE", env = "HAKONE_DOCKER_CONFIG")]
+    pub(crate) docker_config: Option<PathBuf>,
+}
+
+/// Why settings are refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("could not read {path}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path}: {reason}")]
+    Syntax { path: PathBuf, reason: String },
+    #[error("invalid {key} {value:?}: {reason}")]
+    Value { key: &'static str, value: String, reason: String },
+}
+
+const DEFAULT_FILE: &str = "/etc/hakone/daemon.toml";
+
+/// Joins all sources; the second value says what of a `daemon.json` has no meaning here.
+pub(crate) fn gather(flags: Settings, files: &Files) -> Result<(Settings, Vec<String>), Error> {
+    let mut remarks = Vec::new();
+    let mut joined = Settings::default();
+    if let Some(path) = &files.docker_config {
+        let (settings, said) = dockerd::parse(&read(path)?)
+            .map_err(|reason| Error::Syntax { path: path.clone(), reason })?;
+        remarks = said;
+        joined = settings;
+    }
+    let default = Path::new(DEFAULT_FILE);
+    let toml = files.config.as_deref().or_else(|| default.exists().then_some(default));
+    if let Some(path) = toml {
+        joined = overlay(&joined, &parse_toml(path, &read(path)?)?, path)?;
+    }
+    joined = overlay(&joined, &flags, Path::new("flags"))?;
+    Ok((joined, remarks))
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })
+}
+
+fn parse_toml(path: &Path, text: &str) -> Result<Settings, Error> {
+    toml::from_str(text)
+        .map_err(|error| Error::Syntax { path: path.to_owned(), reason: error.to_string() })
+}
+
+/// Lays the keys that `top` has over those of `base`.
+fn overlay(base: &Settings, top: &Settings, path: &Path) -> Result<Settings, Error> {
+    let syntax = |error: serde_json::Error| Error::Syntax { path: path.to_owned(), reason: error.to_string() };
+    let mut joined = object(base).map_err(syntax)?;
+    joined.extend(object(top).map_err(syntax)?);
+    serde_json::from_value(Value::Object(joined.into_iter().collect())).map_err(syntax)
+}
+
+fn object(settings: &Settings) -> Result<BTreeMap<String, Value>, serde_json::Error> {
+    serde_json::from_value(serde_json::to_value(settings)?)
+}
+
+/// Splits `KEY=VALUE` settings into a map.
+pub(crate) fn pairs(
+    key: &'static str,
+    list: Option<&[String]>,
+) -> Result<BTreeMap<String, String>, Error> {
+    let split = |text: &String| match text.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err(Error::Value { key, value: text.clone(), reason: "KEY=VALUE expected".into() }),
+    };
+    list.unwrap_or_default().iter().map(split).collect()
+}
+
+/// Reads a size with an optional unit: `64m`, `1g`, bytes.
+pub(crate) fn size(key: &'static str, text: &str) -> Result<u64, Error> {
+    let lower = text.trim().to_ascii_lowercase();
+    let lower = lower.trim_end_matches("ib").trim_end_matches('b');
+    let (digits, shift) = match lower.strip_suffix(['k', 'm', 'g']) {
+        Some(digits) if lower.ends_with('k') => (digits, 10),
+        Some(digits) if lower.ends_with('m') => (digits, 20),
+        Some(digits) => (digits, 30),
+        None => (lower, 0),
+    };
+    let refuse = || Error::Value { key, value: text.to_owned(), reason: "invalid size".into() };
+    let number: u64 = digits.parse().ok().ok_or_else(refuse)?;
+    number.checked_mul(1 << shift).ok_or_else(refuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("daemon.toml");
+        hakone_store::write_atomic(&path, text.as_bytes(), hakone_store::Durability::Process).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file() {
+        let (_folder, path) = file("mtu = 1400\nicc = false\n");
+        let flags = Settings { mtu: Some(9000), ..Settings::default() };
+        let files = Files { config: Some(path), docker_config: None };
+        let (settings, _) = gather(flags, &files).unwrap();
+        assert_eq!((settings.mtu, settings.icc), (Some(9000), Some(false)));
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error() {
+        let (_folder, path) = file("icq = true\n");
+        let files = Files { config: Some(path), docker_config: None };
+        let error = gather(Settings::default(), &files).unwrap_err().to_string();
+        assert!(error.contains("icq"), "{error}");
+    }
+
+    #[test]
+    fn sizes_take_units() {
+        assert_eq!(size("x", "64m").unwrap(), 64 << 20);
+        assert_eq!(size("x", "1GiB").unwrap(), 1 << 30);
+        assert_eq!(size("x", "512").unwrap(), 512);
+        assert!(size("x", "lots").is_err());
+    }
+}

@@ -1,0 +1,66 @@
+//! Calls the handler of an operation: the only place that knows them all.
+
+use std::sync::Arc;
+
+use crate::{
+    Services, containers, events, images, networks, reply::Reply, request::Call, routes::Operation,
+    system, volumes,
+};
+
+/// Runs one operation on the object named in the path.
+pub(crate) async fn run(
+    services: &Arc<Services>,
+    operation: Operation,
+    object: String,
+    call: Call,
+) -> Reply {
+    match operation {
+        Operation::Ping => system::ping(),
+        Operation::Version => system::version(services),
+        Operation::Info => system::info(services).await,
+        Operation::Events => events::stream(services, &call),
+        Operation::DiskUsage => system::disk_usage(services, &call).await,
+        Operation::PluginList => crate::reply::json(&[(); 0]),
+        Operation::ContainerList => containers::list(services, call).await,
+        Operation::ContainerCreate => containers::create(services, call).await,
+        Operation::ContainerInspect => containers::inspect(services, &object, call).await,
+        Operation::ContainerLogs => containers::logs(services, &object, call).await,
+        Operation::ContainerResize => containers::resize(services, &object, call).await,
+        Operation::ContainerStart => containers::start(services, &object).await,
+        Operation::ContainerStop => containers::stop(services, &object, call).await,
+        Operation::ContainerRestart => containers::restart(services, &object, call).await,
+        Operation::ContainerKill => containers::kill(services, &object, call).await,
+        Operation::ContainerRename => containers::rename(services, &object, call).await,
+        Operation::ContainerPause => containers::pause(services, &object).await,
+        Operation::ContainerUnpause => containers::unpause(services, &object).await,
+        Operation::ContainerAttach => containers::attach(services, &object, call).await,
+        Operation::ContainerWait => containers::wait(services, &object, &call),
+        Operation::ContainerRemove => containers::remove(services, &object, call).await,
+        Operation::ContainerPrune => containers::prune(services, call).await,
+        Operation::ExecCreate => containers::exec_create(services, &object, call).await,
+        Operation::ExecStart => containers::exec_start(services, &object, call).await,
+        Operation::ExecResize => containers::exec_resize(services, &object, call).await,
+        Operation::ExecInspect => containers::exec_inspect(services, &object),
+        Operation::ImageList => images::list(services, call).await,
+        Operation::ImageInspect => images::inspect(services, &object).await,
+        Operation::ImageHistory => images::history(services, &object).await,
+        Operation::ImageCreate => images::create(services, call).await,
+        Operation::ImageTag => images::tag(services, &object, call).await,
+        Operation::ImageRemove => images::remove(services, &object, call).await,
+        Operation::ImagePrune => images::prune(services, call).await,
+        Operation::ImageLoad => images::load(services, call).await,
+        Operation::ImageSave => images::save(services, object, call).await,
+        Operation::NetworkList => networks::list(services, call).await,
+        Operation::NetworkInspect => networks::inspect(services, &object, call).await,
+        Operation::NetworkCreate => networks::create(services, call).await,
+        Operation::NetworkConnect => networks::connect(services, &object, call).await,
+        Operation::NetworkDisconnect => networks::disconnect(services, &object, call).await,
+        Operation::NetworkRemove => networks::remove(services, &object).await,
+        Operation::NetworkPrune => networks::prune(services, call).await,
+        Operation::VolumeList => volumes::list(services, call).await,
+        Operation::VolumeInspect => volumes::inspect(services, &object).await,
+        Operation::VolumeCreate => volumes::create(services, call).await,
+        Operation::VolumeRemove => volumes::remove(services, &object, call).await,
+        Operation::VolumePrune => volumes::prune(services, call).await,
+    }
+}

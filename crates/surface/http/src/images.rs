@@ -1,0 +1,131 @@
+//! Images: from the request's words to the service's, and back.
+
+use std::io;
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use hakone_base::{ApiVersion, Fault as _};
+use hakone_image::{ImportOptions, ListOptions, Progress};
+use hyper::StatusCode;
+use serde_json::{Value, json};
+use tokio_util::io::ReaderStream;
+
+use crate::{
+    Services,
+    error::Error,
+    reply::{self, Reply},
+    request::Call,
+};
+
+const LIST_KEYS: &[&str] = &["before", "dangling", "label", "reference", "since", "until"];
+const PRUNE_KEYS: &[&str] = &["dangling", "label", "label!", "until"];
+
+pub(crate) async fn list(services: &Services, call: Call) -> Reply {
+    let options = ListOptions {
+        shared_size: call.flag("shared-size"),
+        // A real count since 1.51; older clients expect -1.
+        containers: call.version >= ApiVersion::new(1, 51),
+        filters: call.filters(LIST_KEYS)?,
+    };
+    reply::json(&answer(services.images.list(&options))?)
+}
+
+pub(crate) async fn inspect(services: &Services, name: &str) -> Reply {
+    reply::json(&answer(services.images.inspect(name))?)
+}
+
+pub(crate) async fn history(services: &Services, name: &str) -> Reply {
+    reply::json(&answer(services.images.history(name))?)
+}
+
+/// Imports a root file system; pulling waits for the registry client.
+pub(crate) async fn create(services: &Services, call: Call) -> Reply {
+    match (call.text("fromImage"), call.text("fromSrc")) {
+        (Some(_), _) => Err(Error::NotImplemented(
+            "pulling images (use docker load, docker import or hakone image bootstrap)",
+        )),
+        (None, Some("-")) => {
+            let options = import_options(&call)?;
+            progress(services.images.import(call.reader(), options)).await
+        }
+        (None, Some(_)) => Err(Error::NotImplemented("importing from a URL")),
+        (None, None) => Err(Error::parameter("fromImage or fromSrc must be given")),
+    }
+}
+
+fn import_options(call: &Call) -> Result<ImportOptions, Error> {
+    let text = |key| call.text(key).map(str::to_owned);
+    let reference = match (call.text("repo"), call.text("tag")) {
+        (Some(repo), Some(tag)) => Some(format!("{repo}:{tag}")),
+        (repo, _) => repo.map(str::to_owned),
+    };
+    Ok(ImportOptions {
+        reference,
+        message: text("message").unwrap_or_default(),
+        changes: call.all("changes").to_vec(),
+        platform: text("platform").unwrap_or_default(),
+    })
+}
+
+pub(crate) async fn load(services: &Services, call: Call) -> Reply {
+    let quiet = call.flag("quiet");
+    progress(services.images.load(call.reader(), quiet)).await
+}
+
+pub(crate) async fn save(services: &Services, object: String, call: Call) -> Reply {
+    let names = match object.is_empty() {
+        true => call.all("names").iter().flat_map(|names| names.split(',')).map(str::to_owned).collect(),
+        false => vec![object],
+    };
+    let archive = answer(services.images.save(&names))?;
+    Ok(reply::stream("application/x-tar", ReaderStream::new(archive)))
+}
+
+pub(crate) async fn tag(services: &Services, name: &str, call: Call) -> Reply {
+    let repository = call.text("repo").unwrap_or_default();
+    let target = match call.text("tag") {
+        Some(tag) => format!("{repository}:{tag}"),
+        None => repository.to_owned(),
+    };
+    answer(services.images.tag(name, &target).await)?;
+    Ok(reply::empty(StatusCode::CREATED))
+}
+
+pub(crate) async fn remove(services: &Services, name: &str, call: Call) -> Reply {
+    let removed = services.images.remove(name, call.flag("force"), call.flag("noprune")).await;
+    reply::json(&answer(removed)?)
+}
+
+pub(crate) async fn prune(services: &Services, call: Call) -> Reply {
+    let filters = call.filters(PRUNE_KEYS)?;
+    reply::json(&answer(services.images.prune(&filters).await)?)
+}
+
+/// Streams what an operation says. A failure before its first line is a real HTTP error, a later one a line of the stream.
+async fn progress(mut progress: Progress) -> Reply {
+    let first = match progress.next().await {
+        Some(line) => Some(answer(line)?),
+        None => None,
+    };
+    Ok(reply::stream("application/json", lines(first, progress)))
+}
+
+fn lines(first: Option<Value>, rest: Progress) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    stream::unfold((first, rest), async |(first, mut rest)| {
+        let value = match first {
+            Some(value) => value,
+            None => rest.next().await?.unwrap_or_else(|error| failure(&error)),
+        };
+        Some((reply::line(&value).map_err(io::Error::other), (None, rest)))
+    })
+}
+
+fn failure(error: &hakone_image::Error) -> Value {
+    tracing::debug!(kind = ?error.kind(), %error, "image operation failed");
+    let message = error.to_string();
+    json!({ "errorDetail": { "message": message }, "error": message })
+}
+
+fn answer<T>(result: Result<T, hakone_image::Error>) -> Result<T, Error> {
+    result.map_err(|error| Error::service(&error))
+}

@@ -1,0 +1,185 @@
+//! Accepts connections and answers their requests until told to stop.
+
+use std::{sync::Arc, time::Duration};
+
+use hakone_base::ApiVersion;
+use hyper::{Request, Response, body::Incoming, header::HeaderValue, server::conn::http1};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+    task::JoinSet,
+    time::timeout,
+};
+use tracing::{Instrument as _, debug, info_span, warn};
+
+use crate::{
+    Services, dispatch, error,
+    listen::Listener,
+    reply::Body,
+    request::Call,
+    routes::{State, lookup},
+    version,
+};
+
+/// How long a client may take for its headers.
+const HEADERS: Duration = Duration::from_secs(60);
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Serves all listeners until `stop` turns true, then lets open requests end within `grace`.
+pub async fn serve(
+    listeners: Vec<Listener>,
+    services: Arc<Services>,
+    stop: watch::Receiver<bool>,
+    grace: Duration,
+) {
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        accepting.spawn(accept(listener, Arc::clone(&services), stop.clone()));
+    }
+    let mut connections = JoinSet::new();
+    while let Some(ended) = accepting.join_next().await {
+        if let Ok(open) = ended {
+            connections.spawn(open.join_all());
+        }
+    }
+    timeout(grace, connections.join_all()).await.ok();
+}
+
+async fn accept(
+    listener: Listener,
+    services: Arc<Services>,
+    mut stop: watch::Receiver<bool>,
+) -> JoinSet<()> {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => return connections,
+            Some(_) = connections.join_next() => {}
+            accepted = one(&listener, &services, &stop) => match accepted {
+                Ok(connection) => { connections.spawn(connection); }
+                // Out of descriptors, mostly: without a pause this loop would spin.
+                Err(error) => {
+                    warn!(%error, "could not accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+}
+
+type Connection = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn one(
+    listener: &Listener,
+    services: &Arc<Services>,
+    stop: &watch::Receiver<bool>,
+) -> std::io::Result<Connection> {
+    let (services, stop) = (Arc::clone(services), stop.clone());
+    match listener {
+        Listener::Unix(listener) => {
+            let (stream, _) = listener.accept().await?;
+            let peer = stream.peer_cred().ok().map(|peer| peer.uid());
+            Ok(Box::pin(speak(stream, services, stop, peer)))
+        }
+        Listener::Tls(listener, acceptor) => {
+            let (stream, _) = listener.accept().await?;
+            let acceptor = acceptor.clone();
+            Ok(Box::pin(async move {
+                match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => speak(stream, services, stop, None).await,
+                    Ok(Err(error)) => warn!(%error, "TLS client refused"),
+                    Err(_) => debug!("TLS handshake took too long"),
+                }
+            }))
+        }
+    }
+}
+
+async fn speak<S>(
+    stream: S,
+    services: Arc<Services>,
+    mut stop: watch::Receiver<bool>,
+    peer: Option<u32>,
+) where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let answer = hyper::service::service_fn(move |request| answer(Arc::clone(&services), request, peer));
+    let connection = http1::Builder::new()
+        .half_close(true)
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .serve_connection(TokioIo::new(stream), answer)
+        .with_upgrades();
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = stop.wait_for(|stop| *stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, "connection ended early");
+    }
+}
+
+async fn answer(
+    services: Arc<Services>,
+    request: Request<Incoming>,
+    peer: Option<u32>,
+) -> Result<Response<Body>, std::convert::Infallible> {
+    let span = info_span!("request", method = %request.method(), path = request.uri().path(), peer.uid = peer);
+    let mut response = route(&services, request).instrument(span).await;
+    let headers = response.headers_mut();
+    headers.insert("Api-Version", services.headers.api_version.clone());
+    headers.insert("Docker-Experimental", HeaderValue::from_static("false"));
+    headers.insert("Ostype", HeaderValue::from_static("linux"));
+    headers.insert("Server", services.headers.server.clone());
+    Ok(response)
+}
+
+async fn route(services: &Arc<Services>, request: Request<Incoming>) -> Response<Body> {
+    if request.method() == hyper::Method::OPTIONS {
+        return crate::reply::empty(hyper::StatusCode::OK);
+    }
+    let path = request.uri().path().to_owned();
+    let answered = match version::split(&path) {
+        Err(error) => Err(error),
+        Ok((version, path)) => match lookup(request.method(), path) {
+            None => Err(error::Error::Unknown),
+            Some((State::Later(subject), _)) => Err(error::Error::NotImplemented(subject)),
+            Some((State::Served(operation), object)) => {
+                let call = Call::new(version, request);
+                dispatch::run(services, operation, object, call).await
+            }
+        },
+    };
+    answered.unwrap_or_else(|error| {
+        debug!(%error, "request refused");
+        error::reply(&error)
+    })
+}
+
+/// The headers that every reply carries.
+#[derive(Clone, Debug)]
+pub struct Headers {
+    api_version: HeaderValue,
+    server: HeaderValue,
+}
+
+impl Headers {
+    /// Prepares them once; `version` is the engine's own.
+    #[must_use]
+    pub fn new(version: &str) -> Self {
+        let value = |text: String| {
+            HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("Docker"))
+        };
+        Self {
+            api_version: value(ApiVersion::NEWEST.to_string()),
+            server: value(format!("Docker/{version} (linux)")),
+        }
+    }
+}

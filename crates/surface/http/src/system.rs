@@ -1,0 +1,146 @@
+//! The daemon itself: ping, version, info, disk usage.
+
+use std::time::SystemTime;
+
+use hakone_base::{ApiVersion, Timestamp};
+use hyper::{
+    StatusCode,
+    header::{CACHE_CONTROL, HeaderValue, PRAGMA},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    Services,
+    error::Error,
+    reply::{self, Reply},
+    request::Call,
+};
+
+/// Answers "OK" and the headers from which clients choose version and builder.
+pub(crate) fn ping() -> Reply {
+    let mut response =
+        reply::bytes(StatusCode::OK, "text/plain; charset=utf-8", bytes::Bytes::from_static(b"OK"));
+    let headers = response.headers_mut();
+    // 1 is the classic builder: there is no BuildKit here yet, and clients must not look for it.
+    headers.insert("Builder-Version", HeaderValue::from_static("1"));
+    headers.insert("Swarm", HeaderValue::from_static("inactive"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    Ok(response)
+}
+
+pub(crate) fn version(services: &Services) -> Reply {
+    let about = &services.about;
+    let (newest, oldest) = (ApiVersion::NEWEST.to_string(), ApiVersion::OLDEST.to_string());
+    let details = json!({
+        "ApiVersion": newest, "Arch": about.architecture, "BuildTime": "", "Experimental": "false",
+        "GitCommit": about.commit, "GoVersion": "", "KernelVersion": about.kernel,
+        "MinAPIVersion": oldest, "Os": "linux",
+    });
+    reply::json(&json!({
+        "Platform": { "Name": "Hakone" },
+        "Components": [{ "Name": "Engine", "Version": about.version, "Details": details }],
+        "Version": about.version, "ApiVersion": newest, "MinAPIVersion": oldest,
+        "GitCommit": about.commit, "GoVersion": "", "Os": "linux", "Arch": about.architecture,
+        "KernelVersion": about.kernel, "BuildTime": "",
+    }))
+}
+
+pub(crate) async fn info(services: &Services) -> Reply {
+    let mut info = host(services);
+    let counts = services.containers.counts();
+    let counted = json!({
+        "Containers": counts.running + counts.paused + counts.stopped,
+        "ContainersRunning": counts.running,
+        "ContainersPaused": counts.paused,
+        "ContainersStopped": counts.stopped,
+        "Images": services.images.count(),
+        "NFd": std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
+        "NGoroutines": std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count),
+        "NEventsListener": services.events.listeners(),
+        "SystemTime": Timestamp::from(SystemTime::now()).to_string(),
+        "IPv4Forwarding": forwarding(),
+    });
+    if let (Some(info), Value::Object(counted)) = (info.as_object_mut(), counted) {
+        info.extend(counted);
+    }
+    reply::json(&info)
+}
+
+/// Reports the kernel's switch as it stands; the CLI warns when it is off.
+fn forwarding() -> bool {
+    std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").is_ok_and(|text| text.trim() == "1")
+}
+
+fn host(services: &Services) -> Value {
+    let about = &services.about;
+    let runtimes: serde_json::Map<String, Value> = about
+        .runtimes
+        .iter()
+        .map(|(name, path)| (name.clone(), json!({ "path": path })))
+        .collect();
+    json!({
+        "ID": about.id, "Name": about.host_name, "ServerVersion": about.version,
+        "Driver": "overlay2",
+        "DriverStatus": [["Backing Filesystem", "extfs"], ["Supports d_type", "true"], ["Native Overlay Diff", "true"]],
+        "Plugins": {
+            "Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": null,
+            "Log": ["json-file", "none"],
+        },
+        "MemoryLimit": true, "SwapLimit": true, "CpuCfsPeriod": true, "CpuCfsQuota": true, "CPUShares": true,
+        "CPUSet": true, "PidsLimit": true, "OomKillDisable": about.cgroup_version == "1",
+        "BridgeNfIptables": true, "BridgeNfIp6tables": true,
+        "Debug": about.debug, "LoggingDriver": about.log_driver, "CgroupDriver": "cgroupfs",
+        "CgroupVersion": about.cgroup_version, "KernelVersion": about.kernel,
+        "OperatingSystem": about.operating_system, "OSVersion": about.os_version, "OSType": "linux",
+        "Architecture": about.machine, "NCPU": about.processors, "MemTotal": about.memory,
+        "IndexServerAddress": "https://index.docker.io/v1/",
+        "RegistryConfig": {
+            "AllowNondistributableArtifactsCIDRs": null, "AllowNondistributableArtifactsHostnames": null,
+            "InsecureRegistryCIDRs": ["127.0.0.0/8"], "IndexConfigs": {}, "Mirrors": [],
+        },
+        "GenericResources": null, "DockerRootDir": about.data_root,
+        "HttpProxy": "", "HttpsProxy": "", "NoProxy": "",
+        "Labels": about.labels, "ExperimentalBuild": false,
+        "Runtimes": runtimes, "DefaultRuntime": about.default_runtime,
+        "Swarm": {
+            "NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": false,
+            "Error": "", "RemoteManagers": null,
+        },
+        "LiveRestoreEnabled": about.live_restore, "Isolation": "", "InitBinary": "docker-init",
+        "ContainerdCommit": { "ID": "", "Expected": "" }, "RuncCommit": { "ID": "", "Expected": "" },
+        "InitCommit": { "ID": "", "Expected": "" },
+        "SecurityOptions": about.security, "CDISpecDirs": [], "Warnings": about.warnings,
+        "FirewallBackend": { "Driver": "nftables" },
+    })
+}
+
+/// Tells what takes up the disk; the CLI sums it up.
+pub(crate) async fn disk_usage(services: &Services, call: &Call) -> Reply {
+    let wanted = |kind: &str| call.all("type").is_empty() || call.all("type").iter().any(|one| one == kind);
+    let mut usage = serde_json::Map::new();
+    if wanted("image") {
+        usage.insert("LayersSize".into(), json!(services.images.layers_size()));
+        usage.insert("Images".into(), images(services)?);
+    }
+    if wanted("container") {
+        let options = hakone_container::ListOptions { all: true, size: true, ..Default::default() };
+        let list = services.containers.list(options).await.map_err(|error| Error::service(&error))?;
+        usage.insert("Containers".into(), json!(list));
+    }
+    if wanted("volume") {
+        let none = hakone_engine_api::Filters::default();
+        let list = services.volumes.list(&none).map_err(|error| Error::service(&error))?;
+        usage.insert("Volumes".into(), json!(list));
+    }
+    if wanted("build-cache") {
+        usage.insert("BuildCache".into(), json!([]));
+    }
+    reply::json(&usage)
+}
+
+fn images(services: &Services) -> Result<Value, Error> {
+    let options = hakone_image::ListOptions { shared_size: true, containers: true, ..hakone_image::ListOptions::default() };
+    let list = services.images.list(&options).map_err(|error| Error::service(&error))?;
+    serde_json::to_value(list).map_err(Error::Json)
+}

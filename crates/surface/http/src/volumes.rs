@@ -1,0 +1,49 @@
+//! Volumes: from the request's words to the service's, and back.
+
+use hakone_engine_api::wire;
+use hakone_volume::VolumeSpec;
+use hyper::StatusCode;
+use serde_json::json;
+
+use crate::{
+    Services,
+    error::Error,
+    reply::{self, Reply},
+    request::Call,
+};
+
+pub(crate) async fn list(services: &Services, call: Call) -> Reply {
+    let filters = call.filters(hakone_volume::Service::LIST_FILTERS)?;
+    let found = answer(services.volumes.list(&filters))?;
+    reply::json(&json!({ "Volumes": found, "Warnings": null }))
+}
+
+pub(crate) async fn inspect(services: &Services, name: &str) -> Reply {
+    reply::json(&answer(services.volumes.inspect(name))?)
+}
+
+pub(crate) async fn create(services: &Services, call: Call) -> Reply {
+    let request: wire::VolumeCreateRequest = call.optional_json().await?.unwrap_or_default();
+    let spec = VolumeSpec {
+        name: request.name.filter(|name| !name.is_empty()),
+        driver: request.driver.unwrap_or_default(),
+        options: request.driver_opts.unwrap_or_default().into_iter().collect(),
+        labels: request.labels.unwrap_or_default().into_iter().collect(),
+    };
+    reply::json_with(StatusCode::CREATED, &answer(services.volumes.create(spec).await)?)
+}
+
+pub(crate) async fn remove(services: &Services, name: &str, call: Call) -> Reply {
+    answer(services.volumes.remove(name, call.flag("force")).await)?;
+    Ok(reply::empty(StatusCode::NO_CONTENT))
+}
+
+pub(crate) async fn prune(services: &Services, call: Call) -> Reply {
+    let filters = call.filters(hakone_volume::Service::PRUNE_FILTERS)?;
+    let pruned = answer(services.volumes.prune(filters).await)?;
+    reply::json(&json!({ "VolumesDeleted": pruned.volumes, "SpaceReclaimed": pruned.reclaimed }))
+}
+
+fn answer<T>(result: Result<T, hakone_volume::Error>) -> Result<T, Error> {
+    result.map_err(|error| Error::service(&error))
+}

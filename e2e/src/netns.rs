@@ -1,0 +1,61 @@
+//! Network namespaces of the laboratory's hosts.
+
+use crate::{Output, sh};
+
+/// A named network namespace, removed on drop.
+#[derive(Debug)]
+pub struct Namespace(String);
+
+impl Namespace {
+    /// Makes one with its loopback up.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let namespace = Self(name.to_owned());
+        sh(&format!("ip netns add {name}")).ok();
+        namespace.sh("ip link set lo up").ok();
+        namespace
+    }
+
+    /// Gives its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// Gives the words that put a command into it, mounts untouched (`ip netns exec` would hide the cgroups).
+    #[must_use]
+    pub fn enter(&self) -> String {
+        format!("nsenter --net=/run/netns/{}", self.0)
+    }
+
+    /// Runs a shell command line in it.
+        pub fn sh(&self, line: &str) -> Output {
+        let quoted = line.replace('\'', r"'\''");
+        sh(&format!("{} sh -c '{quoted}'", self.enter()))
+    }
+
+    /// Joins two namespaces by a pair of interfaces with addresses.
+    pub fn cable(&self, other: &Self, ours: (&str, &[&str]), theirs: (&str, &[&str])) {
+        let (a, b) = (ours.0, theirs.0);
+        self
+            .sh(&format!(
+                "ip link add {a} type veth peer name {b} netns {}",
+                other.0
+            ))
+            .ok();
+        for (namespace, (name, addresses)) in [(self, ours), (other, theirs)] {
+            for address in addresses {
+                namespace
+                    .sh(&format!("ip addr add {address} dev {name} nodad"))
+                    .ok();
+            }
+            namespace.sh(&format!("ip link set {name} up")).ok();
+        }
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        sh(&format!("ip netns del {}", self.0));
+    }
+}
