@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use hakone_base::{ApiVersion, Fault as _};
+use hakone_base::{ApiVersion, Fault as _, ImageRefError};
 use hakone_image::{ImportOptions, ListOptions, Progress};
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -55,12 +55,12 @@ pub(crate) async fn create(services: &Services, call: Call) -> Reply {
 
 fn import_options(call: &Call) -> Result<ImportOptions, Error> {
     let text = |key| call.text(key).map(str::to_owned);
-    let reference = match (call.text("repo"), call.text("tag")) {
+    let name = match (call.text("repo"), call.text("tag")) {
         (Some(repo), Some(tag)) => Some(format!("{repo}:{tag}")),
         (repo, _) => repo.map(str::to_owned),
     };
     Ok(ImportOptions {
-        reference,
+        name: name.map(|name| name.parse()).transpose().map_err(|error: ImageRefError| Error::parameter(error.to_string()))?,
         message: text("message").unwrap_or_default(),
         changes: call.all("changes").to_vec(),
         platform: text("platform").unwrap_or_default(),
