@@ -8,7 +8,10 @@ use std::{
     ffi::{CStr, CString, OsStr},
     fs::File,
     io,
-    os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
     path::{Path, PathBuf},
 };
 
@@ -28,6 +31,15 @@ use crate::{Error, Root};
 /// # Errors
 /// [`Error::Special`] for a device or socket; the volume may then be half filled.
 pub fn copy_up(root: &Root, source: &Path, volume: &Path) -> Result<(), Error> {
+    let to = open(volume, FOLDER, Mode::empty()).map_err(Error::step("open", volume))?;
+    copy_into(root, source, &to)
+}
+
+/// As [`copy_up`], into an open folder, such as that of a new tmpfs.
+///
+/// # Errors
+/// As [`copy_up`].
+pub fn copy_into(root: &Root, source: &Path, volume: impl AsFd) -> Result<(), Error> {
     let from = match root.resolve(source) {
         Ok(path) => reopen(&path).map_err(Error::step("open", source)),
         Err(error) if error.errno() == Some(Errno::NOENT) => return Ok(()),
@@ -36,8 +48,8 @@ pub fn copy_up(root: &Root, source: &Path, volume: &Path) -> Result<(), Error> {
     let Some(from) = from else {
         return Ok(());
     };
-    let to = open(volume, FOLDER, Mode::empty()).map_err(Error::step("open", volume))?;
-    if !is_empty(&to).map_err(Error::step("read", volume))? {
+    let to = openat(volume, ".", FOLDER, Mode::empty()).map_err(Error::step("open", source))?;
+    if !is_empty(&to).map_err(Error::step("read", source))? {
         return Ok(());
     }
     let mut copy = Copy {

@@ -12,7 +12,7 @@ mod propagation;
 mod protect;
 mod root;
 
-pub use copy_up::copy_up;
+pub use copy_up::{copy_into, copy_up};
 pub use detached::Detached;
 pub use error::Error;
 pub use options::{Options, Propagation};

@@ -92,6 +92,15 @@ impl Root {
         open().map_err(Error::step("open", path))
     }
 
+    /// Opens `path` inside the root without following any symbolic link.
+    ///
+    /// # Errors
+    /// `LOOP` when a part of it is a link.
+    pub fn open_plain(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Error> {
+        self.lookup(path, flags, ResolveFlags::NO_SYMLINKS)
+            .map_err(Error::step("open", path))
+    }
+
     /// The folder at `path`, made with all missing folders above it.
     ///
     /// # Errors

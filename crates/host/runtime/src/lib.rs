@@ -1,1 +1,31 @@
-//! Placeholder.
+//! Makes containers of OCI runtime specs: namespaces, mounts, rights, the first process, and further ones.
+//!
+//! [`create`] forks the container's first process, which prepares its own root and waits; [`Created::start`] lets it
+//! become the program; [`exec`] adds a process to a running container. The caller is single-threaded, is the parent of
+//! all of them, and has the root file system mounted. Why not a library: docs/decisions/0002-own-runtime.md.
+
+mod capability;
+mod channel;
+mod child;
+mod console;
+mod create;
+mod credentials;
+mod environment;
+mod error;
+mod exec;
+mod executable;
+mod id_map;
+mod init;
+mod launch;
+mod limit;
+mod namespace;
+mod process;
+mod reaper;
+mod rootfs;
+mod stdio;
+mod sysctl;
+
+pub use create::create;
+pub use error::StartError;
+pub use exec::exec;
+pub use launch::{Created, ExecLaunch, INIT_ANNOTATION, Launch, Running, Stdio};

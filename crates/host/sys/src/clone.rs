@@ -37,6 +37,12 @@ impl Namespaces {
         Self(self.0 | other.0)
     }
 
+    /// These but not `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Reports whether all of `other` are among these.
     #[must_use]
     pub const fn has(self, other: Self) -> bool {

@@ -1,8 +1,10 @@
 //! Closes what a child must not inherit.
 
+use std::{convert::Infallible, panic};
+
 use rustix::io::Errno;
 
-use crate::result::check;
+use crate::{exec::exit_now, result::check};
 
 /// Marks every descriptor from `first` on to be closed by the next `execve`.
 ///
@@ -22,6 +24,20 @@ pub fn close_from(first: u32) -> Result<(), Errno> {
         )
     };
     check(done).map(drop)
+}
+
+/// Closes every descriptor from `first` on, then runs `forever`, which has nothing open above it and never returns.
+///
+/// For a process that stays in our program inside a container and must hold no way out of it.
+pub fn without_descriptors(first: u32, forever: impl FnOnce() -> Infallible) -> Infallible {
+    // SAFETY: owners of these descriptors live in frames below this one, which are never returned to as
+    // `forever` cannot return; a panic in it ends the process. So no closed descriptor is used again.
+    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+    let forever = panic::catch_unwind(panic::AssertUnwindSafe(forever));
+    match forever {
+        Ok(never) => match never {},
+        Err(_panic) => exit_now(255),
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ mod signal;
 
 pub use bpf::{Instruction, attach_device_program, load_device_program};
 pub use clone::{Forked, Namespaces, clone_process, fork, unshare};
-pub use descriptor::close_from;
+pub use descriptor::{close_from, without_descriptors};
 pub use exec::{Program, exit_now};
 pub use keyring::join_new_session_keyring;
 pub use mount::{MountAttributes, mount_setattr};
