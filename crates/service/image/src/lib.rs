@@ -1,1 +1,36 @@
-//! Placeholder.
+//! Images without a registry: a content-addressed store, layers unpacked once and shared.
+//!
+//! Blobs are kept as they came, so that what is saved or pushed has the digests that were loaded. Everything new is staged
+//! in a folder of its own and renamed into place at the end; what a killed daemon leaves there is removed at the next start.
+//! Nothing counts references: what is in use is derived from the records each time.
+
+pub mod bootstrap;
+mod catalog;
+mod error;
+mod hello;
+mod import;
+mod inspect;
+mod list;
+mod load;
+mod pipe;
+mod progress;
+mod prune;
+mod record;
+mod remove;
+mod save;
+mod service;
+mod stage;
+mod store;
+mod unpack;
+mod usage;
+
+pub use error::Error;
+/// The part of an image that says how to run it.
+pub use hakone_image_model::ImageConfig;
+pub use hakone_image_model::Limits;
+pub use import::ImportOptions;
+pub use list::ListOptions;
+pub use pipe::ChunkReader;
+pub use progress::Progress;
+pub use service::{Options, ResolvedImage, Service};
+pub use usage::{Usage, Users};

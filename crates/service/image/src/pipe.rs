@@ -1,0 +1,145 @@
+//! Joins async streams to blocking work by bounded queues of chunks.
+//!
+//! An error travels as an item, so that a broken upload is never taken for the end of an archive, nor a failed save for a
+//! complete one.
+
+use std::{
+    io::{self, Read, Write},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, ReadBuf},
+    sync::mpsc,
+};
+
+/// Bytes of a chunk.
+const CHUNK: usize = 256 * 1024;
+/// Chunks that may wait.
+const QUEUE: usize = 8;
+
+type Item = io::Result<Bytes>;
+
+/// Reads what blocking work writes.
+#[derive(Debug)]
+pub struct ChunkReader {
+    queue: mpsc::Receiver<Item>,
+    rest: Bytes,
+}
+
+/// Blocking end that writes for a [`ChunkReader`].
+#[derive(Debug)]
+pub(crate) struct ChunkWriter {
+    queue: mpsc::Sender<Item>,
+    buffer: BytesMut,
+}
+
+/// Blocking end that reads what an async stream brings.
+#[derive(Debug)]
+pub(crate) struct BlockingReader {
+    queue: mpsc::Receiver<Item>,
+    rest: Bytes,
+}
+
+/// Makes a pipe from blocking work to an async reader.
+pub(crate) fn outward() -> (ChunkWriter, ChunkReader) {
+    let (sender, queue) = mpsc::channel(QUEUE);
+    let writer = ChunkWriter {
+        queue: sender,
+        buffer: BytesMut::with_capacity(CHUNK),
+    };
+    let rest = Bytes::new();
+    (writer, ChunkReader { queue, rest })
+}
+
+/// Makes a pipe from an async reader to blocking work; a task of its own reads ahead.
+pub(crate) fn inward(source: impl AsyncRead + Send + Unpin + 'static) -> BlockingReader {
+    let (sender, queue) = mpsc::channel(QUEUE);
+    tokio::spawn(pump(source, sender));
+    BlockingReader {
+        queue,
+        rest: Bytes::new(),
+    }
+}
+
+/// Ends with the stream, or when the blocking work drops its end.
+async fn pump(mut source: impl AsyncRead + Unpin, queue: mpsc::Sender<Item>) {
+    loop {
+        let mut buffer = BytesMut::with_capacity(CHUNK);
+        let item = match source.read_buf(&mut buffer).await {
+            Ok(0) => return,
+            Ok(_) => Ok(buffer.freeze()),
+            Err(error) => Err(error),
+        };
+        let failed = item.is_err();
+        if queue.send(item).await.is_err() || failed {
+            return;
+        }
+    }
+}
+
+impl Read for BlockingReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.rest.is_empty() {
+            match self.queue.blocking_recv() {
+                Some(item) => self.rest = item?,
+                None => return Ok(0),
+            }
+        }
+        let count = self.rest.len().min(buffer.len());
+        self.rest
+            .copy_to_slice(buffer.get_mut(..count).unwrap_or_default());
+        Ok(count)
+    }
+}
+
+impl ChunkWriter {
+    /// Sends what is left and ends the stream.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        self.flush()
+    }
+
+    /// Breaks the stream off, so that the reader does not take it for complete.
+    pub(crate) fn fail(self, error: io::Error) {
+        self.queue.blocking_send(Err(error)).ok();
+    }
+}
+
+impl Write for ChunkWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= CHUNK {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let chunk = std::mem::replace(&mut self.buffer, BytesMut::with_capacity(CHUNK));
+        let sent = self.queue.blocking_send(Ok(chunk.freeze()));
+        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+    }
+}
+
+impl AsyncRead for ChunkReader {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.rest.is_empty() {
+            match ready!(self.queue.poll_recv(context)) {
+                Some(item) => self.rest = item?,
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        let count = self.rest.len().min(buffer.remaining());
+        buffer.put_slice(&self.rest.split_to(count));
+        Poll::Ready(Ok(()))
+    }
+}

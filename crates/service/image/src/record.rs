@@ -1,0 +1,43 @@
+//! What the disk remembers of images: one record an image, and one table of names.
+
+use std::collections::BTreeMap;
+
+use hakone_base::{Digest, Timestamp};
+use hakone_store::Record;
+use serde::{Deserialize, Serialize};
+
+/// An image: its documents and layers by digest. Sizes stand here, all else is read from the config blob.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ImageRecord {
+    pub(crate) id: Digest,
+    pub(crate) manifest: Option<Digest>,
+    pub(crate) layers: Vec<LayerRecord>,
+    pub(crate) tagged: Timestamp,
+    /// Removed by force while containers stood on it: kept for them, shown to nobody else.
+    pub(crate) hidden: bool,
+}
+
+/// A layer: the blob it came in and the folder it was unpacked to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LayerRecord {
+    pub(crate) diff_id: Digest,
+    pub(crate) blob: Digest,
+    pub(crate) blob_size: u64,
+    pub(crate) media_type: String,
+    /// Bytes of its files.
+    pub(crate) size: u64,
+}
+
+/// All names in one file, so that a name moves from one image to another in one step.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NamesRecord {
+    pub(crate) names: BTreeMap<String, Digest>,
+}
+
+impl Record for ImageRecord {
+    const SCHEMA: u32 = 1;
+}
+
+impl Record for NamesRecord {
+    const SCHEMA: u32 = 1;
+}

@@ -1,0 +1,215 @@
+//! Where images lie on disk, and the only code that moves them there or away.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use hakone_base::{Digest, ImageRef};
+use hakone_image_model::{Image, Limits};
+use hakone_store::Durability;
+use tracing::warn;
+
+use crate::{
+    Error,
+    catalog::{Catalog, Entry},
+    record::{ImageRecord, NamesRecord},
+};
+
+/// The folders under the data root.
+#[derive(Debug)]
+pub(crate) struct Store {
+    root: PathBuf,
+    next: AtomicU64,
+}
+
+impl Store {
+    /// Makes the folders and removes what a killed daemon left half-made.
+    pub(crate) fn open(root: &Path) -> Result<Self, Error> {
+        let store = Self {
+            root: root.to_owned(),
+            next: AtomicU64::new(0),
+        };
+        let staging = store.staging();
+        remove_tree(&staging).map_err(Error::disk("clear", &staging))?;
+        for folder in [store.blobs(), store.layers(), store.records(), staging] {
+            fs::create_dir_all(&folder).map_err(Error::disk("make", &folder))?;
+        }
+        Ok(store)
+    }
+
+    /// Reads all records; an unreadable image costs itself and nothing else.
+    pub(crate) fn load(&self, limits: &Limits) -> Result<Catalog, Error> {
+        let folder = self.records();
+        let (records, unreadable) =
+            hakone_store::load_all::<ImageRecord>(&folder).map_err(Error::disk("read", &folder))?;
+        for error in &unreadable {
+            warn!(error = %error, "image left out");
+        }
+        let mut catalog = Catalog::default();
+        for record in records {
+            match self.entry(record, limits) {
+                Ok(entry) => drop(catalog.images.insert(entry.record.id.clone(), entry)),
+                Err(error) => warn!(error = %error, "image left out"),
+            }
+        }
+        catalog.names = self.names(&catalog);
+        Ok(catalog)
+    }
+
+    fn entry(&self, record: ImageRecord, limits: &Limits) -> Result<Entry, Error> {
+        let path = self.blob(&record.id);
+        let config = fs::read(&path).map_err(Error::disk("read", &path))?;
+        let image = Arc::new(Image::parse(&config, limits)?);
+        Ok(Entry { record, image })
+    }
+
+    fn names(&self, catalog: &Catalog) -> BTreeMap<ImageRef, Digest> {
+        let path = self.names_file();
+        if !path.exists() {
+            return BTreeMap::new();
+        }
+        let record = hakone_store::load::<NamesRecord>(&path).unwrap_or_else(|error| {
+            warn!(error = %error, "the images' names are lost");
+            NamesRecord::default()
+        });
+        let known = |(name, id): (String, Digest)| Some((name.parse().ok()?, id));
+        let names = record.names.into_iter().filter_map(known);
+        names
+            .filter(|(_, id)| catalog.images.contains_key(id))
+            .collect()
+    }
+
+    /// Writes an image's record.
+    pub(crate) fn save(&self, record: &ImageRecord) -> Result<(), Error> {
+        let path = self.record(&record.id);
+        Ok(hakone_store::save(&path, record, Durability::Power)?)
+    }
+
+    /// Writes all names.
+    pub(crate) fn save_names(&self, names: &BTreeMap<ImageRef, Digest>) -> Result<(), Error> {
+        let names = names
+            .iter()
+            .map(|(name, id)| (name.to_string(), id.clone()));
+        let record = NamesRecord {
+            names: names.collect(),
+        };
+        Ok(hakone_store::save(
+            &self.names_file(),
+            &record,
+            Durability::Power,
+        )?)
+    }
+
+    /// Removes an image's record; one that is gone already is as good.
+    pub(crate) fn forget(&self, id: &Digest) -> Result<(), Error> {
+        let path = self.record(id);
+        absent_is_fine(fs::remove_file(&path)).map_err(Error::disk("remove", &path))
+    }
+
+    /// Puts a staged file or folder in its place, unless it is there already: equal names have equal content.
+    pub(crate) fn install(staged: &Path, place: &Path) -> Result<(), Error> {
+        match place.exists() {
+            true => Ok(()),
+            false => fs::rename(staged, place).map_err(Error::disk("install", place)),
+        }
+    }
+
+    /// Removes the layers and blobs that no image needs; what cannot be removed is reported and tried again next time.
+    pub(crate) fn sweep(&self, catalog: &Catalog) {
+        let (layers, blobs) = (catalog.layers(), catalog.blobs());
+        self.sweep_folder(&self.layers(), |digest| layers.contains(digest));
+        self.sweep_folder(&self.blobs(), |digest| blobs.contains(digest));
+    }
+
+    fn sweep_folder(&self, folder: &Path, needed: impl Fn(&Digest) -> bool) {
+        for path in fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|e| e.path())
+        {
+            if digest_of(&path).is_some_and(|digest| needed(&digest)) {
+                continue;
+            }
+            if let Err(error) = self.discard(&path) {
+                warn!(path = %path.display(), error = %error, "unused part of an image not removed");
+            }
+        }
+    }
+
+    /// Moves a thing into the staging folder first, so that a crash half-way leaves nothing that looks whole.
+    fn discard(&self, path: &Path) -> io::Result<()> {
+        let trash = self.staged("trash");
+        fs::rename(path, &trash)?;
+        remove_tree(&trash)
+    }
+
+    /// Gives a path in the staging folder that nobody has used.
+    pub(crate) fn staged(&self, what: &str) -> PathBuf {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.staging().join(format!("{what}-{number}"))
+    }
+
+    /// Gives the place of a blob.
+    pub(crate) fn blob(&self, digest: &Digest) -> PathBuf {
+        self.blobs().join(digest.hex())
+    }
+
+    /// Gives the place of an unpacked layer.
+    pub(crate) fn layer(&self, diff_id: &Digest) -> PathBuf {
+        self.layers().join(diff_id.hex())
+    }
+
+    fn record(&self, id: &Digest) -> PathBuf {
+        self.records().join(format!("{}.json", id.hex()))
+    }
+
+    fn blobs(&self) -> PathBuf {
+        self.root.join("blobs/sha256")
+    }
+
+    fn layers(&self) -> PathBuf {
+        self.root.join("layers")
+    }
+
+    fn records(&self) -> PathBuf {
+        self.root.join("images")
+    }
+
+    fn names_file(&self) -> PathBuf {
+        self.root.join("image-names.json")
+    }
+
+    fn staging(&self) -> PathBuf {
+        self.root.join("image-staging")
+    }
+}
+
+/// Removes a file or a folder with all it holds; nothing there is as good.
+pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
+    let gone = match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    absent_is_fine(gone)
+}
+
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn digest_of(path: &Path) -> Option<Digest> {
+    let name = path.file_name()?.to_str()?;
+    format!("sha256:{name}").parse().ok()
+}

@@ -1,0 +1,26 @@
+//! Who stands on images: told by the container service, asked at each removal.
+
+use hakone_base::{ContainerId, Digest};
+
+/// A container's use of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// The container.
+    pub container: ContainerId,
+    /// The image that it was made of.
+    pub image: Digest,
+    /// Whether it runs, which no force overrides.
+    pub running: bool,
+}
+
+/// Knows the containers; joined to the container service by the binary.
+pub trait Users: Send + Sync + 'static {
+    /// Lists every container's use of its image; must not block.
+    fn usages(&self) -> Vec<Usage>;
+}
+
+impl<F: Fn() -> Vec<Usage> + Send + Sync + 'static> Users for F {
+    fn usages(&self) -> Vec<Usage> {
+        self()
+    }
+}
