@@ -1,5 +1,6 @@
 //! The kernel takes the rules: whole loads, updates, removal, refusals. Needs root; each test has a namespace of its own.
 #![expect(clippy::disallowed_methods, reason = "asks nft what the kernel holds")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 #[path = "../../../model/policy/tests/worlds/mod.rs"]
 #[expect(dead_code, reason = "packets are another test's subject")]
@@ -115,11 +116,11 @@ fn loading_twice_changes_nothing_and_clearing_leaves_nothing_of_ours() {
     let seen = Netns::create(|_| {
         nft(
             &["--file", "-"],
-            "table inet other { chain mine { drop; } }",
+            "table inet other {\nchain mine {\ndrop\n}\n}\n",
         );
         nft(
             &["--file", "-"],
-            "table bridge hakone { chain stale { drop; } }",
+            "table bridge hakone {\nchain stale {\ndrop\n}\n}\n",
         );
         let foreign = "table inet other {\n\tchain mine {\n\t\tdrop\n\t}\n}\n";
         let mut firewall = Firewall::open().unwrap();

@@ -257,7 +257,9 @@ fn entering() -> Vec<Rule> {
 }
 
 /// By input interface and not by source, so that a forged source does not leave untranslated. Published flows between
-/// containers are translated too: their replies must come back through the host.
+/// containers are translated too: their replies must come back through the host. (With `bridge-nf-call-iptables` the
+/// bridge itself translates a flow between two of its ports there and back, and no input interface is known: the source
+/// then stays.)
 fn masquerade() -> Vec<Rule> {
     let from = |set| within(Field::InputInterface, set);
     let into_bridge = within(Field::OutputInterface, "bridges");

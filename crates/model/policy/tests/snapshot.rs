@@ -3,6 +3,7 @@
     clippy::disallowed_methods,
     reason = "blesses files of the checkout, asks nft about the text"
 )]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
     env, fs,

@@ -1,4 +1,5 @@
 //! Random topologies and packets that hit interesting places, for the property tests.
+#![expect(clippy::unwrap_used, reason = "constants of tests")]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

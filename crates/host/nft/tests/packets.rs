@@ -1,0 +1,205 @@
+//! The kernel holds what the rules say: real packets through real bridges meet the fate that the model foretold.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod lab;
+#[path = "../../../model/policy/tests/worlds/mod.rs"]
+#[expect(dead_code, reason = "packets of the model are another test's subject")]
+mod worlds;
+
+use std::net::IpAddr;
+
+use hakone_base::Protocol;
+use hakone_policy::{
+    Flow, Origin, Packet, Route, SourceSeen, Topology, Transport, Verdict, compile,
+};
+use lab::{Lab, PORTS, Place};
+use proptest::{
+    prelude::*,
+    sample::{Index, select},
+    strategy::ValueTree as _,
+    test_runner::TestRunner,
+};
+use worlds::{any_topology, host, host_addresses};
+
+const TOPOLOGIES: usize = 6;
+const PROBES: u32 = 150;
+
+/// A datagram that really is sent.
+struct Probe {
+    number: u32,
+    from: usize,
+    packet: Packet,
+    port: u16,
+}
+
+fn udp(mut topology: Topology) -> Topology {
+    let endpoints = topology
+        .bridges
+        .iter_mut()
+        .flat_map(|bridge| &mut bridge.endpoints);
+    for port in endpoints.flat_map(|endpoint| &mut endpoint.published) {
+        port.target.protocol = Protocol::Udp;
+    }
+    topology
+}
+
+/// Chooses who sends what to whom, among what passes the host and has a listener at its end.
+fn any_probe(lab: &Lab, thief: usize, runner: &mut TestRunner, number: u32) -> Option<Probe> {
+    let choice = (
+        any::<Index>(),
+        any::<Index>(),
+        any::<Index>(),
+        any::<Index>(),
+        select(&PORTS[..]),
+    );
+    let (from, to, address, source, port) = choice.new_tree(runner).unwrap().current();
+    let from = from.index(lab.places.len());
+    let (sender, receiver) = (&lab.places[from], to.get(&lab.places));
+    let destination = *address.get(&receiver.addresses);
+    let sources = sender.addresses.iter().chain(stolen(lab, from, thief));
+    let sources: Vec<IpAddr> = sources
+        .filter(|own| is_sendable(**own, destination))
+        .copied()
+        .collect();
+    if sources.is_empty() || !is_sendable(destination, destination) || is_bridged(sender, receiver)
+    {
+        return None;
+    }
+    let source = *source.get(&sources);
+    let at_home = stolen(lab, from, thief).any(|own| *own == destination);
+    let martian = receiver.addresses.contains(&source) || sender.addresses.contains(&destination);
+    let is_fit = !at_home && (!martian || sender.origin == Origin::Host);
+    is_fit.then(|| Probe {
+        number,
+        from,
+        packet: Packet {
+            origin: sender.origin.clone(),
+            source,
+            destination,
+            transport: Transport::to_port(17, port),
+            flow: Flow::New,
+        },
+        port,
+    })
+}
+
+/// Addresses that the thief took from the first container: only where it is on another network.
+fn stolen(lab: &Lab, from: usize, thief: usize) -> impl Iterator<Item = &IpAddr> {
+    let victim = lab.places.get(2).filter(|_| from == thief);
+    victim.into_iter().flat_map(|victim| &victim.addresses)
+}
+
+fn is_sendable(address: IpAddr, like: IpAddr) -> bool {
+    let link_local = match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    address.is_ipv6() == like.is_ipv6() && !link_local
+}
+
+/// Members of one bridge talk past the host.
+fn is_bridged(sender: &Place, receiver: &Place) -> bool {
+    sender.origin == receiver.origin && sender.origin != Origin::Host
+}
+
+/// Finds who listens where a packet arrives.
+fn receiver(lab: &Lab, route: &Route, destination: IpAddr) -> usize {
+    let is_there = |place: &Place| match route {
+        Route::Local => place.origin == Origin::Host,
+        Route::Through(name) => {
+            place.origin == Origin::Interface(name.clone())
+                && place.addresses.contains(&destination)
+        }
+    };
+    lab.places.iter().position(is_there).unwrap()
+}
+
+fn check(topology: &Topology, runner: &mut TestRunner, bridge_calls_ip: bool) -> (usize, usize) {
+    let lab = Lab::new(topology, &host_addresses(), bridge_calls_ip);
+    let (facts, rules) = (host(topology), compile(topology));
+    let thief = lab.places.len() - 1;
+    let victim = lab
+        .places
+        .get(2)
+        .filter(|victim| victim.origin != lab.places[thief].origin);
+    for address in victim.iter().flat_map(|victim| &victim.addresses) {
+        lab.places[thief].steal(*address);
+    }
+    let thief = if victim.is_some() { thief } else { usize::MAX };
+    let probes: Vec<Probe> = (0..PROBES)
+        .filter_map(|n| any_probe(&lab, thief, runner, n))
+        .collect();
+    let verdicts: Vec<Verdict> = probes
+        .iter()
+        .map(|p| rules.verdict(&facts, &p.packet))
+        .collect();
+    for probe in &probes {
+        let source = Some(probe.packet.source).filter(|_| probe.packet.origin != Origin::Host);
+        lab.places[probe.from].send(probe.number, source, (probe.packet.destination, probe.port));
+    }
+    let delivered = probes.iter().zip(&verdicts);
+    let delivered = delivered.filter(|(_, verdict)| **verdict != Verdict::Dropped);
+    let awaited: Vec<u32> = delivered.map(|(probe, _)| probe.number).collect();
+    let arrivals = lab.arrivals(&awaited);
+    for (probe, verdict) in probes.iter().zip(&verdicts) {
+        let arrival = arrivals.get(&probe.number);
+        let Verdict::Delivered(delivery) = verdict else {
+            assert_eq!(
+                arrival,
+                None,
+                "{:?} leaked; {}",
+                probe.packet,
+                compile(topology)
+            );
+            continue;
+        };
+        let Some((place, port, source)) = arrival else {
+            panic!(
+                "{:?} was lost, not {delivery:?}; {}",
+                probe.packet,
+                compile(topology)
+            );
+        };
+        let expected = receiver(&lab, &delivery.to, delivery.destination);
+        assert_eq!(
+            (*place, Some(*port)),
+            (expected, delivery.port),
+            "{:?}",
+            probe.packet
+        );
+        let hairpin = lab.places[expected].origin == probe.packet.origin;
+        if hairpin && bridge_calls_ip {
+            continue; // the bridge itself translates there and back, so the source may stay
+        }
+        match delivery.source {
+            SourceSeen::Masqueraded => assert!(
+                lab.places[0].addresses.contains(source),
+                "{source}: {:?}",
+                probe.packet
+            ),
+            SourceSeen::Kept if probe.packet.origin == Origin::Host => {}
+            SourceSeen::Kept => assert_eq!(*source, probe.packet.source, "{:?}", probe.packet),
+        }
+    }
+    (awaited.len(), probes.len() - awaited.len())
+}
+
+#[test]
+fn real_packets_meet_the_fate_that_the_model_foretells() {
+    let mut runner = TestRunner::deterministic();
+    let (mut delivered, mut dropped) = (0, 0);
+    let mut checked = 0;
+    while checked < TOPOLOGIES {
+        let topology = udp(any_topology().new_tree(&mut runner).unwrap().current());
+        if topology.bridges.len() < 2 || topology.bridges[0].endpoints.is_empty() {
+            continue;
+        }
+        let (arrived, refused) = check(&topology, &mut runner, checked % 2 == 1);
+        (delivered, dropped, checked) = (delivered + arrived, dropped + refused, checked + 1);
+    }
+    eprintln!("{delivered} delivered, {dropped} dropped");
+    assert!(
+        delivered > 100 && dropped > 100,
+        "{delivered} delivered, {dropped} dropped"
+    );
+}

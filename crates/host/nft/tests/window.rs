@@ -1,0 +1,110 @@
+//! No window: while rules are loaded, updated and mended, what is closed stays closed and what is open stays open.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod lab;
+#[path = "../../../model/policy/tests/worlds/mod.rs"]
+#[expect(dead_code, reason = "random worlds are another test's subject")]
+mod worlds;
+
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use hakone_base::{
+    ContainerId, EndpointId, ExposedPort, MacAddr, NetworkId, Protocol, PublishedPort,
+};
+use hakone_nft::Firewall;
+use hakone_policy::{Bridge, Endpoint, Icc, Options, Topology, compile};
+use lab::Lab;
+
+/// How often the rules change under the eyes of the prober.
+const CHANGES: u16 = 300;
+
+fn bridge(index: u8, published: &[u16]) -> Bridge {
+    let port = |port: &u16| PublishedPort {
+        host_address: IpAddr::from([0, 0, 0, 0]),
+        host_port: (*port).try_into().unwrap(),
+        target: ExposedPort {
+            port: 80.try_into().unwrap(),
+            protocol: Protocol::Udp,
+        },
+    };
+    Bridge {
+        network: NetworkId::from_bytes([index; 32]),
+        name: worlds::bridge_name(index),
+        subnets: vec![format!("172.{}.0.0/16", 18 + index).parse().unwrap()],
+        gateways: vec![worlds::v4(index, 1)],
+        internal: false,
+        icc: Icc::Allowed,
+        masquerade: true,
+        endpoints: vec![Endpoint {
+            id: EndpointId::from_bytes([index; 32]),
+            container: ContainerId::from_bytes([index; 32]),
+            port: format!("veth{index}").parse().unwrap(),
+            mac: MacAddr::new([2, 0, 0, 0, 0, index]),
+            addresses: vec![worlds::v4(index, 2)],
+            published: published.iter().map(port).collect(),
+        }],
+    }
+}
+
+fn topology(bridges: Vec<Bridge>) -> Topology {
+    Topology {
+        bridges,
+        options: Options::default(),
+    }
+}
+
+/// Creates a network, publishes a port, reloads all, each time another way.
+fn change(firewall: &mut Firewall, base: &Topology, step: u16) {
+    let mut next = base.clone();
+    next.bridges.push(bridge(2, &[9000 + step]));
+    let rules = compile(&next);
+    match step % 3 {
+        0 => firewall.load(&rules).unwrap(),
+        1 => firewall.update(&rules).unwrap(),
+        _ => Firewall::open().unwrap().load(&compile(base)).unwrap(),
+    }
+}
+
+#[test]
+fn a_prober_sees_no_window_while_rules_change() {
+    let base = topology(vec![bridge(0, &[]), bridge(1, &[8000])]);
+    let lab = Lab::new(&base, &worlds::host_addresses(), false);
+    let (neighbour, prober) = (&lab.places[1], &lab.places[2]);
+    let (closed, open) = ((worlds::v4(1, 2), 81), ("192.0.2.1".parse().unwrap(), 8000));
+    let done = AtomicBool::new(false);
+    let (even, odd) = thread::scope(|scope| {
+        let probe = scope.spawn(|| {
+            let mut numbers = (0, 1);
+            while !done.load(Ordering::Relaxed) || numbers.0 < 1000 {
+                prober.send(numbers.0, None, closed);
+                neighbour.send(numbers.1, None, open);
+                numbers = (numbers.0 + 2, numbers.1 + 2);
+            }
+            numbers
+        });
+        lab.places[0].run(|| {
+            let mut firewall = Firewall::open().unwrap();
+            (0..CHANGES).for_each(|step| change(&mut firewall, &base, step));
+        });
+        done.store(true, Ordering::Relaxed);
+        probe.join().unwrap()
+    });
+    let awaited: Vec<u32> = (1..odd).step_by(2).collect();
+    let arrivals = lab.arrivals(&awaited);
+    let lost = awaited
+        .iter()
+        .filter(|number| !arrivals.contains_key(number))
+        .count();
+    let leaked = arrivals.keys().filter(|number| *number % 2 == 0).count();
+    assert_eq!(
+        (lost, leaked),
+        (0, 0),
+        "of {} and {}",
+        awaited.len(),
+        even / 2
+    );
+}
