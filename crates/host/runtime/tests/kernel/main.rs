@@ -1,2 +1,0 @@
-//! Kernel tests (placeholder; overwrite me: a manifest without this file stops everybody).
-fn main() {}
