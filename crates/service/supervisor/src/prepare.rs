@@ -1,0 +1,118 @@
+//! Makes the world of one container: a mount namespace of our own with the container's root in it.
+//!
+//! The root is mounted where nobody else sees it, so that it goes when we go, however we go.
+
+use std::{
+    fs,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
+
+use hakone_mount::{Propagation, Root, copy_up, overlay, propagate, propagate_all};
+use hakone_supervision::{CONFIG_FILE, Order, ROOTFS};
+use hakone_sys::{Namespaces, unshare};
+use oci_spec::runtime::Spec;
+use rustix::{
+    mount::{UnmountFlags, unmount},
+    process::{PidfdFlags, getpid, getppid, pidfd_open, set_child_subreaper, setsid},
+};
+
+use crate::error::{Error, chain};
+
+/// Leaves the daemon's session and becomes the parent of what the container leaves behind.
+pub(crate) fn detach() -> Result<(), Error> {
+    // Fails only for a leader of a process group, which is out of the daemon's session already.
+    setsid().ok();
+    set_child_subreaper(Some(getpid())).map_err(Error::kernel("become subreaper"))
+}
+
+/// Opens the daemon, to notice its death; nothing when it is dead already, which the silence will show.
+pub(crate) fn daemon() -> Option<OwnedFd> {
+    pidfd_open(getppid()?, PidfdFlags::empty()).ok()
+}
+
+/// Reads the order.
+pub(crate) fn order(path: &Path) -> Result<Order, Error> {
+    json(path)
+}
+
+/// Reads the bundle's specification.
+pub(crate) fn spec(bundle: &Path) -> Result<Spec, Error> {
+    json(&bundle.join(CONFIG_FILE))
+}
+
+/// Mounts the container's root in a mount namespace of our own and fills its new volumes.
+pub(crate) fn root(order: &Order, spec: &Spec) -> Result<PathBuf, Error> {
+    let target = order.run_dir.join(ROOTFS);
+    fs::create_dir_all(&target).map_err(Error::read(&target))?;
+    unshare(Namespaces::MOUNT).map_err(Error::kernel("unshare mounts"))?;
+    seclude(&target, spec)?;
+    let parts = &order.rootfs;
+    overlay::mount(&parts.layers, &parts.upper, &parts.work, &target)
+        .map_err(Error::part("root file system"))?;
+    fill_volumes(order, &target)?;
+    Ok(target)
+}
+
+/// Undoes [`root`]; what is not there is well.
+pub(crate) fn remove_root(run_dir: &Path) {
+    let target = run_dir.join(ROOTFS);
+    // Lazily: a process that will not die must not keep the record of the exit waiting.
+    unmount(&target, UnmountFlags::DETACH).ok();
+    fs::remove_dir(&target).ok();
+}
+
+/// Keeps our mounts from the host.
+///
+/// The host's later mounts and unmounts still arrive here, so that we pin none of its disks. A volume with shared
+/// propagation must stay a peer of the host's mount, though: then only the mount that the root goes to is cut off.
+fn seclude(target: &Path, spec: &Spec) -> Result<(), Error> {
+    let cut = match wants_shared(spec) {
+        false => propagate_all(Propagation::SLAVE_ALL),
+        true => private(&mount_point(target)?),
+    };
+    cut.map_err(Error::part("seclude mounts"))
+}
+
+fn wants_shared(spec: &Spec) -> bool {
+    let mounts = spec.mounts().iter().flatten();
+    let mut options = mounts.flat_map(|mount| mount.options().iter().flatten());
+    options.any(|option| option == "shared" || option == "rshared")
+}
+
+/// Finds the mount that a path is on: the longest of the mount points above it.
+fn mount_point(path: &Path) -> Result<PathBuf, Error> {
+    const TABLE: &str = "/proc/self/mountinfo";
+    let table = fs::read_to_string(TABLE).map_err(Error::read(TABLE))?;
+    let points = table.lines().filter_map(|line| line.split(' ').nth(4));
+    let points = points.filter(|point| path.starts_with(point));
+    let longest = points.max_by_key(|point| point.len());
+    Ok(PathBuf::from(longest.unwrap_or("/")))
+}
+
+fn fill_volumes(order: &Order, target: &Path) -> Result<(), Error> {
+    if order.copy_up.is_empty() {
+        return Ok(());
+    }
+    let root = Root::open(target).map_err(Error::part("root file system"))?;
+    for each in &order.copy_up {
+        copy_up(&root, &each.source_in_image, &each.volume)
+            .map_err(Error::part("copy image content into volume"))?;
+    }
+    Ok(())
+}
+
+fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let bytes = fs::read(path).map_err(Error::read(path))?;
+    serde_json::from_slice(&bytes).map_err(|error| Error::Unreadable {
+        path: path.to_owned(),
+        reason: chain(&error),
+    })
+}
+
+fn private(mount: &Path) -> Result<(), hakone_mount::Error> {
+    match Propagation::parse("private") {
+        Some(private) => propagate(mount, private),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,297 @@
+//! What holds of every container, whoever makes it.
+
+use std::fs;
+
+use hakone_supervision::{
+    Exit, FailureKind, Log, MAX_HELD_PER_MESSAGE, Notice, Reply, Request, WindowSize,
+};
+
+use crate::{
+    client::ALL,
+    lab::{Lab, Maker, wait_for},
+};
+
+/// A sentence and its proof.
+pub(crate) type Case = (&'static str, fn(Maker));
+
+macro_rules! cases {
+    ($($name:ident),* $(,)?) => {
+        /// All of them.
+        pub(crate) const CASES: &[Case] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+cases![
+    a_container_runs_and_its_exit_is_on_record,
+    a_signal_gives_128_plus_its_number,
+    output_reaches_clients_and_the_log,
+    input_echoes_and_ends,
+    input_before_the_start_is_kept,
+    a_half_closed_client_still_gets_output,
+    a_terminal_has_a_size_and_can_be_resized,
+    an_exec_has_streams_and_a_code,
+    an_exec_sees_its_own_variables_folder_and_user,
+    an_exec_with_a_terminal,
+    a_missing_program_is_told_in_dockers_words,
+    a_program_that_is_no_program_may_not_be_run,
+    a_missing_exec_leaves_the_container_alone,
+    a_log_is_rotated,
+    much_output_arrives_whole,
+    an_abort_leaves_nothing,
+    a_killed_supervisor_takes_its_container_along,
+    descriptors_are_held,
+    a_second_client_sees_output_and_both_watchers_the_end,
+];
+
+fn a_container_runs_and_its_exit_is_on_record(maker: Maker) {
+    let mut lab = Lab::new(maker, "exit 3").spawn();
+    let exit = lab.run();
+    assert_eq!((exit.code, exit.oom, &exit.error), (3, false, &None));
+    let record: Exit =
+        serde_json::from_slice(&fs::read(lab.path("run/exit.json")).unwrap()).unwrap();
+    assert_eq!(record, exit);
+    lab.assert_gone();
+}
+
+fn a_signal_gives_128_plus_its_number(maker: Maker) {
+    let mut lab = Lab::new(maker, "exec sleep 1000").spawn();
+    let mut watch = lab.watch();
+    lab.start();
+    assert_eq!(lab.client().ask(&Request::Signal { number: 9 }), Reply::Ok);
+    assert_eq!(watch.exit().code, 137);
+    lab.assert_gone();
+}
+
+fn output_reaches_clients_and_the_log(maker: Maker) {
+    let mut lab = Lab::new(maker, "echo out; echo err >&2; echo -n end").spawn();
+    let mut client = lab.attach(ALL);
+    assert_eq!(lab.run().code, 0);
+    let (out, err, _) = client.rest();
+    assert_eq!((out.as_str(), err.as_str()), ("out\nend", "err\n"));
+    let mut lines: Vec<_> = lab
+        .log()
+        .iter()
+        .map(|line| (line["stream"].clone(), line["log"].clone()))
+        .collect();
+    lines.sort_by_key(|(stream, _)| stream.to_string());
+    assert_eq!(
+        format!("{lines:?}"),
+        r#"[(String("stderr"), String("err\n")), (String("stdout"), String("out\n")), (String("stdout"), String("end"))]"#
+    );
+    lab.assert_gone();
+}
+
+fn input_echoes_and_ends(maker: Maker) {
+    let lab = Lab::new(maker, "exec cat").with_input(true).spawn();
+    let mut client = lab.attach(ALL);
+    let mut watch = lab.watch();
+    lab.start();
+    client.input(b"hello\n");
+    client.read_until("hello\n");
+    client.close_input();
+    assert_eq!(watch.exit().code, 0);
+}
+
+fn input_before_the_start_is_kept(maker: Maker) {
+    let lab = Lab::new(maker, "exec cat").with_input(true).spawn();
+    let mut client = lab.attach(ALL);
+    client.input(b"early\n");
+    client.half_close();
+    assert_eq!(lab.run().code, 0);
+    assert_eq!(client.rest().0, "early\n");
+}
+
+fn a_half_closed_client_still_gets_output(maker: Maker) {
+    let lab = Lab::new(maker, "echo late").spawn();
+    let mut client = lab.attach(ALL);
+    client.half_close();
+    lab.run();
+    assert_eq!(client.rest().0, "late\n");
+}
+
+fn a_terminal_has_a_size_and_can_be_resized(maker: Maker) {
+    let script = "stty size; read line; stty size";
+    let lab = Lab::new(maker, script)
+        .with_terminal()
+        .with_input(true)
+        .spawn();
+    let mut client = lab.attach(ALL);
+    lab.start();
+    client.read_until("24 80\r\n");
+    let size = WindowSize { rows: 10, cols: 20 };
+    assert_eq!(lab.client().ask(&Request::Resize(size)), Reply::Ok);
+    client.input(b"go\n");
+    client.read_until("10 20\r\n");
+}
+
+fn an_exec_has_streams_and_a_code(maker: Maker) {
+    let lab = Lab::new(maker, "exec sleep 1000").spawn();
+    lab.start();
+    let mut watch = lab.watch();
+    let order = lab.exec(&["sh", "-c", "cat; echo err >&2; exit 7"]);
+    let mut client = lab.client();
+    assert!(matches!(
+        client.ask(&Request::Exec(order.clone())),
+        Reply::ExecStarted { .. }
+    ));
+    client.input(b"in\n");
+    client.half_close();
+    assert_eq!(client.rest(), ("in\n".into(), "err\n".into(), Some(7)));
+    assert!(matches!(watch.message(), Notice::Started { .. }));
+    assert_eq!(
+        watch.message::<Notice>(),
+        Notice::ExecExited {
+            id: order.id,
+            code: 7
+        }
+    );
+}
+
+fn an_exec_sees_its_own_variables_folder_and_user(maker: Maker) {
+    let lab = Lab::new(maker, "exec sleep 1000").spawn();
+    lab.start();
+    let mut order = lab.exec(&["sh", "-c", "echo $A $B $PWD $(id -u):$(id -g)"]);
+    order.env = vec!["A=2".into(), "B=3".into()];
+    order.cwd = Some("/tmp".into());
+    order.user = Some("ann".into());
+    let mut client = lab.client();
+    client.ask(&Request::Exec(order));
+    assert_eq!(client.rest().0, "2 3 /tmp 7:8\n");
+}
+
+fn an_exec_with_a_terminal(maker: Maker) {
+    let lab = Lab::new(maker, "exec sleep 1000").spawn();
+    lab.start();
+    let mut order = lab.exec(&["sh", "-c", "stty size; read line; stty size"]);
+    order.terminal = true;
+    order.console = Some(WindowSize { rows: 5, cols: 6 });
+    let mut client = lab.client();
+    client.ask(&Request::Exec(order.clone()));
+    client.read_until("5 6\r\n");
+    let size = WindowSize { rows: 7, cols: 8 };
+    let resize = Request::ExecResize { id: order.id, size };
+    assert_eq!(lab.client().ask(&resize), Reply::Ok);
+    client.input(b"go\n");
+    client.read_until("7 8\r\n");
+    assert_eq!(client.rest().2, Some(0));
+}
+
+fn a_missing_program_is_told_in_dockers_words(maker: Maker) {
+    let mut lab = Lab::new(maker, "");
+    lab.spec["process"]["args"] = serde_json::json!(["nosuch"]);
+    let mut lab = lab.spawn();
+    assert_eq!(
+        lab.client().ask(&Request::Start),
+        Reply::Failed {
+            kind: FailureKind::NotFound,
+            message: "exec: \"nosuch\": executable file not found in $PATH".into(),
+        }
+    );
+    lab.assert_gone();
+}
+
+fn a_program_that_is_no_program_may_not_be_run(maker: Maker) {
+    let mut lab = Lab::new(maker, "");
+    lab.spec["process"]["args"] = serde_json::json!(["/etc/passwd"]);
+    let mut lab = lab.spawn();
+    assert_eq!(
+        lab.client().ask(&Request::Start),
+        Reply::Failed {
+            kind: FailureKind::Permission,
+            message: "exec: \"/etc/passwd\": permission denied".into(),
+        }
+    );
+    lab.assert_gone();
+}
+
+fn a_missing_exec_leaves_the_container_alone(maker: Maker) {
+    let lab = Lab::new(maker, "exec sleep 1000").spawn();
+    lab.start();
+    let reply = lab.client().ask(&Request::Exec(lab.exec(&["nosuch"])));
+    assert_eq!(
+        reply,
+        Reply::Failed {
+            kind: FailureKind::NotFound,
+            message: "exec: \"nosuch\": executable file not found in $PATH".into(),
+        }
+    );
+    let mut client = lab.client();
+    client.ask(&Request::Exec(lab.exec(&["echo", "alive"])));
+    assert_eq!(client.rest().0, "alive\n");
+}
+
+fn a_log_is_rotated(maker: Maker) {
+    let mut lab = Lab::new(maker, "for i in 1 2 3 4 5 6; do echo $i; done");
+    if let Log::JsonFile {
+        max_size, max_file, ..
+    } = &mut lab.order.log
+    {
+        (*max_size, *max_file) = (Some(100), 2);
+    }
+    let lab = lab.spawn();
+    lab.run();
+    let old = fs::read_to_string(lab.path("log.1")).unwrap();
+    assert!(
+        old.contains("\"log\":\"3\\n\"") && old.contains("\"log\":\"4\\n\""),
+        "{old}"
+    );
+    assert_eq!(lab.log().len(), 2);
+    assert!(!lab.path("log.2").exists());
+}
+
+fn much_output_arrives_whole(maker: Maker) {
+    let lab = Lab::new(maker, "yes 0123456789abcde | head -c 20000000").spawn();
+    let mut client = lab.attach(ALL);
+    let mut watch = lab.watch();
+    lab.start();
+    assert_eq!(client.rest().0.len(), 20_000_000);
+    assert_eq!(watch.exit().code, 0);
+    assert_eq!(lab.log().len(), 20_000_000 / 16);
+}
+
+fn an_abort_leaves_nothing(maker: Maker) {
+    let mut lab = Lab::new(maker, "exit 0").spawn();
+    assert_eq!(lab.client().ask(&Request::Abort), Reply::Ok);
+    lab.assert_gone();
+    assert!(!lab.path("run/exit.json").exists());
+}
+
+fn a_killed_supervisor_takes_its_container_along(maker: Maker) {
+    let mut lab = Lab::new(maker, "exec sleep 1000").spawn();
+    let pid = lab.start();
+    let mut child = lab.supervisor.take().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let process = format!("/proc/{pid}/root");
+    if maker == Maker::Builtin {
+        wait_for(|| fs::read_link(&process).is_err(), "init's end");
+    }
+}
+
+fn descriptors_are_held(maker: Maker) {
+    let lab = Lab::new(maker, "exec sleep 1000").spawn();
+    let file = fs::File::open("/dev/null").unwrap();
+    let mut client = lab.client();
+    client.send_with(&Request::Hold, &[&file, &file]);
+    assert_eq!(client.message::<Reply>(), Reply::Ok);
+    let mut client = lab.client();
+    let reply: Reply = client.ask(&Request::Held);
+    assert_eq!(reply, Reply::Held { count: 2 });
+    assert!(MAX_HELD_PER_MESSAGE > 2);
+}
+
+fn a_second_client_sees_output_and_both_watchers_the_end(maker: Maker) {
+    let lab = Lab::new(maker, "read line; echo $line")
+        .with_input(false)
+        .spawn();
+    let (mut first, mut second) = (lab.attach(ALL), lab.attach(ALL));
+    let (mut one, mut two) = (lab.watch(), lab.watch());
+    lab.start();
+    first.half_close();
+    second.input(b"hi\n");
+    assert_eq!(
+        (first.rest().0, second.rest().0),
+        ("hi\n".into(), "hi\n".into())
+    );
+    assert_eq!((one.exit().code, two.exit().code), (0, 0));
+}
