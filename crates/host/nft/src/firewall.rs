@@ -2,13 +2,15 @@
 
 use hakone_policy::{
     Change, Ruleset, TABLE, plan,
-    ruleset::{Family, Name},
+    ruleset::{Family, Table},
 };
 
 use crate::{Error, request::requests, socket::Socket};
 
-/// Every table that may be ours, of this version or another.
-const OURS: [Family; 2] = [Family::Inet, Family::Bridge];
+/// Every family in which tables may be ours, of this version or another.
+const FAMILIES: [Family; 2] = [Family::Inet, Family::Bridge];
+/// The table that stands guard while the real one is replaced.
+const HANDOVER: &str = "hakone_handover";
 
 /// Our rules in the kernel of one network namespace.
 ///
@@ -41,16 +43,26 @@ impl Firewall {
 
     /// Replaces everything of ours by these rules, whatever stood there: packets meet the old rules or the new, never less.
     ///
+    /// One transaction is not enough for that. The kernel hooks the new chains in before the old ones and switches all of
+    /// them at one moment, and a packet that is between the two at this moment passes the new ones before and the old ones
+    /// after they count. So a copy of the rules stands guard meanwhile; two copies drop what either drops.
+    ///
     /// # Errors
     /// When the kernel refuses; the old rules then still stand.
     pub fn load(&mut self, ruleset: &Ruleset) -> Result<(), Error> {
-        let stale = OURS.map(|family| (family, Name::from(TABLE)));
-        let stale = stale
-            .into_iter()
-            .filter(|(f, name)| ruleset.table(*f, name).is_none());
-        let mut changes: Vec<Change> = stale.map(|(f, name)| Change::Remove(f, name)).collect();
+        let copies = ruleset.tables.iter().cloned().map(|table| Table {
+            name: HANDOVER.into(),
+            ..table
+        });
+        let copies: Vec<Change> = copies.map(Change::Replace).collect();
+        if !copies.is_empty() {
+            self.commit(&copies, ruleset)?;
+        }
+        let mut changes: Vec<Change> = FAMILIES.map(|family| remove(family, TABLE)).into();
+        changes.retain(|change| !is_replaced(change, ruleset));
         changes.extend(ruleset.tables.iter().cloned().map(Change::Replace));
-        self.commit(&changes, ruleset)
+        self.commit(&changes, ruleset)?;
+        self.commit(&FAMILIES.map(|family| remove(family, HANDOVER)), ruleset)
     }
 
     /// Changes what differs from the rules loaded last; loads whole when it is the first time or the kernel's rules are
@@ -99,5 +111,16 @@ impl Firewall {
             generation,
         });
         Ok(())
+    }
+}
+
+fn remove(family: Family, name: &'static str) -> Change {
+    Change::Remove(family, name.into())
+}
+
+fn is_replaced(change: &Change, ruleset: &Ruleset) -> bool {
+    match change {
+        Change::Remove(family, name) => ruleset.table(*family, name).is_some(),
+        Change::Replace(_) | Change::Take(..) | Change::Put(..) => false,
     }
 }

@@ -79,15 +79,21 @@ impl Lab {
 
     /// Waits until all these probes arrived, then reads what else came.
     pub(crate) fn arrivals(&self, awaited: &[u32]) -> Arrivals {
-        let deadline = Instant::now() + PATIENCE;
         let mut arrivals = Arrivals::new();
+        self.await_arrivals(awaited, &mut arrivals);
+        arrivals
+    }
+
+    /// Adds what arrives until these probes are among it.
+    pub(crate) fn await_arrivals(&self, awaited: &[u32], arrivals: &mut Arrivals) {
+        let deadline = Instant::now() + PATIENCE;
         loop {
             for (index, place) in self.places.iter().enumerate() {
-                place.drain(index, &mut arrivals);
+                place.drain(index, arrivals);
             }
             let complete = awaited.iter().all(|probe| arrivals.contains_key(probe));
             if complete || Instant::now() > deadline {
-                return arrivals;
+                return;
             }
             thread::yield_now();
         }
@@ -207,6 +213,16 @@ impl Place {
         let socket = self.run(|| UdpSocket::bind(source).unwrap());
         // The kernel reports what the host's own rules drop; whether it arrived is asked of the receivers alone.
         socket.send_to(&number.to_be_bytes(), to).ok();
+    }
+
+    /// Sends numbered datagrams, each from a port of its own, without leaving the namespace in between.
+    pub(crate) fn send_many(&self, numbers: impl Iterator<Item = u32> + Send, to: (IpAddr, u16)) {
+        self.run(|| {
+            for number in numbers {
+                let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+                socket.send_to(&number.to_be_bytes(), to).ok();
+            }
+        });
     }
 
     /// Takes an address that is not this place's.
