@@ -244,7 +244,7 @@ pub(crate) mod tests {
         assert_eq!(message("nope"), "No such image: nope:latest");
         assert_eq!(
             message("UP"),
-            "invalid reference format: repository name (library/UP) must be lowercase"
+            "invalid reference format: repository name (UP) must be lowercase"
         );
     }
 

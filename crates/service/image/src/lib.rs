@@ -21,6 +21,8 @@ mod save;
 mod service;
 mod stage;
 mod store;
+#[cfg(test)]
+mod tests;
 mod unpack;
 mod usage;
 

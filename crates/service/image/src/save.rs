@@ -243,6 +243,9 @@ fn header(kind: EntryType, size: u64) -> Header {
     let mut header = Header::new_ustar();
     header.set_entry_type(kind);
     header.set_size(size);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
     header.set_mode(match kind {
         EntryType::Directory => 0o755,
         _ => 0o644,

@@ -239,6 +239,29 @@ impl Service {
         self.work(move |inner| inner.prune(&filters)).await
     }
 
+    /// Forgets images that were removed by force and whose last container is gone; cheap when there are none.
+    ///
+    /// Called when a container was removed; each removal of an image does it too.
+    ///
+    /// # Errors
+    /// When a record cannot be removed.
+    pub async fn collect(&self) -> Result<(), Error> {
+        if self
+            .0
+            .catalog()
+            .images
+            .values()
+            .all(|entry| !entry.record.hidden)
+        {
+            return Ok(());
+        }
+        self.work(|inner| {
+            let _changing = inner.change();
+            inner.remove(&Plan::default()).map(drop)
+        })
+        .await
+    }
+
     /// Loads an archive made by `save`, by Docker, or in OCI layout; bare, gzip or zstd.
     pub fn load(&self, archive: impl AsyncRead + Send + Unpin + 'static, quiet: bool) -> Progress {
         let (reporter, progress) = progress::channel();
@@ -328,8 +351,16 @@ impl Inner {
         staged: Staged,
         names: &[ImageRef],
     ) -> Result<Vec<(ImageRef, Digest)>, Error> {
-        let entry = staged.install(&self.store)?;
-        let id = entry.record.id.clone();
+        let id = staged.entry.record.id.clone();
+        let present = self.catalog().images.get(&id).cloned();
+        let entry = match present.filter(|entry| self.store.is_whole(&entry.record)) {
+            // Loaded again: its blobs stay as they first came, so that its digests do not change.
+            Some(mut entry) => {
+                entry.record.hidden = false;
+                entry
+            }
+            None => staged.install(&self.store)?,
+        };
         self.store.save(&entry.record)?;
         self.catalog().images.insert(id.clone(), entry);
         self.rename(names, &id)
@@ -378,8 +409,9 @@ impl Inner {
             self.delete(&mut wanted, delete, plan.hide)?;
         }
         self.forget_hidden(&mut wanted)?;
+        let fewer = wanted.images.len() < self.catalog().images.len();
         *self.catalog() = wanted.clone();
-        if plan.delete.is_some() {
+        if fewer {
             self.store.sweep(&wanted);
         }
         for id in plan.untag.iter().filter_map(|_| id.as_ref()) {
@@ -429,6 +461,7 @@ impl Inner {
         let _changing = self.change();
         let chosen = prune::plan(&self.catalog(), &self.usages(), filters, now())?;
         let before = self.disk();
+        self.remove(&Plan::default())?;
         let mut deleted = Vec::new();
         for id in chosen {
             let plan = remove::plan(&self.catalog(), &self.usages(), id.as_str(), true)?;

@@ -151,6 +151,16 @@ impl Store {
         remove_tree(&trash)
     }
 
+    /// Reports whether all layers and blobs of an image are there.
+    pub(crate) fn is_whole(&self, record: &ImageRecord) -> bool {
+        let manifest = record.manifest.as_ref();
+        manifest.is_none_or(|digest| self.blob(digest).exists())
+            && record
+                .layers
+                .iter()
+                .all(|layer| self.layer(&layer.diff_id).exists() && self.blob(&layer.blob).exists())
+    }
+
     /// Gives a path in the staging folder that nobody has used.
     pub(crate) fn staged(&self, what: &str) -> PathBuf {
         let number = self.next.fetch_add(1, Ordering::Relaxed);

@@ -166,14 +166,13 @@ fn link<R: Read>(entry: &Entry<'_, R>, path: &LayerPath) -> Result<Vec<u8>, Erro
 
 fn attributes<R: Read>(entry: &mut Entry<'_, R>, path: &LayerPath) -> Result<Attributes, Error> {
     let header = entry.header();
+    // An empty number is zero to every tar reader but ours.
     let id = |id: io::Result<u64>| -> Result<u32, Error> {
-        let id = id.map_err(Error::Layer)?;
-        u32::try_from(id)
-            .ok()
-            .ok_or_else(|| path.refused("its owner is no id").into())
+        let refuse = || path.refused("its owner is no id").into();
+        u32::try_from(id.unwrap_or(0)).ok().ok_or_else(refuse)
     };
     let mut attributes = Attributes {
-        mode: header.mode().map_err(Error::Layer)? & 0o7777,
+        mode: header.mode().unwrap_or(0) & 0o7777,
         uid: id(header.uid())?,
         gid: id(header.gid())?,
         seconds: i64::try_from(header.mtime().unwrap_or(0)).unwrap_or(0),
