@@ -96,6 +96,8 @@ fn dockerd(folder: &Path, id: &str, more: &str) -> String {
 
 /// Finds the Debian that `scripts/peer` has made.
 fn peer() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("/"));
     root.join("target/peer")
 }

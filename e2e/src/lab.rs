@@ -107,8 +107,7 @@ impl Lab {
         let archive = self.path("busybox.tar");
         busybox_archive(&archive).expect("the image can be packed");
         let changes = "-c 'CMD [\"sh\"]' -c 'ENV PATH=/bin:/usr/bin'";
-        self
-            .docker(&format!("import {changes} {} {IMAGE}", archive.display()))
+        self.docker(&format!("import {changes} {} {IMAGE}", archive.display()))
             .ok();
     }
 
@@ -137,18 +136,18 @@ impl Lab {
     }
 
     /// Runs the docker CLI with a shell's quoting; `docker` stands for the CLI in pipes too.
-        pub fn docker(&self, line: &str) -> Output {
+    pub fn docker(&self, line: &str) -> Output {
         self.shell(&format!("docker {line}"))
     }
 
     /// Runs our own command line.
-        pub fn hakone(&self, line: &str) -> Output {
+    pub fn hakone(&self, line: &str) -> Output {
         let binary = crate::engine::hakone();
         self.shell(&format!("{} {line}", binary.display()))
     }
 
     /// Runs a shell line with the engine's socket and the laboratory's folder in its environment.
-        pub fn shell(&self, line: &str) -> Output {
+    pub fn shell(&self, line: &str) -> Output {
         let at = self.folder.path().display();
         sh(&format!(
             "export DOCKER_HOST=unix://{at}/engine.sock HAKONE_HOST=unix://{at}/engine.sock DOCKER_CONFIG={at}/config LAB={at}; cd {at}; {line}"
@@ -156,7 +155,7 @@ impl Lab {
     }
 
     /// Calls the API: method, path, JSON body; gives the status and the body.
-        pub fn api(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+    pub fn api(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let socket = self.path("engine.sock");
         let method = if method == "HEAD" {
             "-I".to_owned()

@@ -29,7 +29,7 @@ impl Namespace {
     }
 
     /// Runs a shell command line in it.
-        pub fn sh(&self, line: &str) -> Output {
+    pub fn sh(&self, line: &str) -> Output {
         let quoted = line.replace('\'', r"'\''");
         sh(&format!("{} sh -c '{quoted}'", self.enter()))
     }
@@ -37,12 +37,11 @@ impl Namespace {
     /// Joins two namespaces by a pair of interfaces with addresses.
     pub fn cable(&self, other: &Self, ours: (&str, &[&str]), theirs: (&str, &[&str])) {
         let (a, b) = (ours.0, theirs.0);
-        self
-            .sh(&format!(
-                "ip link add {a} type veth peer name {b} netns {}",
-                other.0
-            ))
-            .ok();
+        self.sh(&format!(
+            "ip link add {a} type veth peer name {b} netns {}",
+            other.0
+        ))
+        .ok();
         for (namespace, (name, addresses)) in [(self, ours), (other, theirs)] {
             for address in addresses {
                 namespace

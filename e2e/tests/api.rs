@@ -9,30 +9,150 @@ mod tests {
         let lab = Lab::new();
         lab.docker(&format!("create --name a1 {IMAGE} true")).ok();
         let cases = [
-            ("GET", "/v1.99/info", "", 400, "client version 1.99 is too new"),
-            ("GET", "/v1.12/info", "", 400, "client version 1.12 is too old"),
+            (
+                "GET",
+                "/v1.99/info",
+                "",
+                400,
+                "client version 1.99 is too new",
+            ),
+            (
+                "GET",
+                "/v1.12/info",
+                "",
+                400,
+                "client version 1.12 is too old",
+            ),
             ("GET", "/nosuch", "", 404, "page not found"),
             ("PUT", "/containers/json", "", 404, "page not found"),
-            ("GET", "/containers/nosuch/json", "", 404, "No such container: nosuch"),
+            (
+                "GET",
+                "/containers/nosuch/json",
+                "",
+                404,
+                "No such container: nosuch",
+            ),
             ("POST", "/containers/create", "{", 400, "invalid JSON"),
-            ("POST", "/containers/create?name=-a!", r#"{"Image":"busybox:lab","Cmd":["true"]}"#, 400, "Invalid container name (-a!), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"),
-            ("POST", "/containers/create", r#"{"Image":"nope:1","Cmd":["x"]}"#, 404, "No such image: nope:1"),
-            ("POST", "/containers/create?name=a1", r#"{"Image":"busybox:lab","Cmd":["true"]}"#, 409, "is already in use by container"),
+            (
+                "POST",
+                "/containers/create?name=-a!",
+                r#"{"Image":"busybox:lab","Cmd":["true"]}"#,
+                400,
+                "Invalid container name (-a!), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+            ),
+            (
+                "POST",
+                "/containers/create",
+                r#"{"Image":"nope:1","Cmd":["x"]}"#,
+                404,
+                "No such image: nope:1",
+            ),
+            (
+                "POST",
+                "/containers/create?name=a1",
+                r#"{"Image":"busybox:lab","Cmd":["true"]}"#,
+                409,
+                "is already in use by container",
+            ),
             ("POST", "/containers/a1/kill", "", 409, "is not running"),
-            ("POST", "/containers/a1/kill?signal=NOPE", "", 400, "nvalid signal: NOPE"),
-            ("POST", "/containers/a1/wait?condition=bogus", "", 400, "invalid condition: \"bogus\""),
-            ("POST", "/containers/a1/exec", r#"{"Cmd":[]}"#, 400, "No exec command specified"),
-            ("POST", "/containers/a1/exec", r#"{"Cmd":["true"]}"#, 409, "is not running"),
-            ("GET", "/containers/a1/logs", "", 400, "you must choose at least one stream"),
-            ("GET", "/containers/json?filters=%7B%22bogus%22%3A%5B%221%22%5D%7D", "", 400, "invalid filter 'bogus'"),
-            ("GET", "/containers/json?filters=nonsense", "", 400, "invalid filter"),
-            ("GET", "/exec/nosuch/json", "", 404, "No such exec instance: nosuch"),
-            ("GET", "/images/nosuch/json", "", 404, "No such image: nosuch"),
-            ("GET", "/networks/nosuch", "", 404, "network nosuch not found"),
-            ("DELETE", "/networks/bridge", "", 403, "bridge is a pre-defined network and cannot be removed"),
-            ("POST", "/networks/create", r#"{"Name":"host"}"#, 403, "operation is not permitted on predefined host network"),
-            ("GET", "/volumes/nosuch", "", 404, "get nosuch: no such volume"),
-            ("POST", "/volumes/create", r#"{"Name":"a/b"}"#, 400, "includes invalid characters for a local volume name"),
+            (
+                "POST",
+                "/containers/a1/kill?signal=NOPE",
+                "",
+                400,
+                "nvalid signal: NOPE",
+            ),
+            (
+                "POST",
+                "/containers/a1/wait?condition=bogus",
+                "",
+                400,
+                "invalid condition: \"bogus\"",
+            ),
+            (
+                "POST",
+                "/containers/a1/exec",
+                r#"{"Cmd":[]}"#,
+                400,
+                "No exec command specified",
+            ),
+            (
+                "POST",
+                "/containers/a1/exec",
+                r#"{"Cmd":["true"]}"#,
+                409,
+                "is not running",
+            ),
+            (
+                "GET",
+                "/containers/a1/logs",
+                "",
+                400,
+                "you must choose at least one stream",
+            ),
+            (
+                "GET",
+                "/containers/json?filters=%7B%22bogus%22%3A%5B%221%22%5D%7D",
+                "",
+                400,
+                "invalid filter 'bogus'",
+            ),
+            (
+                "GET",
+                "/containers/json?filters=nonsense",
+                "",
+                400,
+                "invalid filter",
+            ),
+            (
+                "GET",
+                "/exec/nosuch/json",
+                "",
+                404,
+                "No such exec instance: nosuch",
+            ),
+            (
+                "GET",
+                "/images/nosuch/json",
+                "",
+                404,
+                "No such image: nosuch",
+            ),
+            (
+                "GET",
+                "/networks/nosuch",
+                "",
+                404,
+                "network nosuch not found",
+            ),
+            (
+                "DELETE",
+                "/networks/bridge",
+                "",
+                403,
+                "bridge is a pre-defined network and cannot be removed",
+            ),
+            (
+                "POST",
+                "/networks/create",
+                r#"{"Name":"host"}"#,
+                403,
+                "operation is not permitted on predefined host network",
+            ),
+            (
+                "GET",
+                "/volumes/nosuch",
+                "",
+                404,
+                "get nosuch: no such volume",
+            ),
+            (
+                "POST",
+                "/volumes/create",
+                r#"{"Name":"a/b"}"#,
+                400,
+                "includes invalid characters for a local volume name",
+            ),
             ("POST", "/build", "", 501, "not implemented"),
             ("GET", "/swarm", "", 501, "not implemented"),
         ];
@@ -50,11 +170,17 @@ mod tests {
         let lab = Lab::new();
         let socket = lab.path("engine.sock");
         let send = |bytes: &str| {
-            lab.shell(&format!("printf '{bytes}' | timeout 2 nc -U {} >/dev/null; true", socket.display()))
+            lab.shell(&format!(
+                "printf '{bytes}' | timeout 2 nc -U {} >/dev/null; true",
+                socket.display()
+            ))
         };
         for bytes in [
-            "\\000\\001\\002", "GET / HTTP/9.9\\r\\n\\r\\n", "POST /containers/create HTTP/1.1\\r\\nContent-Length: 99999999999\\r\\n\\r\\n{",
-            "GET /containers/%%ff%%00/json HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n", "POST /images/load HTTP/1.1\\r\\nHost: x\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\nzz\\r\\n",
+            "\\000\\001\\002",
+            "GET / HTTP/9.9\\r\\n\\r\\n",
+            "POST /containers/create HTTP/1.1\\r\\nContent-Length: 99999999999\\r\\n\\r\\n{",
+            "GET /containers/%%ff%%00/json HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n",
+            "POST /images/load HTTP/1.1\\r\\nHost: x\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\nzz\\r\\n",
         ] {
             send(bytes);
         }
@@ -66,10 +192,18 @@ mod tests {
     #[test]
     fn lists_are_arrays_and_answers_end_with_a_newline() {
         let lab = Lab::new();
-        for path in ["/containers/json", "/v1.24/containers/json?all=1", "/images/json", "/networks"] {
+        for path in [
+            "/containers/json",
+            "/v1.24/containers/json?all=1",
+            "/images/json",
+            "/networks",
+        ] {
             let (status, body) = lab.api("GET", path, "");
             assert_eq!(status, 200, "{path}");
-            assert!(body.starts_with('[') && body.ends_with('\n'), "{path}: {body}");
+            assert!(
+                body.starts_with('[') && body.ends_with('\n'),
+                "{path}: {body}"
+            );
         }
     }
 }

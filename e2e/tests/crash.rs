@@ -8,15 +8,24 @@ mod tests {
     use rustix::process::Signal;
 
     fn running(lab: &Lab, name: &str) -> bool {
-        lab.docker(&format!("inspect -f '{{{{.State.Running}}}}' {name}")).stdout.trim() == "true"
+        lab.docker(&format!("inspect -f '{{{{.State.Running}}}}' {name}"))
+            .stdout
+            .trim()
+            == "true"
     }
 
     #[test]
     fn containers_survive_the_daemons_death_and_are_known_afterwards() {
         let mut lab = Lab::new();
         lab.docker("network create red").ok();
-        lab.docker(&format!("run -d --name web --network red -p 8080:80 {IMAGE} httpd -f -p 80 -h /etc")).ok();
-        lab.docker(&format!("run -d --name peer --network red {IMAGE} sleep 1000")).ok();
+        lab.docker(&format!(
+            "run -d --name web --network red -p 8080:80 {IMAGE} httpd -f -p 80 -h /etc"
+        ))
+        .ok();
+        lab.docker(&format!(
+            "run -d --name peer --network red {IMAGE} sleep 1000"
+        ))
+        .ok();
         let get = "curl -s --max-time 3 http://10.99.0.1:8080/passwd | grep -q root";
         eventually("it is served", || lab.outside.sh(get).code == 0);
         let pid = lab.docker("inspect -f '{{.State.Pid}}' web").ok();
@@ -25,8 +34,19 @@ mod tests {
         lab.start();
         assert_eq!(lab.docker("inspect -f '{{.State.Pid}}' web").ok(), pid);
         assert_eq!(lab.outside.sh(get).code, 0, "served after the restart");
-        assert_eq!(lab.host.sh("curl -s --max-time 3 http://127.0.0.1:8080/passwd").code, 0, "loopback");
-        assert_eq!(lab.docker("exec peer wget -q -T 2 -O /dev/null http://web/passwd").code, 0, "names");
+        assert_eq!(
+            lab.host
+                .sh("curl -s --max-time 3 http://127.0.0.1:8080/passwd")
+                .code,
+            0,
+            "loopback"
+        );
+        assert_eq!(
+            lab.docker("exec peer wget -q -T 2 -O /dev/null http://web/passwd")
+                .code,
+            0,
+            "names"
+        );
         assert_eq!(lab.docker("exec web true").code, 0);
         lab.docker("stop -t 1 web").ok();
         assert!(!running(&lab, "web"));
@@ -39,10 +59,15 @@ mod tests {
         let pid = lab.docker("inspect -f '{{.State.Pid}}' brief").ok();
         lab.stop(Signal::KILL);
         sh(&format!("touch /proc/{pid}/root/go")).ok();
-        eventually("it ended", || !std::path::Path::new(&format!("/proc/{pid}")).exists());
+        eventually("it ended", || {
+            !std::path::Path::new(&format!("/proc/{pid}")).exists()
+        });
         lab.start();
         eventually("the exit is known", || {
-            lab.docker("inspect -f '{{.State.Status}} {{.State.ExitCode}}' brief").stdout.trim() == "exited 9"
+            lab.docker("inspect -f '{{.State.Status}} {{.State.ExitCode}}' brief")
+                .stdout
+                .trim()
+                == "exited 9"
         });
         assert_eq!(lab.docker("logs brief").ok(), "said");
     }
@@ -50,7 +75,8 @@ mod tests {
     #[test]
     fn killing_the_daemon_while_it_works_leaves_nothing_half_made() {
         let mut lab = Lab::new();
-        lab.docker(&format!("run -d --name steady {IMAGE} sleep 1000")).ok();
+        lab.docker(&format!("run -d --name steady {IMAGE} sleep 1000"))
+            .ok();
         for round in 0..12_u64 {
             let worker = {
                 let line = format!(
@@ -65,30 +91,49 @@ mod tests {
             worker.join().unwrap();
             assert!(running(&lab, "steady"), "round {round}");
             // Whatever of the round exists is whole: it can be inspected, started and removed.
-            for name in lab.docker("ps -a --format '{{.Names}}'").ok().lines().filter(|name| *name != "steady") {
+            for name in lab
+                .docker("ps -a --format '{{.Names}}'")
+                .ok()
+                .lines()
+                .filter(|name| *name != "steady")
+            {
                 lab.docker(&format!("inspect {name}")).ok();
                 lab.docker(&format!("rm -f {name}")).ok();
             }
-            for network in lab.docker("network ls -q --filter type=custom").ok().lines() {
+            for network in lab
+                .docker("network ls -q --filter type=custom")
+                .ok()
+                .lines()
+            {
                 lab.docker(&format!("network rm {network}")).ok();
             }
         }
         let bridges = lab.host.sh("ip -o link show type bridge").stdout;
         assert_eq!(bridges.lines().count(), 1, "{bridges}");
-        let ports = lab.host.sh("ip -o link show type veth | grep -v cable0").stdout;
+        let ports = lab
+            .host
+            .sh("ip -o link show type veth | grep -v cable0")
+            .stdout;
         assert_eq!(ports.lines().count(), 1, "{ports}");
     }
 
     #[test]
     fn a_dead_supervisor_is_a_dead_container_with_a_reason() {
         let lab = Lab::new();
-        lab.docker(&format!("run -d --name doomed -p 8080:80 {IMAGE} sleep 1000")).ok();
+        lab.docker(&format!(
+            "run -d --name doomed -p 8080:80 {IMAGE} sleep 1000"
+        ))
+        .ok();
         let pid = lab.docker("inspect -f '{{.State.Pid}}' doomed").ok();
         let parent = sh(&format!("awk '/PPid/ {{print $2}}' /proc/{pid}/status")).ok();
         sh(&format!("kill -9 {parent}")).ok();
         eventually("it is reported", || !running(&lab, "doomed"));
-        eventually("its init is gone", || !std::path::Path::new(&format!("/proc/{pid}")).exists());
-        let error = lab.docker("inspect -f '{{.State.ExitCode}} {{.State.Error}}' doomed").ok();
+        eventually("its init is gone", || {
+            !std::path::Path::new(&format!("/proc/{pid}")).exists()
+        });
+        let error = lab
+            .docker("inspect -f '{{.State.ExitCode}} {{.State.Error}}' doomed")
+            .ok();
         assert!(error.starts_with("137 ") && error.len() > 4, "{error:?}");
         lab.docker("start doomed").ok();
         assert!(running(&lab, "doomed"), "it can be started again");
@@ -98,7 +143,8 @@ mod tests {
     fn an_unreadable_record_costs_its_container_only() {
         let mut lab = Lab::new();
         for name in ["good", "bad"] {
-            lab.docker(&format!("create --name {name} {IMAGE} true")).ok();
+            lab.docker(&format!("create --name {name} {IMAGE} true"))
+                .ok();
         }
         let id = lab.docker("inspect -f '{{.Id}}' bad").ok();
         lab.stop(Signal::TERM);
@@ -106,13 +152,17 @@ mod tests {
         sh(&format!("echo '{{\"sch' > {}", record.display())).ok();
         lab.start();
         assert_eq!(lab.docker("start -a good").code, 0);
-        assert!(lab.log().contains("container.json"), "the log names the record");
+        assert!(
+            lab.log().contains("container.json"),
+            "the log names the record"
+        );
     }
 
     #[test]
     fn a_full_disk_is_a_clear_error_and_the_rest_goes_on() {
         let mut lab = Lab::new();
-        lab.docker(&format!("run -d --name steady {IMAGE} sleep 1000")).ok();
+        lab.docker(&format!("run -d --name steady {IMAGE} sleep 1000"))
+            .ok();
         lab.stop(Signal::TERM);
         lab.start();
         assert!(running(&lab, "steady"));
@@ -121,8 +171,14 @@ mod tests {
     #[test]
     fn restart_policies_hold_across_daemons() {
         let mut lab = Lab::new();
-        lab.docker(&format!("run -d --name always --restart always {IMAGE} sleep 1000")).ok();
-        lab.docker(&format!("run -d --name unless --restart unless-stopped {IMAGE} sleep 1000")).ok();
+        lab.docker(&format!(
+            "run -d --name always --restart always {IMAGE} sleep 1000"
+        ))
+        .ok();
+        lab.docker(&format!(
+            "run -d --name unless --restart unless-stopped {IMAGE} sleep 1000"
+        ))
+        .ok();
         lab.docker("stop -t 0 unless").ok();
         lab.docker("stop -t 0 always").ok();
         lab.crash();
@@ -139,7 +195,11 @@ mod tests {
             )).ok()
         };
         let pid = lab.pid();
-        let count = |what: &str| std::fs::read_dir(format!("/proc/{pid}/{what}")).unwrap().count();
+        let count = |what: &str| {
+            std::fs::read_dir(format!("/proc/{pid}/{what}"))
+                .unwrap()
+                .count()
+        };
         let memory = || {
             let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap();
             text.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
@@ -149,7 +209,10 @@ mod tests {
         cycle(200);
         eventually("descriptors are given back", || count("fd") <= files + 2);
         let grown = memory().saturating_sub(before);
-        assert!(grown < 6 << 20, "the daemon grew by {grown} bytes in 200 cycles");
+        assert!(
+            grown < 6 << 20,
+            "the daemon grew by {grown} bytes in 200 cycles"
+        );
         assert!(count("task") < 80, "{} threads", count("task"));
         let rules = lab.host.sh("nft list ruleset").stdout;
         assert!(!rules.contains("8080"), "{rules}");

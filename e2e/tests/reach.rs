@@ -4,21 +4,34 @@
 mod tests {
     use hakone_e2e::{IMAGE, Lab, eventually};
 
-    const SERVE: &str = "sh -c 'while :; do echo served by $(hostname) | nc -l -p 80 >/dev/null; done'";
+    const SERVE: &str =
+        "sh -c 'while :; do echo served by $(hostname) | nc -l -p 80 >/dev/null; done'";
 
     fn server(lab: &Lab, name: &str, options: &str) {
-        lab.docker(&format!("run -d --name {name} -h {name} {options} {IMAGE} httpd -f -p 80 -h /etc")).ok();
+        lab.docker(&format!(
+            "run -d --name {name} -h {name} {options} {IMAGE} httpd -f -p 80 -h /etc"
+        ))
+        .ok();
         eventually("the server listens", || {
-            lab.docker(&format!("exec {name} sh -c 'netstat -ltn | grep -q :80'")).code == 0
+            lab.docker(&format!("exec {name} sh -c 'netstat -ltn | grep -q :80'"))
+                .code
+                == 0
         });
     }
 
     fn address(lab: &Lab, name: &str, network: &str) -> String {
-        lab.docker(&format!("inspect -f '{{{{(index .NetworkSettings.Networks \"{network}\").IPAddress}}}}' {name}")).ok()
+        lab.docker(&format!(
+            "inspect -f '{{{{(index .NetworkSettings.Networks \"{network}\").IPAddress}}}}' {name}"
+        ))
+        .ok()
     }
 
     fn reaches(lab: &Lab, from: &str, to: &str) -> bool {
-        lab.docker(&format!("exec {from} wget -q -T 1 -O /dev/null http://{to}/passwd")).code == 0
+        lab.docker(&format!(
+            "exec {from} wget -q -T 1 -O /dev/null http://{to}/passwd"
+        ))
+        .code
+            == 0
     }
 
     #[test]
@@ -26,7 +39,10 @@ mod tests {
         let lab = Lab::new();
         lab.docker("network create red").ok();
         server(&lab, "web", "--network red --network-alias www");
-        lab.docker(&format!("run -d --name probe --network red {IMAGE} sleep 1000")).ok();
+        lab.docker(&format!(
+            "run -d --name probe --network red {IMAGE} sleep 1000"
+        ))
+        .ok();
         assert!(reaches(&lab, "probe", &address(&lab, "web", "red")));
         assert!(reaches(&lab, "probe", "web"));
         assert!(reaches(&lab, "probe", "www"));
@@ -41,12 +57,20 @@ mod tests {
         }
         server(&lab, "web", "--network red");
         for network in ["blue", "bridge"] {
-            lab.docker(&format!("run -d --name in-{network} --network {network} {IMAGE} sleep 1000")).ok();
+            lab.docker(&format!(
+                "run -d --name in-{network} --network {network} {IMAGE} sleep 1000"
+            ))
+            .ok();
             let from = format!("in-{network}");
-            assert!(!reaches(&lab, &from, &address(&lab, "web", "red")), "address from {network}");
+            assert!(
+                !reaches(&lab, &from, &address(&lab, "web", "red")),
+                "address from {network}"
+            );
             assert!(!reaches(&lab, &from, "web"), "name from {network}");
         }
-        let gateway = lab.docker("network inspect -f '{{(index .IPAM.Config 0).Gateway}}' red").ok();
+        let gateway = lab
+            .docker("network inspect -f '{{(index .IPAM.Config 0).Gateway}}' red")
+            .ok();
         let ping = lab.docker(&format!("exec in-blue ping -c1 -W1 {gateway}"));
         assert_ne!(ping.code, 0, "the gateway of another network answers");
         assert_eq!(lab.docker("exec web ping -c1 -W1 in-blue").code, 1);
@@ -62,44 +86,97 @@ mod tests {
         eventually("the outside is served", || seen().contains("10.99.0.2"));
         server(&lab, "plain", "-p 8081:80");
         let get = |url: &str| format!("curl -s --max-time 3 {url} | grep -q root");
-        assert_eq!(lab.outside.sh(&get("http://10.99.0.1:8081/passwd")).code, 0, "IPv4 from outside");
+        assert_eq!(
+            lab.outside.sh(&get("http://10.99.0.1:8081/passwd")).code,
+            0,
+            "IPv4 from outside"
+        );
         for host in ["127.0.0.1", "10.99.0.1", "[::1]"] {
-            assert_eq!(lab.host.sh(&get(&format!("http://{host}:8081/passwd"))).code, 0, "{host}");
+            assert_eq!(
+                lab.host
+                    .sh(&get(&format!("http://{host}:8081/passwd")))
+                    .code,
+                0,
+                "{host}"
+            );
         }
-        lab.docker(&format!("run -d --name peer {IMAGE} sleep 1000")).ok();
-        assert!(reaches(&lab, "peer", "10.99.0.1:8081"), "hairpin through the host's address");
+        lab.docker(&format!("run -d --name peer {IMAGE} sleep 1000"))
+            .ok();
+        assert!(
+            reaches(&lab, "peer", "10.99.0.1:8081"),
+            "hairpin through the host's address"
+        );
         lab.docker("network create other").ok();
-        lab.docker(&format!("run -d --name far --network other {IMAGE} sleep 1000")).ok();
-        assert!(reaches(&lab, "far", "10.99.0.1:8081"), "from another network through the host's address");
+        lab.docker(&format!(
+            "run -d --name far --network other {IMAGE} sleep 1000"
+        ))
+        .ok();
+        assert!(
+            reaches(&lab, "far", "10.99.0.1:8081"),
+            "from another network through the host's address"
+        );
     }
 
     #[test]
     fn udp_is_published_and_answers_from_the_address_asked() {
         let lab = Lab::new();
-        lab.docker(&format!("run -d --name echo -p 5300:53/udp {IMAGE} nc -u -l -p 53 -e cat")).ok();
+        lab.docker(&format!(
+            "run -d --name echo -p 5300:53/udp {IMAGE} nc -u -l -p 53 -e cat"
+        ))
+        .ok();
         let ask = "echo hello | timeout 2 nc -u -w 1 10.99.0.1 5300";
-        eventually("an answer comes", || lab.outside.sh(ask).stdout.contains("hello"));
+        eventually("an answer comes", || {
+            lab.outside.sh(ask).stdout.contains("hello")
+        });
     }
 
     #[test]
     fn unpublished_ports_and_loopback_ports_are_out_of_reach_from_the_lan() {
         let lab = Lab::new();
-        lab.host.sh("iptables -P FORWARD ACCEPT; sysctl -qw net.ipv4.ip_forward=1").ok();
+        lab.host
+            .sh("iptables -P FORWARD ACCEPT; sysctl -qw net.ipv4.ip_forward=1")
+            .ok();
         server(&lab, "web", "-p 127.0.0.1:8080:80");
         let inside = address(&lab, "web", "bridge");
-        assert_ne!(lab.outside.sh(&format!("curl -s --max-time 1 http://{inside}/passwd")).code, 0, "direct");
-        assert_ne!(lab.outside.sh("curl -s --max-time 1 http://10.99.0.1:8080/passwd").code, 0, "loopback port");
-        assert_eq!(lab.host.sh("curl -s --max-time 3 http://127.0.0.1:8080/passwd").code, 0);
+        assert_ne!(
+            lab.outside
+                .sh(&format!("curl -s --max-time 1 http://{inside}/passwd"))
+                .code,
+            0,
+            "direct"
+        );
+        assert_ne!(
+            lab.outside
+                .sh("curl -s --max-time 1 http://10.99.0.1:8080/passwd")
+                .code,
+            0,
+            "loopback port"
+        );
+        assert_eq!(
+            lab.host
+                .sh("curl -s --max-time 3 http://127.0.0.1:8080/passwd")
+                .code,
+            0
+        );
         // The attack of moby#45610: a frame for 127.0.0.1 sent to the host's own Ethernet address.
         lab.outside.sh("sysctl -qw net.ipv4.conf.all.route_localnet=1; ip route add 127.0.0.1/32 via 10.99.0.1 table 7; ip rule add to 127.0.0.1 lookup 7 pref 1; ip rule del pref 0; true").ok();
-        assert_ne!(lab.outside.sh("curl -s --max-time 1 http://127.0.0.1:8080/passwd").code, 0, "routed loopback");
+        assert_ne!(
+            lab.outside
+                .sh("curl -s --max-time 1 http://127.0.0.1:8080/passwd")
+                .code,
+            0,
+            "routed loopback"
+        );
     }
 
     #[test]
     fn containers_reach_the_outside_with_the_hosts_address() {
         let lab = Lab::new();
-        let _listening = lab.outside.sh("(timeout 20 nc -l -p 7000 -v > /tmp/none 2>&1 &) ; true");
-        let line = format!("run --rm {IMAGE} sh -c 'ping -c1 -W2 10.99.0.2 >/dev/null && echo reached'");
+        let _listening = lab
+            .outside
+            .sh("(timeout 20 nc -l -p 7000 -v > /tmp/none 2>&1 &) ; true");
+        let line =
+            format!("run --rm {IMAGE} sh -c 'ping -c1 -W2 10.99.0.2 >/dev/null && echo reached'");
         assert_eq!(lab.docker(&line).ok(), "reached");
     }
 
@@ -108,10 +185,23 @@ mod tests {
         let lab = Lab::new();
         lab.docker("network create --internal cell").ok();
         server(&lab, "web", "--network cell -p 8080:80");
-        lab.docker(&format!("run -d --name probe --network cell {IMAGE} sleep 1000")).ok();
+        lab.docker(&format!(
+            "run -d --name probe --network cell {IMAGE} sleep 1000"
+        ))
+        .ok();
         assert!(reaches(&lab, "probe", "web"), "members reach each other");
-        assert_ne!(lab.docker("exec probe ping -c1 -W1 10.99.0.2").code, 0, "out");
-        assert_ne!(lab.outside.sh("curl -s --max-time 1 http://10.99.0.1:8080/passwd").code, 0, "in");
+        assert_ne!(
+            lab.docker("exec probe ping -c1 -W1 10.99.0.2").code,
+            0,
+            "out"
+        );
+        assert_ne!(
+            lab.outside
+                .sh("curl -s --max-time 1 http://10.99.0.1:8080/passwd")
+                .code,
+            0,
+            "in"
+        );
         let lan = lab.docker("exec probe sh -c 'ip route add default via $(ip route | sed \"s/\\.0\\/.*/.1/\") 2>/dev/null; ping -c1 -W1 10.99.0.1'");
         assert_ne!(lan.code, 0, "the host's other addresses");
     }
@@ -119,35 +209,76 @@ mod tests {
     #[test]
     fn ipv6_is_isolated_as_ipv4_is() {
         let lab = Lab::new();
-        lab.docker("network create --ipv6 --subnet fd00:1::/64 red").ok();
-        lab.docker("network create --ipv6 --subnet fd00:2::/64 blue").ok();
+        lab.docker("network create --ipv6 --subnet fd00:1::/64 red")
+            .ok();
+        lab.docker("network create --ipv6 --subnet fd00:2::/64 blue")
+            .ok();
         server(&lab, "web", "--network red --ip6 fd00:1::80 -p 8080:80");
-        lab.docker(&format!("run -d --name peer --network red {IMAGE} sleep 1000")).ok();
-        lab.docker(&format!("run -d --name far --network blue {IMAGE} sleep 1000")).ok();
+        lab.docker(&format!(
+            "run -d --name peer --network red {IMAGE} sleep 1000"
+        ))
+        .ok();
+        lab.docker(&format!(
+            "run -d --name far --network blue {IMAGE} sleep 1000"
+        ))
+        .ok();
         assert!(reaches(&lab, "peer", "[fd00:1::80]"), "same network");
         assert!(!reaches(&lab, "far", "[fd00:1::80]"), "other network");
-        assert_ne!(lab.outside.sh("curl -s --max-time 1 'http://[fd00:1::80]/passwd'").code, 0, "unpublished");
-        assert_eq!(lab.outside.sh("curl -s --max-time 3 'http://[fd99::1]:8080/passwd'").code, 0, "published");
+        assert_ne!(
+            lab.outside
+                .sh("curl -s --max-time 1 'http://[fd00:1::80]/passwd'")
+                .code,
+            0,
+            "unpublished"
+        );
+        assert_eq!(
+            lab.outside
+                .sh("curl -s --max-time 3 'http://[fd99::1]:8080/passwd'")
+                .code,
+            0,
+            "published"
+        );
         assert_eq!(lab.docker("exec peer ping6 -c1 -W2 fd99::2").code, 0, "out");
     }
 
     #[test]
     fn icc_off_closes_the_network_to_its_own_members() {
         let lab = Lab::new();
-        lab.docker("network create -o com.docker.network.bridge.enable_icc=false quiet").ok();
+        lab.docker("network create -o com.docker.network.bridge.enable_icc=false quiet")
+            .ok();
         server(&lab, "web", "--network quiet -p 8080:80");
-        lab.docker(&format!("run -d --name probe --network quiet {IMAGE} sleep 1000")).ok();
+        lab.docker(&format!(
+            "run -d --name probe --network quiet {IMAGE} sleep 1000"
+        ))
+        .ok();
         assert!(!reaches(&lab, "probe", &address(&lab, "web", "quiet")));
-        assert_eq!(lab.outside.sh("curl -s --max-time 3 http://10.99.0.1:8080/passwd").code, 0, "published");
-        assert_eq!(lab.docker("exec probe ping -c1 -W2 10.99.0.2").code, 0, "out");
+        assert_eq!(
+            lab.outside
+                .sh("curl -s --max-time 3 http://10.99.0.1:8080/passwd")
+                .code,
+            0,
+            "published"
+        );
+        assert_eq!(
+            lab.docker("exec probe ping -c1 -W2 10.99.0.2").code,
+            0,
+            "out"
+        );
     }
 
     #[test]
     fn a_dns_server_in_a_container_may_bind_port_53() {
         let lab = Lab::new();
         lab.docker("network create red").ok();
-        lab.docker(&format!("run -d --name dns --network red {IMAGE} nc -u -l -p 53")).ok();
-        assert_eq!(lab.docker("exec dns nslookup dns").code, 0, "the embedded resolver still answers");
+        lab.docker(&format!(
+            "run -d --name dns --network red {IMAGE} nc -u -l -p 53"
+        ))
+        .ok();
+        assert_eq!(
+            lab.docker("exec dns nslookup dns").code,
+            0,
+            "the embedded resolver still answers"
+        );
     }
 
     #[test]
@@ -157,14 +288,20 @@ mod tests {
             server(lab, "web", "-p 8080:80");
         }
         for lab in [&one, &two] {
-            assert_eq!(lab.outside.sh("curl -s --max-time 3 http://10.99.0.1:8080/passwd").code, 0);
+            assert_eq!(
+                lab.outside
+                    .sh("curl -s --max-time 3 http://10.99.0.1:8080/passwd")
+                    .code,
+                0
+            );
         }
     }
 
     #[test]
     fn a_published_service_is_served_again_after_the_container_restarts() {
         let lab = Lab::new();
-        lab.docker(&format!("run -d --name web -p 8080:80 {IMAGE} {SERVE}")).ok();
+        lab.docker(&format!("run -d --name web -p 8080:80 {IMAGE} {SERVE}"))
+            .ok();
         lab.docker("restart -t 0 web").ok();
         let get = "timeout 2 nc 10.99.0.1 8080 < /dev/null";
         eventually("it is served", || lab.outside.sh(get).code == 0);

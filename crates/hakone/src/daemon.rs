@@ -73,7 +73,10 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the log may not run yet, and the terminal is where the user looks")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the log may not run yet, and the terminal is where the user looks"
+)]
 fn complain(error: &dyn std::error::Error) {
     eprintln!("hakone: {error}");
     let mut cause = error.source();
@@ -99,7 +102,11 @@ fn run(arguments: Arguments) -> Result<(), Error> {
     }
     let _lock = prepare(&resolved)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).min(8))
+        .worker_threads(
+            std::thread::available_parallelism()
+                .map_or(2, usize::from)
+                .min(8),
+        )
         .thread_stack_size(1 << 20)
         .enable_all()
         .build()
@@ -123,13 +130,24 @@ fn prepare(resolved: &Resolved) -> Result<File, Error> {
         private_folder(folder)?;
     }
     let path = resolved.data_root.join("lock");
-    let folder = |source| Error::Folder { path: path.clone(), source };
-    let lock = File::options().create(true).append(true).open(&path).map_err(folder)?;
+    let folder = |source| Error::Folder {
+        path: path.clone(),
+        source,
+    };
+    let lock = File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(folder)?;
     flock(&lock, FlockOperation::NonBlockingLockExclusive)
         .map_err(|_| Error::Locked(resolved.data_root.clone()))?;
     let pid = format!("{}\n", std::process::id());
-    write_atomic(&resolved.pidfile, pid.as_bytes(), Durability::Process)
-        .map_err(|source| Error::Folder { path: resolved.pidfile.clone(), source })?;
+    write_atomic(&resolved.pidfile, pid.as_bytes(), Durability::Process).map_err(|source| {
+        Error::Folder {
+            path: resolved.pidfile.clone(),
+            source,
+        }
+    })?;
     Ok(lock)
 }
 
@@ -138,7 +156,10 @@ fn private_folder(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt as _;
     fs::create_dir_all(path)
         .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o711)))
-        .map_err(|source| Error::Folder { path: path.to_owned(), source })
+        .map_err(|source| Error::Folder {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 async fn serve(resolved: Resolved) -> Result<(), Error> {
@@ -147,10 +168,19 @@ async fn serve(resolved: Resolved) -> Result<(), Error> {
     let (stop, stopped) = watch::channel(false);
     notify(&[sd_notify::NotifyState::Ready]);
     info!(data_root = %resolved.data_root.display(), "ready");
-    let serving = tokio::spawn(hakone_http::serve(listeners, Arc::clone(&services), stopped, GRACE));
+    let serving = tokio::spawn(hakone_http::serve(
+        listeners,
+        Arc::clone(&services),
+        stopped,
+        GRACE,
+    ));
     let reason = wait_for_signal().await.map_err(Error::Runtime)?;
     notify(&[sd_notify::NotifyState::Stopping]);
-    info!(signal = reason, live_restore = resolved.live_restore, "stopping");
+    info!(
+        signal = reason,
+        live_restore = resolved.live_restore,
+        "stopping"
+    );
     stop.send_replace(true);
     serving.await.ok();
     compose::close(&services, &resolved).await;

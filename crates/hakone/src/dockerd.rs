@@ -70,10 +70,12 @@ fn meaning(key: &str) -> Option<Meaning> {
         "selinux-enabled" | "exec-opts" | "storage-opts" | "features" | "experimental" => {
             Later("has no effect")
         }
-        "registry-mirrors" | "insecure-registries" | "max-concurrent-downloads"
-        | "max-concurrent-uploads" | "max-download-attempts" | "proxies" => {
-            Later("has no effect before registries are supported")
-        }
+        "registry-mirrors"
+        | "insecure-registries"
+        | "max-concurrent-downloads"
+        | "max-concurrent-uploads"
+        | "max-download-attempts"
+        | "proxies" => Later("has no effect before registries are supported"),
         "builder" => Later("has no effect before builds are supported"),
         "metrics-addr" => Later("has no effect before metrics are supported"),
         "swarm-default-advertise-addr" | "node-generic-resources" | "network-control-plane-mtu" => {
@@ -88,7 +90,8 @@ fn meaning(key: &str) -> Option<Meaning> {
 /// # Errors
 /// What is wrong, in words, when it is not JSON or a value has another type than dockerd gives it.
 pub(crate) fn parse(text: &str) -> Result<(Settings, Vec<String>), String> {
-    let found: Map<String, Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let found: Map<String, Value> =
+        serde_json::from_str(text).map_err(|error| error.to_string())?;
     let mut taken = Map::new();
     let mut remarks = Vec::new();
     for (key, value) in found {
@@ -108,17 +111,25 @@ pub(crate) fn parse(text: &str) -> Result<(Settings, Vec<String>), String> {
             None => return Err(format!("unknown key {key:?}")),
         }
     }
-    let settings = serde_json::from_value(Value::Object(taken)).map_err(|error| error.to_string())?;
+    let settings =
+        serde_json::from_value(Value::Object(taken)).map_err(|error| error.to_string())?;
     Ok((settings, remarks))
 }
 
 fn pairs(key: &str, value: &Value) -> Result<Value, String> {
-    let map = value.as_object().ok_or_else(|| format!("{key}: a map is expected"))?;
-    Ok(map.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect())
+    let map = value
+        .as_object()
+        .ok_or_else(|| format!("{key}: a map is expected"))?;
+    Ok(map
+        .iter()
+        .map(|(name, value)| format!("{name}={}", plain(value)))
+        .collect())
 }
 
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Turns dockerd's structured values into the text form of our flags.
@@ -128,14 +139,30 @@ fn convert(key: &str, value: &Value) -> Result<(&'static str, Value), String> {
     match key {
         "default-address-pools" => {
             let pool = |entry: &Value| {
-                Some(format!("base={},size={}", field(entry, "base")?, field(entry, "size")?))
+                Some(format!(
+                    "base={},size={}",
+                    field(entry, "base")?,
+                    field(entry, "size")?
+                ))
             };
-            let list: Option<Value> = value.as_array().ok_or_else(wrong)?.iter().map(pool).collect();
+            let list: Option<Value> = value
+                .as_array()
+                .ok_or_else(wrong)?
+                .iter()
+                .map(pool)
+                .collect();
             Ok(("default-address-pools", list.ok_or_else(wrong)?))
         }
         "runtimes" => {
-            let one = |(name, entry): (&String, &Value)| Some(format!("{name}={}", field(entry, "path")?));
-            let list: Option<Value> = value.as_object().ok_or_else(wrong)?.iter().map(one).collect();
+            let one = |(name, entry): (&String, &Value)| {
+                Some(format!("{name}={}", field(entry, "path")?))
+            };
+            let list: Option<Value> = value
+                .as_object()
+                .ok_or_else(wrong)?
+                .iter()
+                .map(one)
+                .collect();
             Ok(("runtimes", list.ok_or_else(wrong)?))
         }
         _ => {
@@ -143,7 +170,12 @@ fn convert(key: &str, value: &Value) -> Result<(&'static str, Value), String> {
                 let (soft, hard) = (field(entry, "Soft")?, field(entry, "Hard")?);
                 Some(format!("{name}={soft}:{hard}"))
             };
-            let list: Option<Value> = value.as_object().ok_or_else(wrong)?.iter().map(one).collect();
+            let list: Option<Value> = value
+                .as_object()
+                .ok_or_else(wrong)?
+                .iter()
+                .map(one)
+                .collect();
             Ok(("default-ulimits", list.ok_or_else(wrong)?))
         }
     }
@@ -162,7 +194,10 @@ mod tests {
         let (settings, remarks) = parse(text).unwrap();
         assert_eq!(settings.icc, Some(false));
         assert_eq!(settings.log_opts.unwrap(), ["max-size=10m"]);
-        assert_eq!(settings.default_address_pools.unwrap(), ["base=10.10.0.0/16,size=24"]);
+        assert_eq!(
+            settings.default_address_pools.unwrap(),
+            ["base=10.10.0.0/16,size=24"]
+        );
         assert_eq!(settings.runtimes.unwrap(), ["crun=/usr/bin/crun"]);
         assert_eq!(settings.default_ulimits.unwrap(), ["nofile=32000:64000"]);
         assert!(remarks.is_empty());
@@ -172,6 +207,10 @@ mod tests {
     fn what_has_no_effect_is_said_and_what_is_unknown_refused() {
         let (_, remarks) = parse(r#"{"storage-driver":"overlay2","registry-mirrors":[]}"#).unwrap();
         assert_eq!(remarks.len(), 2);
-        assert!(parse(r#"{"no-such-key":1}"#).unwrap_err().contains("no-such-key"));
+        assert!(
+            parse(r#"{"no-such-key":1}"#)
+                .unwrap_err()
+                .contains("no-such-key")
+        );
     }
 }

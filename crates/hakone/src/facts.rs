@@ -67,18 +67,27 @@ fn installation_id(data_root: &Path) -> String {
 }
 
 fn field(os_release: &str, key: &str) -> String {
-    let value = os_release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    let value = os_release
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
     value.unwrap_or_default().trim_matches('"').to_owned()
 }
 
 fn memory() -> u64 {
     let info = rustix::system::sysinfo();
-    #[expect(clippy::useless_conversion, reason = "the width of these fields depends on the architecture")]
+    #[expect(
+        clippy::useless_conversion,
+        reason = "the width of these fields depends on the architecture"
+    )]
     u64::from(info.totalram).saturating_mul(u64::from(info.mem_unit))
 }
 
 const fn architecture() -> &'static str {
-    if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }
+    if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "amd64"
+    }
 }
 
 /// Pure v2 has `cgroup.controllers` at the root; a hybrid counts as v1, as for Docker.

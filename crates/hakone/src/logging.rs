@@ -18,9 +18,14 @@ pub(crate) fn start(level: &str, form: Form) {
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
     match form {
         Form::Text => {
-            let text = fmt::layer().with_writer(std::io::stderr).with_ansi(colour).with_target(false);
+            let text = fmt::layer()
+                .with_writer(std::io::stderr)
+                .with_ansi(colour)
+                .with_target(false);
             registry.with(text).init();
         }
-        Form::Json => registry.with(fmt::layer().json().with_writer(std::io::stderr)).init(),
+        Form::Json => registry
+            .with(fmt::layer().json().with_writer(std::io::stderr))
+            .init(),
     }
 }

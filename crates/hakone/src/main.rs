@@ -17,7 +17,12 @@ use clap::{Parser, Subcommand};
 
 /// A container engine whose subject is what may reach what.
 #[derive(Parser)]
-#[command(name = "hakone", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(
+    name = "hakone",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,

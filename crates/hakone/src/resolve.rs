@@ -12,7 +12,10 @@ use crate::{
 
 /// Settings ready to use.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own on the command line"
+)]
 pub(crate) struct Resolved {
     pub(crate) addresses: Vec<Address>,
     pub(crate) access: SocketAccess,
@@ -44,19 +47,30 @@ const DOCKER_GROUP: &str = "docker";
 
 /// Parses and completes the settings.
 pub(crate) fn resolve(settings: Settings) -> Result<Resolved, Error> {
-    let exec_root = settings.exec_root.clone().unwrap_or_else(|| "/run/hakone".into());
-    let data_root = settings.data_root.clone().unwrap_or_else(|| "/var/lib/hakone".into());
+    let exec_root = settings
+        .exec_root
+        .clone()
+        .unwrap_or_else(|| "/run/hakone".into());
+    let data_root = settings
+        .data_root
+        .clone()
+        .unwrap_or_else(|| "/var/lib/hakone".into());
     let network = network(&settings, data_root.join("networks"))?;
     let shm = settings.default_shm_size.as_deref();
     Ok(Resolved {
         addresses: addresses(&settings, &exec_root)?,
         access: access(&settings)?,
         tls: tls(&settings)?,
-        pidfile: settings.pidfile.clone().unwrap_or_else(|| exec_root.join("hakone.pid")),
+        pidfile: settings
+            .pidfile
+            .clone()
+            .unwrap_or_else(|| exec_root.join("hakone.pid")),
         log_level: level(&settings)?,
         log_form: form(settings.log_format.as_deref())?,
         log_options: pairs("log-opt", settings.log_opts.as_deref())?,
-        default_shm_size: shm.map(|text| crate::settings::size("default-shm-size", text)).transpose()?,
+        default_shm_size: shm
+            .map(|text| crate::settings::size("default-shm-size", text))
+            .transpose()?,
         runtimes: runtimes(&settings)?,
         default_runtime: settings.default_runtime.unwrap_or_else(|| "hakone".into()),
         log_driver: settings.log_driver.unwrap_or_else(|| "json-file".into()),
@@ -65,7 +79,9 @@ pub(crate) fn resolve(settings: Settings) -> Result<Resolved, Error> {
         default_ulimits: settings.default_ulimits.unwrap_or_default(),
         cgroup_parent: settings.cgroup_parent.unwrap_or_else(|| "/hakone".into()),
         userns_remap: settings.userns_remap.filter(|user| !user.is_empty()),
-        seccomp_profile: settings.seccomp_profile.filter(|profile| profile != "builtin"),
+        seccomp_profile: settings
+            .seccomp_profile
+            .filter(|profile| profile != "builtin"),
         no_new_privileges: settings.no_new_privileges.unwrap_or(false),
         init: settings.init.unwrap_or(false),
         shutdown_timeout: settings.shutdown_timeout.unwrap_or(15),
@@ -76,7 +92,11 @@ pub(crate) fn resolve(settings: Settings) -> Result<Resolved, Error> {
 }
 
 fn refuse(key: &'static str, value: &str, reason: impl ToString) -> Error {
-    Error::Value { key, value: value.to_owned(), reason: reason.to_string() }
+    Error::Value {
+        key,
+        value: value.to_owned(),
+        reason: reason.to_string(),
+    }
 }
 
 fn addresses(settings: &Settings, exec_root: &std::path::Path) -> Result<Vec<Address>, Error> {
@@ -96,7 +116,10 @@ fn access(settings: &Settings) -> Result<SocketAccess, Error> {
         Some(name) => Some(group(name).ok_or_else(|| refuse("group", name, "no such group"))?),
         None => group(DOCKER_GROUP),
     };
-    Ok(SocketAccess { mode: mode & 0o777, group })
+    Ok(SocketAccess {
+        mode: mode & 0o777,
+        group,
+    })
 }
 
 /// Looks a group up in the host's own file: a static binary must not call into NSS.
@@ -119,7 +142,11 @@ fn tls(settings: &Settings) -> Result<Option<TlsFiles>, Error> {
             certificate: certificate.clone(),
             key: key.clone(),
         })),
-        (true, _) => Err(refuse("tlsverify", "true", "--tlscacert, --tlscert and --tlskey are needed too")),
+        (true, _) => Err(refuse(
+            "tlsverify",
+            "true",
+            "--tlscacert, --tlscert and --tlskey are needed too",
+        )),
         (false, _) => Ok(None),
     }
 }
@@ -133,7 +160,11 @@ fn level(settings: &Settings) -> Result<String, Error> {
         "debug" | "info" | "warn" | "error" => Ok(text.to_owned()),
         "trace" => Ok("trace".into()),
         "fatal" | "panic" => Ok("error".into()),
-        _ => Err(refuse("log-level", text, "one of debug, info, warn, error is expected")),
+        _ => Err(refuse(
+            "log-level",
+            text,
+            "one of debug, info, warn, error is expected",
+        )),
     }
 }
 
@@ -149,22 +180,30 @@ fn form(text: Option<&str>) -> Result<Form, Error> {
 fn runtimes(settings: &Settings) -> Result<BTreeMap<String, PathBuf>, Error> {
     let added = pairs("add-runtime", settings.runtimes.as_deref())?;
     let mut all = BTreeMap::from([("runc".to_owned(), PathBuf::from("runc"))]);
-    all.extend(added.into_iter().map(|(name, path)| (name, PathBuf::from(path))));
+    all.extend(
+        added
+            .into_iter()
+            .map(|(name, path)| (name, PathBuf::from(path))),
+    );
     all.insert("hakone".into(), PathBuf::from("hakone"));
     Ok(all)
 }
 
 fn network(settings: &Settings, folder: PathBuf) -> Result<hakone_network::Config, Error> {
-    let mut config = hakone_network::Config::new(folder)
-        .map_err(|error| refuse("bridge", "hakone0", error))?;
+    let mut config =
+        hakone_network::Config::new(folder).map_err(|error| refuse("bridge", "hakone0", error))?;
     if let Some(name) = &settings.bridge {
-        config.bridge = name.parse().map_err(|error| refuse("bridge", name, error))?;
+        config.bridge = name
+            .parse()
+            .map_err(|error| refuse("bridge", name, error))?;
     }
     if let Some(bip) = &settings.bip {
         config.bip = Some(bip.parse().map_err(|error| refuse("bip", bip, error))?);
     }
     config.fixed_cidr = settings.fixed_cidr;
-    config.fixed_cidr_v6 = settings.fixed_cidr_v6.filter(|_| settings.ipv6 == Some(true));
+    config.fixed_cidr_v6 = settings
+        .fixed_cidr_v6
+        .filter(|_| settings.ipv6 == Some(true));
     config.mtu = settings.mtu;
     config.pools = pools(settings)?;
     config.firewall = settings.iptables.unwrap_or(true);
@@ -179,15 +218,36 @@ fn network(settings: &Settings, folder: PathBuf) -> Result<hakone_network::Confi
 }
 
 fn pools(settings: &Settings) -> Result<Vec<AddressPool>, Error> {
-    settings.default_address_pools.as_deref().unwrap_or_default().iter().map(|text| pool(text)).collect()
+    settings
+        .default_address_pools
+        .as_deref()
+        .unwrap_or_default()
+        .iter()
+        .map(|text| pool(text))
+        .collect()
 }
 
 /// Reads `base=10.10.0.0/16,size=24`.
 fn pool(text: &str) -> Result<AddressPool, Error> {
-    let wrong = || refuse("default-address-pool", text, "base=CIDR,size=BITS is expected");
-    let fields: BTreeMap<&str, &str> = text.split(',').filter_map(|part| part.split_once('=')).collect();
-    let base = fields.get("base").and_then(|base| base.parse().ok()).ok_or_else(wrong)?;
-    let size = fields.get("size").and_then(|size| size.parse().ok()).ok_or_else(wrong)?;
+    let wrong = || {
+        refuse(
+            "default-address-pool",
+            text,
+            "base=CIDR,size=BITS is expected",
+        )
+    };
+    let fields: BTreeMap<&str, &str> = text
+        .split(',')
+        .filter_map(|part| part.split_once('='))
+        .collect();
+    let base = fields
+        .get("base")
+        .and_then(|base| base.parse().ok())
+        .ok_or_else(wrong)?;
+    let size = fields
+        .get("size")
+        .and_then(|size| size.parse().ok())
+        .ok_or_else(wrong)?;
     Ok(AddressPool { base, size })
 }
 
@@ -198,21 +258,35 @@ mod tests {
     #[test]
     fn defaults_are_complete() {
         let resolved = resolve(Settings::default()).unwrap();
-        assert_eq!(resolved.addresses, [Address::Unix("/run/hakone/hakone.sock".into())]);
+        assert_eq!(
+            resolved.addresses,
+            [Address::Unix("/run/hakone/hakone.sock".into())]
+        );
         assert_eq!(resolved.access.mode, 0o660);
         assert!(resolved.live_restore && resolved.network.icc);
     }
 
     #[test]
     fn tls_needs_all_three_files() {
-        let settings = Settings { tlsverify: Some(true), ..Settings::default() };
-        assert!(resolve(settings).unwrap_err().to_string().contains("--tlscacert"));
+        let settings = Settings {
+            tlsverify: Some(true),
+            ..Settings::default()
+        };
+        assert!(
+            resolve(settings)
+                .unwrap_err()
+                .to_string()
+                .contains("--tlscacert")
+        );
     }
 
     #[test]
     fn pools_are_dockers() {
         let pool = pool("base=10.10.0.0/16,size=24").unwrap();
-        assert_eq!((pool.base.to_string().as_str(), pool.size), ("10.10.0.0/16", 24));
+        assert_eq!(
+            (pool.base.to_string().as_str(), pool.size),
+            ("10.10.0.0/16", 24)
+        );
         assert!(super::pool("10.10.0.0/16").is_err());
     }
 }

@@ -21,7 +21,13 @@ use crate::dockerd;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Settings {
     /// Address to answer on, repeatable: unix:///PATH, tcp://ADDRESS:PORT (with TLS), fd:// [default: unix:///run/hakone/hakone.sock]
-    #[arg(short = 'H', long = "host", value_name = "ADDRESS", env = "HAKONE_HOSTS", value_delimiter = ',')]
+    #[arg(
+        short = 'H',
+        long = "host",
+        value_name = "ADDRESS",
+        env = "HAKONE_HOSTS",
+        value_delimiter = ','
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) hosts: Option<Vec<String>>,
     /// Permission bits of unix sockets, octal [default: 660]
@@ -73,7 +79,12 @@ pub(crate) struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) log_format: Option<String>,
     /// Label of this daemon, repeatable: KEY=VALUE
-    #[arg(long = "label", value_name = "KEY=VALUE", env = "HAKONE_LABELS", value_delimiter = ',')]
+    #[arg(
+        long = "label",
+        value_name = "KEY=VALUE",
+        env = "HAKONE_LABELS",
+        value_delimiter = ','
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) labels: Option<Vec<String>>,
     /// Keep containers running when the daemon stops [default: true]
@@ -85,11 +96,21 @@ pub(crate) struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) log_driver: Option<String>,
     /// Default option of the log driver, repeatable: KEY=VALUE
-    #[arg(long = "log-opt", value_name = "KEY=VALUE", env = "HAKONE_LOG_OPTS", value_delimiter = ',')]
+    #[arg(
+        long = "log-opt",
+        value_name = "KEY=VALUE",
+        env = "HAKONE_LOG_OPTS",
+        value_delimiter = ','
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) log_opts: Option<Vec<String>>,
     /// Default limit of containers, repeatable: NAME=SOFT[:HARD]
-    #[arg(long = "default-ulimit", value_name = "LIMIT", env = "HAKONE_DEFAULT_ULIMITS", value_delimiter = ',')]
+    #[arg(
+        long = "default-ulimit",
+        value_name = "LIMIT",
+        env = "HAKONE_DEFAULT_ULIMITS",
+        value_delimiter = ','
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) default_ulimits: Option<Vec<String>>,
     /// Default size of /dev/shm, in bytes or with a unit [default: 64M]
@@ -97,7 +118,12 @@ pub(crate) struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) default_shm_size: Option<String>,
     /// Runtime beside the built-in one, repeatable: NAME=PATH
-    #[arg(long = "add-runtime", value_name = "NAME=PATH", env = "HAKONE_RUNTIMES", value_delimiter = ',')]
+    #[arg(
+        long = "add-runtime",
+        value_name = "NAME=PATH",
+        env = "HAKONE_RUNTIMES",
+        value_delimiter = ','
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) runtimes: Option<Vec<String>>,
     /// Runtime of containers that name none [default: hakone]
@@ -153,7 +179,12 @@ pub(crate) struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mtu: Option<u32>,
     /// Pool that subnets are taken from, repeatable: base=CIDR,size=BITS
-    #[arg(long = "default-address-pool", value_name = "POOL", env = "HAKONE_DEFAULT_ADDRESS_POOLS", value_delimiter = ';')]
+    #[arg(
+        long = "default-address-pool",
+        value_name = "POOL",
+        env = "HAKONE_DEFAULT_ADDRESS_POOLS",
+        value_delimiter = ';'
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) default_address_pools: Option<Vec<String>>,
     /// Let containers of the default bridge reach each other [default: true]
@@ -177,15 +208,30 @@ pub(crate) struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ip: Option<IpAddr>,
     /// DNS server of containers, repeatable
-    #[arg(long, value_name = "ADDRESS", env = "HAKONE_DNS", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "HAKONE_DNS",
+        value_delimiter = ','
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dns: Option<Vec<IpAddr>>,
     /// DNS search domain of containers, repeatable
-    #[arg(long, value_name = "DOMAIN", env = "HAKONE_DNS_SEARCH", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "DOMAIN",
+        env = "HAKONE_DNS_SEARCH",
+        value_delimiter = ','
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dns_search: Option<Vec<String>>,
     /// Resolver option of containers, repeatable
-    #[arg(long = "dns-opt", value_name = "OPTION", env = "HAKONE_DNS_OPTS", value_delimiter = ',')]
+    #[arg(
+        long = "dns-opt",
+        value_name = "OPTION",
+        env = "HAKONE_DNS_OPTS",
+        value_delimiter = ','
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dns_opts: Option<Vec<String>>,
 }
@@ -205,11 +251,18 @@ pub(crate) struct Files {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("could not read {path}: {source}")]
-    Read { path: PathBuf, source: std::io::Error },
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("{path}: {reason}")]
     Syntax { path: PathBuf, reason: String },
     #[error("invalid {key} {value:?}: {reason}")]
-    Value { key: &'static str, value: String, reason: String },
+    Value {
+        key: &'static str,
+        value: String,
+        reason: String,
+    },
 }
 
 const DEFAULT_FILE: &str = "/etc/hakone/daemon.toml";
@@ -219,13 +272,18 @@ pub(crate) fn gather(flags: Settings, files: &Files) -> Result<(Settings, Vec<St
     let mut remarks = Vec::new();
     let mut joined = Settings::default();
     if let Some(path) = &files.docker_config {
-        let (settings, said) = dockerd::parse(&read(path)?)
-            .map_err(|reason| Error::Syntax { path: path.clone(), reason })?;
+        let (settings, said) = dockerd::parse(&read(path)?).map_err(|reason| Error::Syntax {
+            path: path.clone(),
+            reason,
+        })?;
         remarks = said;
         joined = settings;
     }
     let default = Path::new(DEFAULT_FILE);
-    let toml = files.config.as_deref().or_else(|| default.exists().then_some(default));
+    let toml = files
+        .config
+        .as_deref()
+        .or_else(|| default.exists().then_some(default));
     if let Some(path) = toml {
         joined = overlay(&joined, &parse_toml(path, &read(path)?)?, path)?;
     }
@@ -234,17 +292,25 @@ pub(crate) fn gather(flags: Settings, files: &Files) -> Result<(Settings, Vec<St
 }
 
 fn read(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })
+    std::fs::read_to_string(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn parse_toml(path: &Path, text: &str) -> Result<Settings, Error> {
-    toml::from_str(text)
-        .map_err(|error| Error::Syntax { path: path.to_owned(), reason: error.to_string() })
+    toml::from_str(text).map_err(|error| Error::Syntax {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 /// Lays the keys that `top` has over those of `base`.
 fn overlay(base: &Settings, top: &Settings, path: &Path) -> Result<Settings, Error> {
-    let syntax = |error: serde_json::Error| Error::Syntax { path: path.to_owned(), reason: error.to_string() };
+    let syntax = |error: serde_json::Error| Error::Syntax {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
     let mut joined = object(base).map_err(syntax)?;
     joined.extend(object(top).map_err(syntax)?);
     serde_json::from_value(Value::Object(joined.into_iter().collect())).map_err(syntax)
@@ -261,7 +327,11 @@ pub(crate) fn pairs(
 ) -> Result<BTreeMap<String, String>, Error> {
     let split = |text: &String| match text.split_once('=') {
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => Err(Error::Value { key, value: text.clone(), reason: "KEY=VALUE expected".into() }),
+        None => Err(Error::Value {
+            key,
+            value: text.clone(),
+            reason: "KEY=VALUE expected".into(),
+        }),
     };
     list.unwrap_or_default().iter().map(split).collect()
 }
@@ -276,7 +346,11 @@ pub(crate) fn size(key: &'static str, text: &str) -> Result<u64, Error> {
         Some(digits) => (digits, 30),
         None => (lower, 0),
     };
-    let refuse = || Error::Value { key, value: text.to_owned(), reason: "invalid size".into() };
+    let refuse = || Error::Value {
+        key,
+        value: text.to_owned(),
+        reason: "invalid size".into(),
+    };
     let number: u64 = digits.parse().ok().ok_or_else(refuse)?;
     number.checked_mul(1 << shift).ok_or_else(refuse)
 }
@@ -288,15 +362,22 @@ mod tests {
     fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("daemon.toml");
-        hakone_store::write_atomic(&path, text.as_bytes(), hakone_store::Durability::Process).unwrap();
+        hakone_store::write_atomic(&path, text.as_bytes(), hakone_store::Durability::Process)
+            .unwrap();
         (folder, path)
     }
 
     #[test]
     fn a_flag_wins_over_the_file() {
         let (_folder, path) = file("mtu = 1400\nicc = false\n");
-        let flags = Settings { mtu: Some(9000), ..Settings::default() };
-        let files = Files { config: Some(path), docker_config: None };
+        let flags = Settings {
+            mtu: Some(9000),
+            ..Settings::default()
+        };
+        let files = Files {
+            config: Some(path),
+            docker_config: None,
+        };
         let (settings, _) = gather(flags, &files).unwrap();
         assert_eq!((settings.mtu, settings.icc), (Some(9000), Some(false)));
     }
@@ -304,7 +385,10 @@ mod tests {
     #[test]
     fn an_unknown_key_is_an_error() {
         let (_folder, path) = file("icq = true\n");
-        let files = Files { config: Some(path), docker_config: None };
+        let files = Files {
+            config: Some(path),
+            docker_config: None,
+        };
         let error = gather(Settings::default(), &files).unwrap_err().to_string();
         assert!(error.contains("icq"), "{error}");
     }

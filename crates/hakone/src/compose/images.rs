@@ -13,7 +13,7 @@ impl Images for Joined {
             let image = self.0.resolve(reference).map_err(boxed)?;
             Ok(ResolvedImage {
                 id: image.id,
-                config: image.config.into(),
+                config: image.config,
                 layers: image.layers,
                 size: image.size,
             })
@@ -31,7 +31,12 @@ pub(crate) struct Uses(pub(crate) hakone_container::Service);
 impl Users for Uses {
     fn usages(&self) -> Vec<Usage> {
         let uses = self.0.image_uses().into_iter();
-        uses.map(|one| Usage { container: one.container, image: one.image, running: one.running }).collect()
+        uses.map(|one| Usage {
+            container: one.container,
+            image: one.image,
+            running: one.running,
+        })
+        .collect()
     }
 }
 

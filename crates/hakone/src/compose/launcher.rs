@@ -19,7 +19,10 @@ pub(crate) struct Joined {
 impl Joined {
     /// Seals the executable; must be called inside the runtime that will reap.
     pub(crate) fn new() -> Result<Self, hakone_process::Error> {
-        Ok(Self { seal: ExecutableSeal::new()?, runtime: Handle::current() })
+        Ok(Self {
+            seal: ExecutableSeal::new()?,
+            runtime: Handle::current(),
+        })
     }
 }
 

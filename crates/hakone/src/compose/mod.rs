@@ -37,7 +37,10 @@ pub(crate) enum Error {
 pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
     let events = Bus::default();
     let images = hakone_image::Service::open(
-        hakone_image::Options { root: resolved.data_root.clone(), limits: hakone_image::Limits::default() },
+        hakone_image::Options {
+            root: resolved.data_root.clone(),
+            limits: hakone_image::Limits::default(),
+        },
         events.clone(),
     )
     .await?;
@@ -56,7 +59,15 @@ pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
     networks.settle().await?;
     let about = facts::collect(resolved);
     let headers = Headers::new(&about.version);
-    Ok(Services { containers, images, networks, volumes, events, about, headers })
+    Ok(Services {
+        containers,
+        images,
+        networks,
+        volumes,
+        events,
+        about,
+        headers,
+    })
 }
 
 fn config(resolved: &Resolved) -> hakone_container::Config {
@@ -65,7 +76,10 @@ fn config(resolved: &Resolved) -> hakone_container::Config {
         run_root: resolved.exec_root.clone(),
         cgroup_parent: resolved.cgroup_parent.clone(),
         runtimes: resolved.runtimes.clone().into_iter().collect(),
-        log_driver: (resolved.log_driver.clone(), resolved.log_options.clone().into_iter().collect()),
+        log_driver: (
+            resolved.log_driver.clone(),
+            resolved.log_options.clone().into_iter().collect(),
+        ),
     }
 }
 
@@ -79,12 +93,18 @@ pub(crate) async fn close(services: &Services, resolved: &Resolved) {
 }
 
 async fn stop_all(services: &Services, timeout: u32) {
-    let running = services.containers.list(hakone_container::ListOptions::default()).await;
+    let running = services
+        .containers
+        .list(hakone_container::ListOptions::default())
+        .await;
     let ids = running.unwrap_or_default().into_iter();
     let mut stopping = tokio::task::JoinSet::new();
     for id in ids.filter_map(|entry| entry.get("Id")?.as_str().map(str::to_owned)) {
         let containers = services.containers.clone();
-        let options = hakone_container::StopOptions { signal: None, timeout: Some(timeout.into()) };
+        let options = hakone_container::StopOptions {
+            signal: None,
+            timeout: Some(timeout.into()),
+        };
         stopping.spawn(async move {
             if let Err(error) = containers.stop(&id, options).await {
                 warn!(container.id = id, %error, "could not stop a container");

@@ -26,7 +26,10 @@ pub(crate) struct Joined(pub(crate) Service);
 impl Networks for Joined {
     fn lookup(&self, network: &str) -> Result<Network, Refusal> {
         let (id, name) = self.0.resolve(network).map_err(boxed)?;
-        Ok(Network { id: id.to_string(), name })
+        Ok(Network {
+            id: id.to_string(),
+            name,
+        })
     }
 
     fn prepare(&self, request: SandboxRequest) -> BoxFuture<'_, Result<Prepared, Refusal>> {
@@ -38,7 +41,10 @@ impl Networks for Joined {
             let container = running.request.container;
             let report: SandboxReport = serde_json::from_value(running.sandbox.notes.clone())
                 .map_err(|error| refusal(format!("unreadable sandbox of {container}: {error}")))?;
-            let restored = self.0.restore(&container, running.pid, report, running.held).await;
+            let restored = self
+                .0
+                .restore(&container, running.pid, report, running.held)
+                .await;
             restored.map_err(boxed)?;
             Ok(running.sandbox)
         })
@@ -53,7 +59,13 @@ impl Networks for Joined {
     ) -> BoxFuture<'a, Result<Sandbox, Refusal>> {
         Box::pin(async move {
             let wanted = endpoint((network.to_owned(), settings))?;
-            shown(&self.0.connect(container, pid, wanted).await.map_err(boxed)?)
+            shown(
+                &self
+                    .0
+                    .connect(container, pid, wanted)
+                    .await
+                    .map_err(boxed)?,
+            )
         })
     }
 
@@ -65,7 +77,13 @@ impl Networks for Joined {
         _force: bool,
     ) -> BoxFuture<'a, Result<Sandbox, Refusal>> {
         Box::pin(async move {
-            shown(&self.0.disconnect(container, pid, network).await.map_err(boxed)?)
+            shown(
+                &self
+                    .0
+                    .disconnect(container, pid, network)
+                    .await
+                    .map_err(boxed)?,
+            )
         })
     }
 
@@ -88,19 +106,27 @@ impl Networks for Joined {
 
 async fn prepare(service: Service, request: SandboxRequest) -> Result<Prepared, Refusal> {
     let mut sandbox = service.prepare(convert(request)?).await.map_err(boxed)?;
-    let clone = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().map_err(|e| refusal(e.to_string()));
+    let clone = |fd: std::os::fd::BorrowedFd<'_>| {
+        fd.try_clone_to_owned().map_err(|e| refusal(e.to_string()))
+    };
     let namespace = sandbox.netns().map(clone).transpose()?;
-    let held = sandbox.held().iter().map(|fd| clone(std::os::fd::AsFd::as_fd(fd)));
+    let held = sandbox
+        .held()
+        .iter()
+        .map(|fd| clone(std::os::fd::AsFd::as_fd(fd)));
     let held: Vec<OwnedFd> = held.collect::<Result<_, _>>()?;
     let report = sandbox.report();
     let etc = Etc {
         hosts: report.hosts.clone().unwrap_or_default(),
         resolv_conf: report.resolv_conf.clone().unwrap_or_default(),
     };
-    let wiring = Box::pin(async move {
-        shown(&service.wire(&mut sandbox).await.map_err(boxed)?)
-    });
-    Ok(Prepared { namespace, etc, held, wiring })
+    let wiring = Box::pin(async move { shown(&service.wire(&mut sandbox).await.map_err(boxed)?) });
+    Ok(Prepared {
+        namespace,
+        etc,
+        held,
+        wiring,
+    })
 }
 
 /// What inspect shows, and the whole report as notes for the next daemon.
@@ -108,15 +134,33 @@ fn shown(report: &SandboxReport) -> Result<Sandbox, Refusal> {
     let endpoints = report
         .endpoints
         .iter()
-        .map(|endpoint| (endpoint.network_name.clone(), EndpointSettings::from(endpoint)))
+        .map(|endpoint| {
+            (
+                endpoint.network_name.clone(),
+                EndpointSettings::from(endpoint),
+            )
+        })
         .collect();
     let notes = serde_json::to_value(report).map_err(|error| refusal(error.to_string()))?;
-    Ok(Sandbox { endpoints, published: report.published.clone(), notes })
+    Ok(Sandbox {
+        endpoints,
+        published: report.published.clone(),
+        notes,
+    })
 }
 
 fn convert(request: SandboxRequest) -> Result<hakone_network::SandboxRequest, Refusal> {
-    let name: ContainerName = request.name.parse().map_err(|error| refusal(format!("{error}")))?;
-    let endpoints = || request.endpoints.into_iter().map(endpoint).collect::<Result<_, _>>();
+    let name: ContainerName = request
+        .name
+        .parse()
+        .map_err(|error| refusal(format!("{error}")))?;
+    let endpoints = || {
+        request
+            .endpoints
+            .into_iter()
+            .map(endpoint)
+            .collect::<Result<_, _>>()
+    };
     let mode = match request.mode {
         NetworkMode::Networks => hakone_network::NetworkMode::Networks(endpoints()?),
         NetworkMode::Host => hakone_network::NetworkMode::Host,
@@ -130,12 +174,20 @@ fn convert(request: SandboxRequest) -> Result<hakone_network::SandboxRequest, Re
         domainname: request.domainname,
         mode,
         exposed: request.exposed,
-        bindings: request.bindings.into_iter().map(binding).collect::<Result<_, _>>()?,
+        bindings: request
+            .bindings
+            .into_iter()
+            .map(binding)
+            .collect::<Result<_, _>>()?,
         publish_all: request.publish_all,
         dns: request.dns,
         dns_search: request.dns_search,
         dns_options: request.dns_options,
-        extra_hosts: request.extra_hosts.iter().map(|line| extra_host(line)).collect::<Result<_, _>>()?,
+        extra_hosts: request
+            .extra_hosts
+            .iter()
+            .map(|line| extra_host(line))
+            .collect::<Result<_, _>>()?,
         links: links(request.links),
         sysctls: request.sysctls,
     })
@@ -154,7 +206,11 @@ fn endpoint((network, settings): (String, EndpointSettings)) -> Result<EndpointR
         },
         aliases: settings.aliases.unwrap_or_default(),
         links: settings.links.unwrap_or_default(),
-        driver_opts: settings.driver_opts.unwrap_or_default().into_iter().collect(),
+        driver_opts: settings
+            .driver_opts
+            .unwrap_or_default()
+            .into_iter()
+            .collect(),
         priority: settings.gw_priority.unwrap_or_default(),
     })
 }
@@ -198,7 +254,10 @@ fn extra_host(line: &str) -> Result<ExtraHost, Refusal> {
         "host-gateway" => HostTarget::HostGateway,
         text => HostTarget::Address(text.parse::<IpAddr>().map_err(|_| wrong())?),
     };
-    Ok(ExtraHost { name: name.to_owned(), target })
+    Ok(ExtraHost {
+        name: name.to_owned(),
+        target,
+    })
 }
 
 fn links(list: Vec<(ContainerId, String)>) -> Vec<Link> {
@@ -206,7 +265,10 @@ fn links(list: Vec<(ContainerId, String)>) -> Vec<Link> {
     for (container, alias) in list {
         by_container.entry(container).or_default().push(alias);
     }
-    by_container.into_iter().map(|(container, aliases)| Link { container, aliases }).collect()
+    by_container
+        .into_iter()
+        .map(|(container, aliases)| Link { container, aliases })
+        .collect()
 }
 
 fn refusal(message: String) -> Refusal {
@@ -224,15 +286,24 @@ mod tests {
     #[test]
     fn host_ports_may_be_a_range_or_ephemeral() {
         let port = |n: u16| Port::new(n).unwrap();
-        assert_eq!(host_ports("8000-8010").unwrap(), Some(port(8000)..=port(8010)));
+        assert_eq!(
+            host_ports("8000-8010").unwrap(),
+            Some(port(8000)..=port(8010))
+        );
         assert_eq!(host_ports("").unwrap(), None);
         assert!(host_ports("9-8").is_err() && host_ports("http").is_err());
     }
 
     #[test]
     fn an_extra_host_may_be_ipv6_or_the_gateway() {
-        assert_eq!(extra_host("a:[::1]").unwrap().target, HostTarget::Address("::1".parse().unwrap()));
-        assert_eq!(extra_host("a:host-gateway").unwrap().target, HostTarget::HostGateway);
+        assert_eq!(
+            extra_host("a:[::1]").unwrap().target,
+            HostTarget::Address("::1".parse().unwrap())
+        );
+        assert_eq!(
+            extra_host("a:host-gateway").unwrap().target,
+            HostTarget::HostGateway
+        );
         assert!(extra_host("nonsense").is_err());
     }
 }

@@ -23,7 +23,10 @@ use crate::{
 pub(crate) async fn list(services: &Services, call: Call) -> Reply {
     let options = ListOptions {
         all: call.flag("all"),
-        limit: call.number::<i64>("limit")?.and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
+        limit: call
+            .number::<i64>("limit")?
+            .and_then(|n| usize::try_from(n).ok())
+            .unwrap_or(0),
         size: call.flag("size"),
         filters: call.filters(hakone_container::Service::LIST_FILTERS)?,
     };
@@ -34,14 +37,20 @@ pub(crate) async fn create(services: &Services, call: Call) -> Reply {
     let name = call.text("name").map(str::to_owned);
     let platform = call.text("platform").unwrap_or_default().to_owned();
     let body: wire::ContainerCreateBody = call.json().await?;
-    let request = CreateRequest { name, platform, body };
+    let request = CreateRequest {
+        name,
+        platform,
+        body,
+    };
     let created = answer(services.containers.create(request).await)?;
     let body = json!({ "Id": created.id.as_str(), "Warnings": created.warnings });
     reply::json_with(StatusCode::CREATED, &body)
 }
 
 pub(crate) async fn inspect(services: &Services, id: &str, call: Call) -> Reply {
-    reply::json(&answer(services.containers.inspect(id, call.flag("size")).await)?)
+    reply::json(&answer(
+        services.containers.inspect(id, call.flag("size")).await,
+    )?)
 }
 
 pub(crate) async fn start(services: &Services, id: &str) -> Reply {
@@ -60,7 +69,10 @@ pub(crate) async fn restart(services: &Services, id: &str, call: Call) -> Reply 
 }
 
 fn stop_options(call: &Call) -> Result<StopOptions, Error> {
-    Ok(StopOptions { signal: call.text("signal").map(str::to_owned), timeout: call.number("t")? })
+    Ok(StopOptions {
+        signal: call.text("signal").map(str::to_owned),
+        timeout: call.number("t")?,
+    })
 }
 
 pub(crate) async fn kill(services: &Services, id: &str, call: Call) -> Reply {
@@ -95,15 +107,26 @@ pub(crate) fn wait(services: &Services, id: &str, call: &Call) -> Reply {
     let waited = answer(services.containers.wait(id, condition))?;
     let line = async move {
         let waited = waited.await;
-        let error = waited.error.map(|message| wire::ContainerWaitExitError { message: Some(message) });
-        let body = wire::ContainerWaitResponse { status_code: waited.code, error };
+        let error = waited.error.map(|message| wire::ContainerWaitExitError {
+            message: Some(message),
+        });
+        let body = wire::ContainerWaitResponse {
+            status_code: waited.code,
+            error,
+        };
         reply::line(&body).map_err(std::io::Error::other)
     };
-    Ok(reply::stream("application/json", futures_util::stream::once(line)))
+    Ok(reply::stream(
+        "application/json",
+        futures_util::stream::once(line),
+    ))
 }
 
 pub(crate) async fn remove(services: &Services, id: &str, call: Call) -> Reply {
-    let options = RemoveOptions { volumes: call.flag("v"), force: call.flag("force") };
+    let options = RemoveOptions {
+        volumes: call.flag("v"),
+        force: call.flag("force"),
+    };
     answer(services.containers.remove(id, options).await)?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
@@ -119,7 +142,9 @@ pub(crate) async fn prune(services: &Services, call: Call) -> Reply {
 pub(crate) async fn logs(services: &Services, id: &str, call: Call) -> Reply {
     let options = log_options(&call)?;
     if !options.stdout && !options.stderr {
-        return Err(Error::parameter("Bad parameters: you must choose at least one stream"));
+        return Err(Error::parameter(
+            "Bad parameters: you must choose at least one stream",
+        ));
     }
     let log = answer(services.containers.logs(id, options).await)?;
     let kind = match log.terminal {
@@ -163,7 +188,10 @@ pub(crate) async fn attach(services: &Services, id: &str, call: Call) -> Reply {
     let version = call.version;
     let stream = answer(services.containers.attach(id, options).await)?;
     let framing = framing(stream.terminal);
-    let duplex = Duplex { output: stream.output, input: Some(stream.input) };
+    let duplex = Duplex {
+        output: stream.output,
+        input: Some(stream.input),
+    };
     Ok(Hijack::new(call.into_request(), version, framing).answer(duplex))
 }
 
@@ -181,7 +209,10 @@ pub(crate) async fn resize(services: &Services, id: &str, call: Call) -> Reply {
 
 fn size(call: &Call) -> Result<Size, Error> {
     let side = |key| call.number::<u16>(key).map(Option::unwrap_or_default);
-    Ok(Size { rows: side("h")?, cols: side("w")? })
+    Ok(Size {
+        rows: side("h")?,
+        cols: side("w")?,
+    })
 }
 
 pub(crate) async fn exec_create(services: &Services, id: &str, call: Call) -> Reply {
@@ -194,11 +225,19 @@ pub(crate) async fn exec_create(services: &Services, id: &str, call: Call) -> Re
 pub(crate) async fn exec_start(services: &Arc<Services>, id: &str, call: Call) -> Reply {
     let version = call.version;
     let (config, request) = call.json_and_request::<wire::ExecStartConfig>().await?;
-    match answer(services.containers.exec_start(id, config.unwrap_or_default()).await)? {
+    match answer(
+        services
+            .containers
+            .exec_start(id, config.unwrap_or_default())
+            .await,
+    )? {
         ExecStarted::Detached => Ok(reply::empty(StatusCode::OK)),
         ExecStarted::Attached(stream) => {
             let framing = framing(stream.terminal);
-            let duplex = Duplex { output: stream.output, input: Some(stream.input) };
+            let duplex = Duplex {
+                output: stream.output,
+                input: Some(stream.input),
+            };
             Ok(Hijack::new(request, version, framing).answer(duplex))
         }
     }

@@ -17,7 +17,7 @@ pub(crate) async fn run(
     match operation {
         Operation::Ping => system::ping(),
         Operation::Version => system::version(services),
-        Operation::Info => system::info(services).await,
+        Operation::Info => system::info(services),
         Operation::Events => events::stream(services, &call),
         Operation::DiskUsage => system::disk_usage(services, &call).await,
         Operation::PluginList => crate::reply::json(&[(); 0]),

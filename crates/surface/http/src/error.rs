@@ -13,11 +13,11 @@ use crate::{
 /// A refusal of the surface, or a service's fault carried to the reply.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("client version {0} is too new. Maximum supported API version is {}", ApiVersion::NEWEST)]
+    #[error("client version {0} is too new. Maximum supported API version is {newest}", newest = ApiVersion::NEWEST)]
     TooNew(ApiVersion),
     #[error(
-        "client version {0} is too old. Minimum supported API version is {}, please upgrade your client to a newer version",
-        ApiVersion::OLDEST
+        "client version {0} is too old. Minimum supported API version is {oldest}, please upgrade your client to a newer version",
+        oldest = ApiVersion::OLDEST
     )]
     TooOld(ApiVersion),
     #[error("page not found")]
@@ -45,7 +45,10 @@ pub(crate) enum Error {
 impl Error {
     /// Takes a service's fault: its kind and its words.
     pub(crate) fn service(fault: &impl Fault) -> Self {
-        Self::Service { kind: fault.kind(), message: fault.to_string() }
+        Self::Service {
+            kind: fault.kind(),
+            message: fault.to_string(),
+        }
     }
 
     pub(crate) fn parameter(message: impl Into<String>) -> Self {
@@ -78,7 +81,9 @@ pub(crate) fn reply(error: &Error) -> Response<Body> {
     if error.kind() == Kind::NotModified {
         return reply::empty(code);
     }
-    let body = ErrorBody { message: error.to_string() };
+    let body = ErrorBody {
+        message: error.to_string(),
+    };
     let mut text = serde_json::to_vec(&body).unwrap_or_default();
     text.push(b'\n');
     reply::bytes(code, "application/json", Bytes::from(text))

@@ -20,8 +20,20 @@ use crate::{
 };
 
 const KEYS: &[&str] = &[
-    "config", "container", "daemon", "event", "image", "label", "network", "node", "plugin",
-    "scope", "secret", "service", "type", "volume",
+    "config",
+    "container",
+    "daemon",
+    "event",
+    "image",
+    "label",
+    "network",
+    "node",
+    "plugin",
+    "scope",
+    "secret",
+    "service",
+    "type",
+    "volume",
 ];
 
 pub(crate) fn stream(services: &Services, call: &Call) -> Reply {
@@ -36,13 +48,22 @@ pub(crate) fn stream(services: &Services, call: &Call) -> Reply {
         .filter(|event| since.is_some_and(|since| event.at >= since))
         .filter(|event| until.is_none_or(|until| event.at <= until))
         .collect();
-    let follow = Follow { past: past.into_iter(), live, filters, until, deadline: deadline(until, now) };
+    let follow = Follow {
+        past: past.into_iter(),
+        live,
+        filters,
+        until,
+        deadline: deadline(until, now),
+    };
     Ok(reply::stream("application/json", follow.lines()))
 }
 
 fn time(call: &Call, key: &str, now: Timestamp) -> Result<Option<Timestamp>, Error> {
     let parse = |text| Timestamp::parse_relative(text, now);
-    call.text(key).map(parse).transpose().map_err(|error| Error::parameter(error.to_string()))
+    call.text(key)
+        .map(parse)
+        .transpose()
+        .map_err(|error| Error::parameter(error.to_string()))
 }
 
 fn deadline(until: Option<Timestamp>, now: Timestamp) -> Option<Instant> {
@@ -112,14 +133,19 @@ fn matches(filters: &Filters, event: &Event) -> bool {
         && names(filters, event, "network", EventKind::Network)
         && names(filters, event, "daemon", EventKind::Daemon)
         && image(filters, event)
-        && ["config", "node", "plugin", "secret", "service"].iter().all(|key| !filters.has(key))
+        && ["config", "node", "plugin", "secret", "service"]
+            .iter()
+            .all(|key| !filters.has(key))
 }
 
 /// `health_status`, `exec_create` and `exec_start` carry detail after a colon and match by their prefix.
 fn action_matches(wanted: &str, action: &str) -> bool {
     let detailed = ["health_status", "exec_create", "exec_start"];
     action == wanted
-        || (detailed.contains(&wanted) && action.strip_prefix(wanted).is_some_and(|rest| rest.starts_with(':')))
+        || (detailed.contains(&wanted)
+            && action
+                .strip_prefix(wanted)
+                .is_some_and(|rest| rest.starts_with(':')))
 }
 
 /// An object's filter matches its id, a prefix of it, or its name; network events also name their container.
@@ -139,9 +165,16 @@ fn image(filters: &Filters, event: &Event) -> bool {
             EventKind::Container => event.attributes.get("image").map(String::as_str),
             EventKind::Daemon | EventKind::Network | EventKind::Volume => None,
         };
-        let name = event.attributes.get("name").map(String::as_str).filter(|_| event.kind == EventKind::Image);
+        let name = event
+            .attributes
+            .get("name")
+            .map(String::as_str)
+            .filter(|_| event.kind == EventKind::Image);
         [named, name].into_iter().flatten().any(|found| {
-            found == wanted || found.rsplit_once(':').is_some_and(|(repository, _)| repository == wanted)
+            found == wanted
+                || found
+                    .rsplit_once(':')
+                    .is_some_and(|(repository, _)| repository == wanted)
         })
     })
 }
@@ -180,7 +213,10 @@ mod tests {
     #[test]
     fn exec_and_health_events_match_by_prefix_others_exactly() {
         assert!(passes(r#"{"event":["exec_start"]}"#, "exec_start: ls"));
-        assert!(passes(r#"{"event":["health_status"]}"#, "health_status: healthy"));
+        assert!(passes(
+            r#"{"event":["health_status"]}"#,
+            "health_status: healthy"
+        ));
         assert!(!passes(r#"{"event":["st"]}"#, "start"));
     }
 

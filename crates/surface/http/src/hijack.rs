@@ -41,7 +41,11 @@ pub(crate) struct Hijack {
 
 impl Hijack {
     /// Looks at the headers; the type name of framed streams exists since API 1.42.
-    pub(crate) fn new(mut request: Request<Incoming>, version: ApiVersion, framing: Framing) -> Self {
+    pub(crate) fn new(
+        mut request: Request<Incoming>,
+        version: ApiVersion,
+        framing: Framing,
+    ) -> Self {
         let wants = request.headers().contains_key(UPGRADE);
         let kind = match framing {
             Framing::Multiplexed if version >= ApiVersion::new(1, 42) => {
@@ -49,7 +53,10 @@ impl Hijack {
             }
             Framing::Multiplexed | Framing::Raw => "application/vnd.docker.raw-stream",
         };
-        Self { upgrade: wants.then(|| hyper::upgrade::on(&mut request)), kind }
+        Self {
+            upgrade: wants.then(|| hyper::upgrade::on(&mut request)),
+            kind,
+        }
     }
 
     /// Answers, and lets the bytes flow.
@@ -70,7 +77,9 @@ fn upgraded(kind: &'static str) -> Response<Body> {
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("tcp"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    response.extensions_mut().insert(ReasonPhrase::from_static(b"UPGRADED"));
+    response
+        .extensions_mut()
+        .insert(ReasonPhrase::from_static(b"UPGRADED"));
     response
 }
 
@@ -93,7 +102,9 @@ async fn carry(upgrade: OnUpgrade, duplex: Duplex) {
                 input.shutdown().await.ok();
             }
             None => {
-                tokio::io::copy(&mut from_client, &mut tokio::io::sink()).await.ok();
+                tokio::io::copy(&mut from_client, &mut tokio::io::sink())
+                    .await
+                    .ok();
             }
         }
         std::future::pending::<()>().await;

@@ -60,7 +60,10 @@ fn import_options(call: &Call) -> Result<ImportOptions, Error> {
         (repo, _) => repo.map(str::to_owned),
     };
     Ok(ImportOptions {
-        name: name.map(|name| name.parse()).transpose().map_err(|error: ImageRefError| Error::parameter(error.to_string()))?,
+        name: name
+            .map(|name| name.parse())
+            .transpose()
+            .map_err(|error: ImageRefError| Error::parameter(error.to_string()))?,
         message: text("message").unwrap_or_default(),
         changes: call.all("changes").to_vec(),
         platform: text("platform").unwrap_or_default(),
@@ -74,11 +77,19 @@ pub(crate) async fn load(services: &Services, call: Call) -> Reply {
 
 pub(crate) async fn save(services: &Services, object: String, call: Call) -> Reply {
     let names = match object.is_empty() {
-        true => call.all("names").iter().flat_map(|names| names.split(',')).map(str::to_owned).collect(),
+        true => call
+            .all("names")
+            .iter()
+            .flat_map(|names| names.split(','))
+            .map(str::to_owned)
+            .collect(),
         false => vec![object],
     };
     let archive = answer(services.images.save(&names))?;
-    Ok(reply::stream("application/x-tar", ReaderStream::new(archive)))
+    Ok(reply::stream(
+        "application/x-tar",
+        ReaderStream::new(archive),
+    ))
 }
 
 pub(crate) async fn tag(services: &Services, name: &str, call: Call) -> Reply {
@@ -92,7 +103,10 @@ pub(crate) async fn tag(services: &Services, name: &str, call: Call) -> Reply {
 }
 
 pub(crate) async fn remove(services: &Services, name: &str, call: Call) -> Reply {
-    let removed = services.images.remove(name, call.flag("force"), call.flag("noprune")).await;
+    let removed = services
+        .images
+        .remove(name, call.flag("force"), call.flag("noprune"))
+        .await;
     reply::json(&answer(removed)?)
 }
 

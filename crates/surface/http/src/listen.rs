@@ -60,7 +60,9 @@ pub enum ListenError {
         reason: String,
     },
     /// `fd://` without sockets from systemd.
-    #[error("no sockets found from socket activation: make sure the service was started by systemd")]
+    #[error(
+        "no sockets found from socket activation: make sure the service was started by systemd"
+    )]
     NoSystemdSocket,
 }
 
@@ -139,7 +141,10 @@ async fn unix(path: &Path, access: SocketAccess) -> Result<UnixListener, ListenE
     prepare(path)
         .and_then(|()| UnixListener::bind(path))
         .and_then(|listener| admit(path, access).map(|()| listener))
-        .map_err(|source| ListenError::Bind { address: path.display().to_string(), source })
+        .map_err(|source| ListenError::Bind {
+            address: path.display().to_string(),
+            source,
+        })
 }
 
 /// Makes the folder and removes a socket that a dead daemon left; anything else stays and makes `bind` fail.
@@ -165,21 +170,29 @@ fn admit(path: &Path, access: SocketAccess) -> io::Result<()> {
 async fn tcp(address: SocketAddr, files: &TlsFiles) -> Result<Listener, ListenError> {
     let acceptor = TlsAcceptor::from(Arc::new(server_config(files)?));
     let bound = TcpListener::bind(address).await;
-    let listener =
-        bound.map_err(|source| ListenError::Bind { address: address.to_string(), source })?;
+    let listener = bound.map_err(|source| ListenError::Bind {
+        address: address.to_string(),
+        source,
+    })?;
     Ok(Listener::Tls(listener, acceptor))
 }
 
 fn server_config(files: &TlsFiles) -> Result<ServerConfig, ListenError> {
-    let refuse = |path: &Path, reason: String| ListenError::Certificate { path: path.to_owned(), reason };
+    let refuse = |path: &Path, reason: String| ListenError::Certificate {
+        path: path.to_owned(),
+        reason,
+    };
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&files.ca)? {
-        roots.add(certificate).map_err(|error| refuse(&files.ca, error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| refuse(&files.ca, error.to_string()))?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-        .build()
-        .map_err(|error| refuse(&files.ca, error.to_string()))?;
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .map_err(|error| refuse(&files.ca, error.to_string()))?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .map_err(|error| refuse(&files.key, error.to_string()))?;
     ServerConfig::builder_with_provider(provider)
@@ -191,8 +204,10 @@ fn server_config(files: &TlsFiles) -> Result<ServerConfig, ListenError> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ListenError> {
-    let refuse =
-        |reason: String| ListenError::Certificate { path: path.to_owned(), reason };
+    let refuse = |reason: String| ListenError::Certificate {
+        path: path.to_owned(),
+        reason,
+    };
     let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
         .map_err(|error| refuse(error.to_string()))?
         .collect();
@@ -205,12 +220,17 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ListenError
 
 fn systemd() -> Result<Vec<Listener>, ListenError> {
     let mut handed = listenfd::ListenFd::from_env();
-    let fail = |source| ListenError::Bind { address: "fd://".into(), source };
+    let fail = |source| ListenError::Bind {
+        address: "fd://".into(),
+        source,
+    };
     let mut listeners = Vec::new();
     for index in 0..handed.len() {
         if let Some(listener) = handed.take_unix_listener(index).map_err(fail)? {
             listener.set_nonblocking(true).map_err(fail)?;
-            listeners.push(Listener::Unix(UnixListener::from_std(listener).map_err(fail)?));
+            listeners.push(Listener::Unix(
+                UnixListener::from_std(listener).map_err(fail)?,
+            ));
         }
     }
     match listeners.is_empty() {
@@ -225,8 +245,14 @@ mod tests {
 
     #[test]
     fn addresses_are_docker_s() {
-        assert_eq!("unix:///a/b".parse::<Address>().unwrap(), Address::Unix("/a/b".into()));
-        assert!(matches!("tcp://127.0.0.1:2376".parse(), Ok(Address::Tcp(_))));
+        assert_eq!(
+            "unix:///a/b".parse::<Address>().unwrap(),
+            Address::Unix("/a/b".into())
+        );
+        assert!(matches!(
+            "tcp://127.0.0.1:2376".parse(),
+            Ok(Address::Tcp(_))
+        ));
         assert_eq!("fd://".parse::<Address>().unwrap(), Address::Systemd);
         assert!("unix://relative".parse::<Address>().is_err());
         assert!("http://x".parse::<Address>().is_err());
@@ -234,7 +260,10 @@ mod tests {
 
     #[tokio::test]
     async fn plain_tcp_is_refused_with_an_explanation() {
-        let access = SocketAccess { mode: 0o660, group: None };
+        let access = SocketAccess {
+            mode: 0o660,
+            group: None,
+        };
         let refused = listen(&Address::Tcp("127.0.0.1:0".parse().unwrap()), access, None).await;
         assert!(refused.unwrap_err().to_string().contains("--tlsverify"));
     }
@@ -243,9 +272,15 @@ mod tests {
     async fn a_dead_daemons_socket_is_replaced_and_a_living_ones_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let address = Address::Unix(folder.path().join("run/x.sock"));
-        let access = SocketAccess { mode: 0o600, group: None };
+        let access = SocketAccess {
+            mode: 0o600,
+            group: None,
+        };
         let first = listen(&address, access, None).await.unwrap();
-        assert!(matches!(listen(&address, access, None).await, Err(ListenError::Busy(_))));
+        assert!(matches!(
+            listen(&address, access, None).await,
+            Err(ListenError::Busy(_))
+        ));
         drop(first);
         assert!(listen(&address, access, None).await.is_ok());
     }

@@ -33,14 +33,20 @@ pub(crate) async fn create(services: &Services, call: Call) -> Reply {
     let request: wire::NetworkCreateRequest = call.json().await?;
     let spec = answer(NetworkSpec::try_from(request))?;
     let id = answer(services.networks.create(spec).await)?;
-    reply::json_with(StatusCode::CREATED, &json!({ "Id": id.as_str(), "Warning": "" }))
+    reply::json_with(
+        StatusCode::CREATED,
+        &json!({ "Id": id.as_str(), "Warning": "" }),
+    )
 }
 
 /// Goes through the container service, as a container that does not run is connected at its next start.
 pub(crate) async fn connect(services: &Services, id: &str, call: Call) -> Reply {
     let request: wire::NetworkConnectRequest = call.json().await?;
     let settings = request.endpoint_config.unwrap_or_default();
-    let connected = services.containers.connect_network(&request.container, id, settings).await;
+    let connected = services
+        .containers
+        .connect_network(&request.container, id, settings)
+        .await;
     connected.map_err(|error| Error::service(&error))?;
     Ok(reply::empty(StatusCode::OK))
 }
@@ -48,7 +54,10 @@ pub(crate) async fn connect(services: &Services, id: &str, call: Call) -> Reply 
 pub(crate) async fn disconnect(services: &Services, id: &str, call: Call) -> Reply {
     let request: wire::NetworkDisconnectRequest = call.json().await?;
     let force = request.force.unwrap_or_default();
-    let done = services.containers.disconnect_network(&request.container, id, force).await;
+    let done = services
+        .containers
+        .disconnect_network(&request.container, id, force)
+        .await;
     done.map_err(|error| Error::service(&error))?;
     Ok(reply::empty(StatusCode::OK))
 }

@@ -39,13 +39,17 @@ pub(crate) fn line<T: Serialize>(value: &T) -> Result<Bytes, Error> {
 
 /// Replies with nothing.
 pub(crate) fn empty(status: StatusCode) -> Response<Body> {
-    let body = Empty::new().map_err(|never: Infallible| match never {}).boxed_unsync();
+    let body = Empty::new()
+        .map_err(|never: Infallible| match never {})
+        .boxed_unsync();
     with(status, None, body)
 }
 
 /// Replies with bytes of a known length.
 pub(crate) fn bytes(status: StatusCode, kind: &'static str, bytes: Bytes) -> Response<Body> {
-    let body = Full::new(bytes).map_err(|never: Infallible| match never {}).boxed_unsync();
+    let body = Full::new(bytes)
+        .map_err(|never: Infallible| match never {})
+        .boxed_unsync();
     with(status, Some(kind), body)
 }
 
@@ -62,7 +66,9 @@ fn with(status: StatusCode, kind: Option<&'static str>, body: Body) -> Response<
     let mut response = Response::new(body);
     *response.status_mut() = status;
     if let Some(kind) = kind {
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     }
     response
 }

@@ -34,14 +34,24 @@ impl Call {
         let mut query: HashMap<String, Vec<String>> = HashMap::new();
         let text = request.uri().query().unwrap_or_default();
         for (key, value) in form_urlencoded::parse(text.as_bytes()) {
-            query.entry(key.into_owned()).or_default().push(value.into_owned());
+            query
+                .entry(key.into_owned())
+                .or_default()
+                .push(value.into_owned());
         }
-        Self { version, query, request }
+        Self {
+            version,
+            query,
+            request,
+        }
     }
 
     /// Gives a parameter's first value; empty counts as absent.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
-        self.all(key).first().map(String::as_str).filter(|value| !value.is_empty())
+        self.all(key)
+            .first()
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// Gives all values of a repeated parameter.
@@ -56,13 +66,20 @@ impl Call {
 
     /// Reads a number.
     pub(crate) fn number<T: std::str::FromStr>(&self, key: &str) -> Result<Option<T>, Error> {
-        let refuse = |text: &str| Error::parameter(format!("strconv.Atoi: parsing {text:?}: invalid syntax"));
-        self.text(key).map(|text| text.parse().ok().ok_or_else(|| refuse(text))).transpose()
+        let refuse = |text: &str| {
+            Error::parameter(format!("strconv.Atoi: parsing {text:?}: invalid syntax"))
+        };
+        self.text(key)
+            .map(|text| text.parse().ok().ok_or_else(|| refuse(text)))
+            .transpose()
     }
 
     /// Reads the filters, refusing keys that the list does not have.
     pub(crate) fn filters(&self, known: &[&str]) -> Result<Filters, Error> {
-        Ok(Filters::parse(self.text("filters").unwrap_or_default(), known)?)
+        Ok(Filters::parse(
+            self.text("filters").unwrap_or_default(),
+            known,
+        )?)
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {
@@ -88,7 +105,10 @@ impl Call {
     pub(crate) async fn json_and_request<T: DeserializeOwned>(
         mut self,
     ) -> Result<(Option<T>, Request<Incoming>), Error> {
-        let kind = self.headers().get(CONTENT_TYPE).map(|kind| kind.as_bytes().to_vec());
+        let kind = self
+            .headers()
+            .get(CONTENT_TYPE)
+            .map(|kind| kind.as_bytes().to_vec());
         let body = collect(self.request.body_mut(), JSON_LIMIT).await?;
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok((None, self.request));
@@ -101,10 +121,14 @@ impl Call {
     /// Gives the body as a reader, for archives.
     pub(crate) fn reader(self) -> impl AsyncRead + Send + Unpin + 'static {
         let frames = BodyStream::new(self.request.into_body());
-        StreamReader::new(frames.filter_map(async |frame| match frame {
-            Ok(frame) => frame.into_data().ok().map(Ok),
-            Err(error) => Some(Err(io::Error::other(error))),
-        }).boxed())
+        StreamReader::new(
+            frames
+                .filter_map(async |frame| match frame {
+                    Ok(frame) => frame.into_data().ok().map(Ok),
+                    Err(error) => Some(Err(io::Error::other(error))),
+                })
+                .boxed(),
+        )
     }
 }
 

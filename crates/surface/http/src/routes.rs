@@ -75,11 +75,19 @@ pub(crate) struct Endpoint {
 }
 
 const fn served(method: &'static str, path: &'static str, operation: Operation) -> Endpoint {
-    Endpoint { method, path, state: State::Served(operation) }
+    Endpoint {
+        method,
+        path,
+        state: State::Served(operation),
+    }
 }
 
 const fn later(method: &'static str, path: &'static str, subject: &'static str) -> Endpoint {
-    Endpoint { method, path, state: State::Later(subject) }
+    Endpoint {
+        method,
+        path,
+        state: State::Later(subject),
+    }
 }
 
 /// Every endpoint of the Engine API 1.24 to 1.51.
@@ -100,17 +108,41 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     later("GET", "/containers/{id}/changes", "container diff"),
     later("GET", "/containers/{id}/export", "container export"),
     later("GET", "/containers/{id}/stats", "container stats"),
-    served("POST", "/containers/{id}/resize", Operation::ContainerResize),
+    served(
+        "POST",
+        "/containers/{id}/resize",
+        Operation::ContainerResize,
+    ),
     served("POST", "/containers/{id}/start", Operation::ContainerStart),
     served("POST", "/containers/{id}/stop", Operation::ContainerStop),
-    served("POST", "/containers/{id}/restart", Operation::ContainerRestart),
+    served(
+        "POST",
+        "/containers/{id}/restart",
+        Operation::ContainerRestart,
+    ),
     served("POST", "/containers/{id}/kill", Operation::ContainerKill),
     later("POST", "/containers/{id}/update", "container update"),
-    served("POST", "/containers/{id}/rename", Operation::ContainerRename),
+    served(
+        "POST",
+        "/containers/{id}/rename",
+        Operation::ContainerRename,
+    ),
     served("POST", "/containers/{id}/pause", Operation::ContainerPause),
-    served("POST", "/containers/{id}/unpause", Operation::ContainerUnpause),
-    served("POST", "/containers/{id}/attach", Operation::ContainerAttach),
-    later("GET", "/containers/{id}/attach/ws", "attach over a websocket"),
+    served(
+        "POST",
+        "/containers/{id}/unpause",
+        Operation::ContainerUnpause,
+    ),
+    served(
+        "POST",
+        "/containers/{id}/attach",
+        Operation::ContainerAttach,
+    ),
+    later(
+        "GET",
+        "/containers/{id}/attach/ws",
+        "attach over a websocket",
+    ),
     served("POST", "/containers/{id}/wait", Operation::ContainerWait),
     served("DELETE", "/containers/{id}", Operation::ContainerRemove),
     later("HEAD", "/containers/{id}/archive", "container copy"),
@@ -142,7 +174,11 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     served("POST", "/networks/prune", Operation::NetworkPrune),
     served("GET", "/networks/{id}", Operation::NetworkInspect),
     served("POST", "/networks/{id}/connect", Operation::NetworkConnect),
-    served("POST", "/networks/{id}/disconnect", Operation::NetworkDisconnect),
+    served(
+        "POST",
+        "/networks/{id}/disconnect",
+        Operation::NetworkDisconnect,
+    ),
     served("DELETE", "/networks/{id}", Operation::NetworkRemove),
     served("GET", "/volumes", Operation::VolumeList),
     served("POST", "/volumes/create", Operation::VolumeCreate),
@@ -211,13 +247,19 @@ fn object(pattern: &str, segments: &[&str]) -> Option<String> {
     let (before, after) = (parts.get(..at)?, parts.get(at + 1..)?);
     let rest = segments.strip_prefix(before)?.strip_suffix(after)?;
     let many = parts.get(at)?.ends_with("*}");
-    let fits = if many { !rest.is_empty() } else { rest.len() == 1 };
+    let fits = if many {
+        !rest.is_empty()
+    } else {
+        rest.len() == 1
+    };
     let name = decode(&rest.join("/"));
     (fits && !name.is_empty()).then_some(name)
 }
 
 fn decode(text: &str) -> String {
-    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8_lossy()
+        .into_owned()
 }
 
 #[cfg(test)]
@@ -231,14 +273,23 @@ mod tests {
     #[test]
     fn an_image_name_may_hold_slashes() {
         let found = find(Method::GET, "/images/localhost:5000/a/b/json").unwrap();
-        assert_eq!(found, (State::Served(Operation::ImageInspect), "localhost:5000/a/b".into()));
+        assert_eq!(
+            found,
+            (
+                State::Served(Operation::ImageInspect),
+                "localhost:5000/a/b".into()
+            )
+        );
     }
 
     #[test]
     fn fixed_paths_come_before_names() {
         let found = find(Method::GET, "/containers/json").unwrap();
         assert_eq!(found.0, State::Served(Operation::ContainerList));
-        assert_eq!(find(Method::GET, "/images/json").unwrap().0, State::Served(Operation::ImageList));
+        assert_eq!(
+            find(Method::GET, "/images/json").unwrap().0,
+            State::Served(Operation::ImageList)
+        );
     }
 
     #[test]
@@ -251,6 +302,9 @@ mod tests {
 
     #[test]
     fn what_comes_later_is_known() {
-        assert_eq!(find(Method::GET, "/swarm").unwrap().0, State::Later("swarm mode"));
+        assert_eq!(
+            find(Method::GET, "/swarm").unwrap().0,
+            State::Later("swarm mode")
+        );
     }
 }

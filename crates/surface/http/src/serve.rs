@@ -50,13 +50,15 @@ pub async fn serve(
 async fn accept(
     listener: Listener,
     services: Arc<Services>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> JoinSet<()> {
     let mut connections = JoinSet::new();
+    let stopped = stopped(stop.clone());
+    tokio::pin!(stopped);
     loop {
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => return connections,
+            () = stopped.as_mut() => return connections,
             Some(_) = connections.join_next() => {}
             accepted = one(&listener, &services, &stop) => match accepted {
                 Ok(connection) => { connections.spawn(connection); }
@@ -101,12 +103,13 @@ async fn one(
 async fn speak<S>(
     stream: S,
     services: Arc<Services>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
     peer: Option<u32>,
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let answer = hyper::service::service_fn(move |request| answer(Arc::clone(&services), request, peer));
+    let answer =
+        hyper::service::service_fn(move |request| answer(Arc::clone(&services), request, peer));
     let connection = http1::Builder::new()
         .half_close(true)
         .timer(TokioTimer::new())
@@ -116,7 +119,7 @@ async fn speak<S>(
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        _ = stop.wait_for(|stop| *stop) => {
+        () = stopped(stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -124,6 +127,11 @@ async fn speak<S>(
     if let Err(error) = ended {
         debug!(%error, "connection ended early");
     }
+}
+
+/// Waits for the daemon's end; a daemon that is gone has ended too.
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    stop.wait_for(|stop| *stop).await.ok();
 }
 
 async fn answer(

@@ -18,20 +18,29 @@ use crate::{
 
 /// Answers "OK" and the headers from which clients choose version and builder.
 pub(crate) fn ping() -> Reply {
-    let mut response =
-        reply::bytes(StatusCode::OK, "text/plain; charset=utf-8", bytes::Bytes::from_static(b"OK"));
+    let mut response = reply::bytes(
+        StatusCode::OK,
+        "text/plain; charset=utf-8",
+        bytes::Bytes::from_static(b"OK"),
+    );
     let headers = response.headers_mut();
     // 1 is the classic builder: there is no BuildKit here yet, and clients must not look for it.
     headers.insert("Builder-Version", HeaderValue::from_static("1"));
     headers.insert("Swarm", HeaderValue::from_static("inactive"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, no-store, must-revalidate"),
+    );
     headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
     Ok(response)
 }
 
 pub(crate) fn version(services: &Services) -> Reply {
     let about = &services.about;
-    let (newest, oldest) = (ApiVersion::NEWEST.to_string(), ApiVersion::OLDEST.to_string());
+    let (newest, oldest) = (
+        ApiVersion::NEWEST.to_string(),
+        ApiVersion::OLDEST.to_string(),
+    );
     let details = json!({
         "ApiVersion": newest, "Arch": about.architecture, "BuildTime": "", "Experimental": "false",
         "GitCommit": about.commit, "GoVersion": "", "KernelVersion": about.kernel,
@@ -46,10 +55,25 @@ pub(crate) fn version(services: &Services) -> Reply {
     }))
 }
 
-pub(crate) async fn info(services: &Services) -> Reply {
-    let mut info = host(services);
+pub(crate) fn info(services: &Services) -> Reply {
+    let mut info = serde_json::Map::new();
+    for part in [
+        counts(services),
+        host(services),
+        limits(services),
+        engine(services),
+    ] {
+        if let Value::Object(part) = part {
+            info.extend(part);
+        }
+    }
+    reply::json(&info)
+}
+
+fn counts(services: &Services) -> Value {
     let counts = services.containers.counts();
-    let counted = json!({
+    json!({
+        "ID": services.about.id,
         "Containers": counts.running + counts.paused + counts.stopped,
         "ContainersRunning": counts.running,
         "ContainersPaused": counts.paused,
@@ -59,12 +83,7 @@ pub(crate) async fn info(services: &Services) -> Reply {
         "NGoroutines": std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count),
         "NEventsListener": services.events.listeners(),
         "SystemTime": Timestamp::from(SystemTime::now()).to_string(),
-        "IPv4Forwarding": forwarding(),
-    });
-    if let (Some(info), Value::Object(counted)) = (info.as_object_mut(), counted) {
-        info.extend(counted);
-    }
-    reply::json(&info)
+    })
 }
 
 /// Reports the kernel's switch as it stands; the CLI warns when it is off.
@@ -74,63 +93,83 @@ fn forwarding() -> bool {
 
 fn host(services: &Services) -> Value {
     let about = &services.about;
+    json!({
+        "Name": about.host_name, "KernelVersion": about.kernel,
+        "OperatingSystem": about.operating_system, "OSVersion": about.os_version, "OSType": "linux",
+        "Architecture": about.machine, "NCPU": about.processors, "MemTotal": about.memory,
+        "DockerRootDir": about.data_root, "HttpProxy": "", "HttpsProxy": "", "NoProxy": "",
+        "Labels": about.labels, "Isolation": "", "CDISpecDirs": [], "Warnings": about.warnings,
+        "GenericResources": null, "SecurityOptions": about.security,
+    })
+}
+
+/// What of the kernel containers may use; the CLI warns about each that is false.
+fn limits(services: &Services) -> Value {
+    let version = services.about.cgroup_version;
+    json!({
+        "MemoryLimit": true, "SwapLimit": true, "CpuCfsPeriod": true, "CpuCfsQuota": true, "CPUShares": true,
+        "CPUSet": true, "PidsLimit": true, "OomKillDisable": version == "1",
+        "BridgeNfIptables": true, "BridgeNfIp6tables": true, "IPv4Forwarding": forwarding(),
+        "CgroupDriver": "cgroupfs", "CgroupVersion": version,
+    })
+}
+
+fn engine(services: &Services) -> Value {
+    let about = &services.about;
     let runtimes: serde_json::Map<String, Value> = about
         .runtimes
         .iter()
         .map(|(name, path)| (name.clone(), json!({ "path": path })))
         .collect();
     json!({
-        "ID": about.id, "Name": about.host_name, "ServerVersion": about.version,
-        "Driver": "overlay2",
-        "DriverStatus": [["Backing Filesystem", "extfs"], ["Supports d_type", "true"], ["Native Overlay Diff", "true"]],
+        "ServerVersion": about.version, "Driver": "overlay2",
+        "DriverStatus": [["Supports d_type", "true"], ["Native Overlay Diff", "true"]],
         "Plugins": {
             "Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": null,
             "Log": ["json-file", "none"],
         },
-        "MemoryLimit": true, "SwapLimit": true, "CpuCfsPeriod": true, "CpuCfsQuota": true, "CPUShares": true,
-        "CPUSet": true, "PidsLimit": true, "OomKillDisable": about.cgroup_version == "1",
-        "BridgeNfIptables": true, "BridgeNfIp6tables": true,
-        "Debug": about.debug, "LoggingDriver": about.log_driver, "CgroupDriver": "cgroupfs",
-        "CgroupVersion": about.cgroup_version, "KernelVersion": about.kernel,
-        "OperatingSystem": about.operating_system, "OSVersion": about.os_version, "OSType": "linux",
-        "Architecture": about.machine, "NCPU": about.processors, "MemTotal": about.memory,
+        "Debug": about.debug, "LoggingDriver": about.log_driver, "ExperimentalBuild": false,
         "IndexServerAddress": "https://index.docker.io/v1/",
-        "RegistryConfig": {
-            "AllowNondistributableArtifactsCIDRs": null, "AllowNondistributableArtifactsHostnames": null,
-            "InsecureRegistryCIDRs": ["127.0.0.0/8"], "IndexConfigs": {}, "Mirrors": [],
-        },
-        "GenericResources": null, "DockerRootDir": about.data_root,
-        "HttpProxy": "", "HttpsProxy": "", "NoProxy": "",
-        "Labels": about.labels, "ExperimentalBuild": false,
+        "RegistryConfig": { "InsecureRegistryCIDRs": ["127.0.0.0/8"], "IndexConfigs": {}, "Mirrors": [] },
         "Runtimes": runtimes, "DefaultRuntime": about.default_runtime,
         "Swarm": {
             "NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": false,
             "Error": "", "RemoteManagers": null,
         },
-        "LiveRestoreEnabled": about.live_restore, "Isolation": "", "InitBinary": "docker-init",
-        "ContainerdCommit": { "ID": "", "Expected": "" }, "RuncCommit": { "ID": "", "Expected": "" },
-        "InitCommit": { "ID": "", "Expected": "" },
-        "SecurityOptions": about.security, "CDISpecDirs": [], "Warnings": about.warnings,
+        "LiveRestoreEnabled": about.live_restore, "InitBinary": "docker-init",
+        "ContainerdCommit": { "ID": "" }, "RuncCommit": { "ID": "" }, "InitCommit": { "ID": "" },
         "FirewallBackend": { "Driver": "nftables" },
     })
 }
 
 /// Tells what takes up the disk; the CLI sums it up.
 pub(crate) async fn disk_usage(services: &Services, call: &Call) -> Reply {
-    let wanted = |kind: &str| call.all("type").is_empty() || call.all("type").iter().any(|one| one == kind);
+    let wanted =
+        |kind: &str| call.all("type").is_empty() || call.all("type").iter().any(|one| one == kind);
     let mut usage = serde_json::Map::new();
     if wanted("image") {
         usage.insert("LayersSize".into(), json!(services.images.layers_size()));
         usage.insert("Images".into(), images(services)?);
     }
     if wanted("container") {
-        let options = hakone_container::ListOptions { all: true, size: true, ..Default::default() };
-        let list = services.containers.list(options).await.map_err(|error| Error::service(&error))?;
+        let options = hakone_container::ListOptions {
+            all: true,
+            size: true,
+            ..Default::default()
+        };
+        let list = services
+            .containers
+            .list(options)
+            .await
+            .map_err(|error| Error::service(&error))?;
         usage.insert("Containers".into(), json!(list));
     }
     if wanted("volume") {
         let none = hakone_engine_api::Filters::default();
-        let list = services.volumes.list(&none).map_err(|error| Error::service(&error))?;
+        let list = services
+            .volumes
+            .list(&none)
+            .map_err(|error| Error::service(&error))?;
         usage.insert("Volumes".into(), json!(list));
     }
     if wanted("build-cache") {
@@ -140,7 +179,14 @@ pub(crate) async fn disk_usage(services: &Services, call: &Call) -> Reply {
 }
 
 fn images(services: &Services) -> Result<Value, Error> {
-    let options = hakone_image::ListOptions { shared_size: true, containers: true, ..hakone_image::ListOptions::default() };
-    let list = services.images.list(&options).map_err(|error| Error::service(&error))?;
+    let options = hakone_image::ListOptions {
+        shared_size: true,
+        containers: true,
+        ..hakone_image::ListOptions::default()
+    };
+    let list = services
+        .images
+        .list(&options)
+        .map_err(|error| Error::service(&error))?;
     serde_json::to_value(list).map_err(Error::Json)
 }

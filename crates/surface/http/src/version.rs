@@ -9,7 +9,10 @@ use crate::error::Error;
 /// # Errors
 /// When the version lies outside what we speak.
 pub(crate) fn split(path: &str) -> Result<(ApiVersion, &str), Error> {
-    let Some((prefix, rest)) = path.strip_prefix("/v").and_then(|tail| tail.split_once('/')) else {
+    let Some((prefix, rest)) = path
+        .strip_prefix("/v")
+        .and_then(|tail| tail.split_once('/'))
+    else {
         return Ok((ApiVersion::NEWEST, path));
     };
     let Ok(version) = prefix.parse::<ApiVersion>() else {
@@ -33,12 +36,18 @@ mod tests {
     fn a_bare_path_means_the_newest_version() {
         assert_eq!(split("/info").unwrap(), (ApiVersion::NEWEST, "/info"));
         assert_eq!(split("/volumes").unwrap(), (ApiVersion::NEWEST, "/volumes"));
-        assert_eq!(split("/volumes/v1").unwrap(), (ApiVersion::NEWEST, "/volumes/v1"));
+        assert_eq!(
+            split("/volumes/v1").unwrap(),
+            (ApiVersion::NEWEST, "/volumes/v1")
+        );
     }
 
     #[test]
     fn a_prefix_names_the_version() {
-        assert_eq!(split("/v1.45/info").unwrap(), (ApiVersion::new(1, 45), "/info"));
+        assert_eq!(
+            split("/v1.45/info").unwrap(),
+            (ApiVersion::new(1, 45), "/info")
+        );
     }
 
     #[test]

@@ -27,10 +27,17 @@ pub(crate) async fn create(services: &Services, call: Call) -> Reply {
     let spec = VolumeSpec {
         name: request.name.filter(|name| !name.is_empty()),
         driver: request.driver.unwrap_or_default(),
-        options: request.driver_opts.unwrap_or_default().into_iter().collect(),
+        options: request
+            .driver_opts
+            .unwrap_or_default()
+            .into_iter()
+            .collect(),
         labels: request.labels.unwrap_or_default().into_iter().collect(),
     };
-    reply::json_with(StatusCode::CREATED, &answer(services.volumes.create(spec).await)?)
+    reply::json_with(
+        StatusCode::CREATED,
+        &answer(services.volumes.create(spec).await)?,
+    )
 }
 
 pub(crate) async fn remove(services: &Services, name: &str, call: Call) -> Reply {

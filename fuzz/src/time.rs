@@ -1,0 +1,9 @@
+//! Times as clients send them.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    hakone_base::Timestamp::parse_relative(text, hakone_base::Timestamp::NEVER).ok();
+});
