@@ -50,19 +50,18 @@ impl Firewall {
     /// # Errors
     /// When the kernel refuses; the old rules then still stand.
     pub fn load(&mut self, ruleset: &Ruleset) -> Result<(), Error> {
-        let copies = ruleset.tables.iter().cloned().map(|table| Table {
-            name: HANDOVER.into(),
-            ..table
+        self.post_guard(ruleset)?;
+        self.loaded = None;
+        let replaced = self.socket.commit(requests(&replacement(ruleset)));
+        let relieved = self
+            .socket
+            .commit(requests(&FAMILIES.map(|f| remove(f, HANDOVER))));
+        replaced?;
+        self.loaded = Some(Loaded {
+            ruleset: ruleset.clone(),
+            generation: relieved?,
         });
-        let copies: Vec<Change> = copies.map(Change::Replace).collect();
-        if !copies.is_empty() {
-            self.commit(&copies, ruleset)?;
-        }
-        let mut changes: Vec<Change> = FAMILIES.map(|family| remove(family, TABLE)).into();
-        changes.retain(|change| !is_replaced(change, ruleset));
-        changes.extend(ruleset.tables.iter().cloned().map(Change::Replace));
-        self.commit(&changes, ruleset)?;
-        self.commit(&FAMILIES.map(|family| remove(family, HANDOVER)), ruleset)
+        Ok(())
     }
 
     /// Changes what differs from the rules loaded last; loads whole when it is the first time or the kernel's rules are
@@ -78,9 +77,16 @@ impl Firewall {
         if changes.is_empty() {
             return Ok(());
         }
-        match self.commit(&changes, ruleset) {
+        match self.socket.commit(requests(&changes)) {
             Err(Error::Refused { .. }) => self.load(ruleset),
-            done => done,
+            Err(error) => Err(error),
+            Ok(generation) => {
+                self.loaded = Some(Loaded {
+                    ruleset: ruleset.clone(),
+                    generation,
+                });
+                Ok(())
+            }
         }
     }
 
@@ -104,23 +110,31 @@ impl Firewall {
             .is_some_and(|loaded| loaded.generation == generation))
     }
 
-    fn commit(&mut self, changes: &[Change], ruleset: &Ruleset) -> Result<(), Error> {
-        let generation = self.socket.commit(requests(changes))?;
-        self.loaded = Some(Loaded {
-            ruleset: ruleset.clone(),
-            generation,
+    /// Puts a copy of the rules beside those that are there.
+    fn post_guard(&mut self, ruleset: &Ruleset) -> Result<(), Error> {
+        let copies = ruleset.tables.iter().cloned().map(|table| Table {
+            name: HANDOVER.into(),
+            ..table
         });
+        let copies: Vec<Change> = copies.map(Change::Replace).collect();
+        if !copies.is_empty() {
+            self.socket.commit(requests(&copies))?;
+        }
         Ok(())
     }
 }
 
-fn remove(family: Family, name: &'static str) -> Change {
-    Change::Remove(family, name.into())
+/// Every table of the rules, and the removal of those of ours that are no longer among them.
+fn replacement(ruleset: &Ruleset) -> Vec<Change> {
+    let name = TABLE.into();
+    let stale = FAMILIES
+        .into_iter()
+        .filter(|f| ruleset.table(*f, &name).is_none());
+    let stale = stale.map(|family| remove(family, TABLE));
+    let tables = ruleset.tables.iter().cloned().map(Change::Replace);
+    stale.chain(tables).collect()
 }
 
-fn is_replaced(change: &Change, ruleset: &Ruleset) -> bool {
-    match change {
-        Change::Remove(family, name) => ruleset.table(*family, name).is_some(),
-        Change::Replace(_) | Change::Take(..) | Change::Put(..) => false,
-    }
+fn remove(family: Family, name: &'static str) -> Change {
+    Change::Remove(family, name.into())
 }

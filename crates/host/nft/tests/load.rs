@@ -8,12 +8,14 @@ mod worlds;
 
 use std::{
     io::Write as _,
+    net::IpAddr,
     process::{Command, Stdio},
 };
 
+use hakone_base::{ContainerId, EndpointId, MacAddr, PublishedPort};
 use hakone_netns::Netns;
 use hakone_nft::Firewall;
-use hakone_policy::{Ruleset, Topology, compile};
+use hakone_policy::{Endpoint, Ruleset, Topology, compile};
 use proptest::{
     strategy::{Strategy, ValueTree as _},
     test_runner::TestRunner,
@@ -172,4 +174,53 @@ fn a_refused_transaction_names_its_object_and_leaves_the_old_rules() {
         firewall.update(&rules).unwrap();
     });
     seen.unwrap();
+}
+
+#[test]
+fn two_thousand_endpoints_load_and_change() {
+    let endpoint = |number: u16| {
+        let [high, low] = number.to_be_bytes();
+        let mut endpoint = template();
+        let mut id = [0; 32];
+        id[..2].copy_from_slice(&[high, low]);
+        endpoint.id = EndpointId::from_bytes(id);
+        endpoint.addresses = vec![IpAddr::from([172, 18, high, low])];
+        endpoint.published[0].host_port = (10_000 + number).try_into().unwrap();
+        endpoint
+    };
+    let mut topology = topologies(30)
+        .into_iter()
+        .find(|t| !t.bridges.is_empty())
+        .unwrap();
+    let bridge = &mut topology.bridges[0];
+    bridge.internal = false;
+    bridge.endpoints = (2..2002).map(endpoint).collect();
+    let all = compile(&topology);
+    topology.bridges[0].endpoints.truncate(3);
+    let few = compile(&topology);
+    let seen = Netns::create(|_| {
+        let mut firewall = Firewall::open().unwrap();
+        firewall.load(&all).unwrap();
+        assert_eq!(listing().matches(" . 80").count(), 2000);
+        firewall.update(&few).unwrap();
+        assert_eq!(listing().matches(" . 80").count(), 3);
+        firewall.update(&all).unwrap();
+        assert_eq!(listing().matches(" . 80").count(), 2000);
+    });
+    seen.unwrap();
+}
+
+fn template() -> Endpoint {
+    Endpoint {
+        id: EndpointId::from_bytes([0; 32]),
+        container: ContainerId::from_bytes([0; 32]),
+        port: "veth".parse().unwrap(),
+        mac: MacAddr::new([2; 6]),
+        addresses: Vec::new(),
+        published: vec![PublishedPort {
+            host_address: IpAddr::from([0, 0, 0, 0]),
+            host_port: 1.try_into().unwrap(),
+            target: "80/tcp".parse().unwrap(),
+        }],
+    }
 }

@@ -1,0 +1,128 @@
+//! What rules cost: a whole load, one endpoint more or less, and a new flow to a published port. Needs root.
+#![expect(clippy::unwrap_used, reason = "a bench that cannot run says so")]
+#![expect(clippy::print_stdout, reason = "the table is the result")]
+
+#[path = "../tests/lab/mod.rs"]
+#[expect(dead_code, reason = "the bench needs no random worlds")]
+mod lab;
+
+use std::{
+    net::{IpAddr, Ipv4Addr, UdpSocket},
+    time::{Duration, Instant},
+};
+
+use hakone_base::{
+    ContainerId, EndpointId, ExposedPort, MacAddr, NetworkId, Protocol, PublishedPort,
+};
+use hakone_nft::Firewall;
+use hakone_policy::{Bridge, Endpoint, Icc, Options, Topology, compile};
+use lab::Lab;
+
+fn endpoint(index: u16) -> Endpoint {
+    let [high, low] = (index + 2).to_be_bytes();
+    let mut id = [0; 32];
+    id[..2].copy_from_slice(&[high, low]);
+    Endpoint {
+        id: EndpointId::from_bytes(id),
+        container: ContainerId::from_bytes(id),
+        port: format!("veth{index}").parse().unwrap(),
+        mac: MacAddr::new([2, 0x42, 172, 18, high, low]),
+        addresses: vec![IpAddr::from([172, 18, high, low])],
+        published: vec![PublishedPort {
+            host_address: IpAddr::from([0, 0, 0, 0]),
+            host_port: (10_000 + index).try_into().unwrap(),
+            target: ExposedPort {
+                port: 80.try_into().unwrap(),
+                protocol: Protocol::Udp,
+            },
+        }],
+    }
+}
+
+fn topology(endpoints: u16) -> Topology {
+    Topology {
+        bridges: vec![Bridge {
+            network: NetworkId::from_bytes([1; 32]),
+            name: "br-bench".parse().unwrap(),
+            subnets: vec!["172.18.0.0/16".parse().unwrap()],
+            gateways: vec![IpAddr::from([172, 18, 0, 1])],
+            internal: false,
+            icc: Icc::Allowed,
+            masquerade: true,
+            endpoints: (0..endpoints).map(endpoint).collect(),
+        }],
+        options: Options::default(),
+    }
+}
+
+/// Runs it often; gives median and ninetieth percentile.
+fn measure(times: usize, mut run: impl FnMut(usize)) -> [Duration; 2] {
+    let mut took: Vec<Duration> = (0..times)
+        .map(|n| {
+            let start = Instant::now();
+            run(n);
+            start.elapsed()
+        })
+        .collect();
+    took.sort();
+    [took[times / 2], took[times * 9 / 10]]
+}
+
+fn row(what: &str, [median, slow]: [Duration; 2]) {
+    println!("{what:<58} {median:>10.1?} {slow:>10.1?}");
+}
+
+fn main() {
+    println!("{:<58} {:>10} {:>10}", "", "median", "p90");
+    for endpoints in [3, 1_000] {
+        let lab = Lab::new(&topology(0), &[], false);
+        lab.places[0].run(|| rules(endpoints));
+    }
+    for ports in [1, 1_000] {
+        flows(ports);
+    }
+}
+
+fn rules(endpoints: u16) {
+    let wanted = topology(endpoints);
+    let (with, without) = (compile(&wanted), compile(&topology(endpoints - 1)));
+    row(
+        &format!("compile, {endpoints} endpoints"),
+        measure(100, |_| drop(compile(&wanted))),
+    );
+    let mut firewall = Firewall::open().unwrap();
+    let load = measure(100, |_| firewall.load(&with).unwrap());
+    row(
+        &format!("load whole, {endpoints} endpoints with a published port each"),
+        load,
+    );
+    let update = measure(500, |n| {
+        let next = if n % 2 == 0 { &without } else { &with };
+        firewall.update(next).unwrap();
+    });
+    row(&format!("update of one endpoint among {endpoints}"), update);
+}
+
+/// A datagram from a new port to the last published port, until the container has it: a new flow through conntrack and NAT.
+fn flows(ports: u16) {
+    let mut first = topology(1);
+    let lab = Lab::new(&first, &[], false);
+    let bridge = &mut first.bridges[0];
+    let last = 10_000 + ports - 1;
+    bridge.endpoints = (0..ports).map(endpoint).rev().collect();
+    bridge.endpoints[0].addresses = vec![IpAddr::from([172, 18, 0, 2])];
+    let rules = compile(&first);
+    lab.places[0].run(|| Firewall::open().unwrap().load(&rules).unwrap());
+    let took = lab.places[1].run(|| {
+        measure(5_000, |_| {
+            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+            socket.send_to(&[0; 4], ("192.0.2.1", last)).unwrap();
+        })
+    });
+    let arrived = lab.arrivals(&[0]).len();
+    assert_eq!(arrived, 1, "the published port leads nowhere");
+    row(
+        &format!("a new flow to the last of {ports} published ports"),
+        took,
+    );
+}
