@@ -1,0 +1,16 @@
+//! `hakone pause`.
+
+use super::post;
+use crate::{Error, flag::shared::Containers, session::Session};
+
+/// Freezes all processes of containers.
+pub(crate) async fn run(session: &Session, arguments: &Containers) -> Result<(), Error> {
+    let client = session.client().await?;
+    let each = async |name: &str| {
+        client
+            .done(post(name, "pause"))
+            .await
+            .map(|()| name.to_owned())
+    };
+    session.each(&arguments.containers, each).await
+}

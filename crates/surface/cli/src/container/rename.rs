@@ -1,0 +1,23 @@
+//! `hakone rename`.
+
+use clap::Args;
+
+use super::post;
+use crate::{Error, session::Session};
+
+/// Rename a container
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Arguments {
+    /// The present name or id
+    #[arg(value_name = "CONTAINER")]
+    container: String,
+    /// The name to be
+    #[arg(value_name = "NEW_NAME")]
+    name: String,
+}
+
+/// Gives a container another name.
+pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
+    let request = post(&arguments.container, "rename").query("name", arguments.name.as_str());
+    session.client().await?.done(request).await
+}

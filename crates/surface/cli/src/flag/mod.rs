@@ -1,0 +1,75 @@
+//! Docker's habits of flags on top of clap: `--init=false`, the last of two wins, its words for what is wrong.
+
+pub(crate) mod create;
+pub(crate) mod shared;
+pub(crate) mod usage;
+pub(crate) mod value;
+
+use clap::{ArgAction, Command, builder::ValueParser};
+
+/// Lets every switch of the command and its subcommands take `=true` or `=false`, and the last of repeated flags win.
+#[must_use]
+pub(crate) fn dockers(command: Command) -> Command {
+    let command =
+        command
+            .args_override_self(true)
+            .mut_args(|argument| match argument.get_action() {
+                ArgAction::SetTrue => argument
+                    .action(ArgAction::Set)
+                    .num_args(0..=1)
+                    .require_equals(true)
+                    .default_value("false")
+                    .default_missing_value("true")
+                    .hide_default_value(true)
+                    .hide_possible_values(true)
+                    .value_parser(ValueParser::new(value::truth)),
+                _ => argument,
+            });
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|sub| sub.get_name().to_owned())
+        .collect();
+    names.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, dockers)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Args, FromArgMatches};
+
+    #[derive(Args, Debug, PartialEq)]
+    struct Flags {
+        #[arg(short, long)]
+        interactive: bool,
+        #[arg(short, long)]
+        tty: bool,
+        #[arg(long)]
+        name: Option<String>,
+        #[arg(trailing_var_arg = true)]
+        rest: Vec<String>,
+    }
+
+    fn parse(words: &[&str]) -> Flags {
+        let command = dockers(Flags::augment_args(Command::new("x")));
+        Flags::from_arg_matches(&command.try_get_matches_from(words).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn switches_bundle_and_take_a_truth_value() {
+        let flags = parse(&["x", "-it", "img", "-c", "--name"]);
+        assert!(flags.interactive && flags.tty);
+        assert_eq!(flags.rest, ["img", "-c", "--name"]);
+        assert!(!parse(&["x", "--tty=false"]).tty);
+        assert!(parse(&["x", "--tty=1", "img"]).tty);
+    }
+
+    #[test]
+    fn the_last_of_two_wins() {
+        assert_eq!(
+            parse(&["x", "--name", "a", "--name=b"]).name.as_deref(),
+            Some("b")
+        );
+    }
+}

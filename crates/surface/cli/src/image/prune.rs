@@ -1,0 +1,53 @@
+//! `hakone image prune`.
+
+use clap::Args;
+use hakone_engine_api::wire::ImagePruneResponse;
+
+use super::rm;
+use crate::{Error, client::Request, flag::shared::PruneFlags, quantity, session::Session};
+
+/// Remove unused images
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Arguments {
+    /// Remove all unused images, not just dangling ones
+    #[arg(short, long)]
+    all: bool,
+    #[command(flatten)]
+    flags: PruneFlags,
+}
+
+/// Removes images that no container uses, after asking.
+pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
+    let question = match arguments.all {
+        true => {
+            "WARNING! This will remove all images without at least one container associated to them."
+        }
+        false => "WARNING! This will remove all dangling images.",
+    };
+    if !arguments.flags.force && !session.confirm(question)? {
+        return Err(Error::usage("image prune has been cancelled"));
+    }
+    let mut filters = arguments.flags.filter.filters();
+    filters.insert("dangling".into(), [(!arguments.all).to_string()].into());
+    let request = Request::post("/images/prune").filters(&filters);
+    let reply: ImagePruneResponse = session.client().await?.json(request).await?;
+    let deleted: Vec<String> = reply
+        .images_deleted
+        .unwrap_or_default()
+        .iter()
+        .flat_map(rm::lines)
+        .map(|line| {
+            line.replacen("Untagged", "untagged", 1)
+                .replacen("Deleted", "deleted", 1)
+        })
+        .collect();
+    if !deleted.is_empty() {
+        session
+            .console
+            .line(&format!("Deleted Images:\n{}\n", deleted.join("\n")))?;
+    }
+    let freed = quantity::human_size(reply.space_reclaimed.unwrap_or_default(), 4);
+    session
+        .console
+        .line(&format!("Total reclaimed space: {freed}"))
+}
