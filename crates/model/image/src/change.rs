@@ -59,7 +59,7 @@ fn apply_one(config: &mut ImageConfig, line: &str) -> Result<(), ChangeError> {
             .get_or_insert_default()
             .push(rest.to_owned()),
         "SHELL" => {
-            config.shell = Some(list(rest).ok_or_else(|| wrong("SHELL", "not a JSON list", rest))?)
+            config.shell = Some(list(rest).ok_or_else(|| wrong("SHELL", "not a JSON list", rest))?);
         }
         _ => return Err(ChangeError::Unknown(name)),
     }

@@ -147,7 +147,7 @@ pub fn bootstrap(
 fn last_words(stdout: &[u8], stderr: &str) -> String {
     let text = String::from_utf8_lossy(stdout);
     let lines = text.lines().chain(stderr.lines());
-    let last = lines.filter(|line| !line.trim().is_empty()).last();
+    let last = lines.rev().find(|line| !line.trim().is_empty());
     last.unwrap_or("no reason given").trim().to_owned()
 }
 

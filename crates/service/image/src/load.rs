@@ -22,7 +22,7 @@ use crate::{
     progress::Reporter,
     record::{ImageRecord, LayerRecord},
     service::{Inner, now},
-    stage::{Area, Staged, StagedLayer, digest_of, limit_or_layer},
+    stage::{Area, Staged, StagedLayer, digest_of, limit_or_stream},
     unpack::Inflated,
 };
 
@@ -304,13 +304,6 @@ fn check_size(announced: u64, found: u64) -> Result<(), Refused> {
             announced,
             found,
         }),
-    }
-}
-
-fn limit_or_stream(error: io::Error) -> Error {
-    match limit_or_layer(error) {
-        Error::Layer(error) => Error::Stream(error),
-        other => other,
     }
 }
 

@@ -122,7 +122,7 @@ impl Write for ChunkWriter {
         }
         let chunk = std::mem::replace(&mut self.buffer, BytesMut::with_capacity(CHUNK));
         let sent = self.queue.blocking_send(Ok(chunk.freeze()));
-        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+        sent.ok().ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn plan(
         force,
     };
     match found.name {
-        Some(name) => case.by_name(text, name),
+        Some(name) => case.by_name(text, &name),
         None => case.by_id(),
     }
 }
@@ -54,7 +54,7 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn by_name(&self, text: &str, name: ImageRef) -> Result<Plan, Error> {
+    fn by_name(&self, text: &str, name: &ImageRef) -> Result<Plan, Error> {
         let names = self.names();
         if let (false, true, Some(user)) = (self.force, is_single(&names), self.users().next()) {
             return Err(Error::ReferenceInUse {
@@ -167,9 +167,9 @@ fn is_single(names: &[ImageRef]) -> bool {
 }
 
 /// The digests of a repository go with its last tag.
-fn with_orphaned_digests(names: &[ImageRef], name: ImageRef) -> Vec<ImageRef> {
+fn with_orphaned_digests(names: &[ImageRef], name: &ImageRef) -> Vec<ImageRef> {
     let repository = name.familiar_name();
-    let same = |other: &&ImageRef| other.familiar_name() == repository && **other != name;
+    let same = |other: &&ImageRef| other.familiar_name() == repository && *other != name;
     let others: Vec<ImageRef> = names.iter().filter(same).cloned().collect();
     let still_tagged = others.iter().any(|other| other.digest().is_none());
     let mut untag = vec![name.clone()];

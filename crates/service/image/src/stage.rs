@@ -94,7 +94,7 @@ impl Area {
     ) -> Result<StagedLayer, Error> {
         let (blob, folder) = (self.path("blob"), self.path("layer"));
         fs::create_dir(&folder).map_err(Error::disk("make", &folder))?;
-        let first = read_chunk(source).map_err(Error::Stream)?;
+        let first = read_chunk(source).map_err(limit_or_stream)?;
         let packing = Compression::sniff(&first);
         let job = Job {
             blob: &blob,
@@ -135,23 +135,29 @@ impl StagedLayer {
             folder: None,
         }
     }
+
+    /// Moves blob and files into the store; false when the store should have had them and has not.
+    fn install(&self, store: &Store) -> Result<bool, Error> {
+        let (files, blob) = (
+            store.layer(&self.record.diff_id),
+            store.blob(&self.record.blob),
+        );
+        for (staged, place) in [(&self.folder, &files), (&self.blob, &blob)] {
+            if let Some(staged) = staged {
+                Store::install(staged, place)?;
+            }
+        }
+        Ok(files.exists() && blob.exists())
+    }
 }
 
 impl Staged {
     /// Moves everything into the store; the record comes after, so that a crash here leaves only what a sweep removes.
     pub(crate) fn install(self, store: &Store) -> Result<Entry, Error> {
         for layer in &self.layers {
-            let record = &layer.record;
-            let parts = [
-                (&layer.folder, store.layer(&record.diff_id)),
-                (&layer.blob, store.blob(&record.blob)),
-            ];
-            for (staged, place) in parts {
-                match staged {
-                    Some(staged) => Store::install(staged, &place)?,
-                    None if place.exists() => {}
-                    None => return Err(self.damaged(&record.diff_id)),
-                }
+            let whole = layer.install(store)?;
+            if !whole {
+                return Err(self.damaged(&layer.record.diff_id));
             }
         }
         let record = &self.entry.record;
@@ -252,7 +258,7 @@ impl Job<'_> {
             if !send(next, &chunk) {
                 return Ok(total);
             }
-            chunk = read_chunk(source).map_err(Error::Stream)?;
+            chunk = read_chunk(source).map_err(limit_or_stream)?;
         }
         Ok(total)
     }
@@ -264,11 +270,10 @@ impl Job<'_> {
         scope(|scope| {
             let (hash, hashed) = hash_stage(scope);
             let next = [hash, files];
-            loop {
+            let mut open = true;
+            while open {
                 let chunk = read_chunk(&mut inflated).map_err(limit_or_layer)?;
-                if chunk.is_empty() || !send(&next, &chunk) {
-                    break;
-                }
+                open = !chunk.is_empty() && send(&next, &chunk);
             }
             drop(next);
             join(hashed)
@@ -284,11 +289,19 @@ pub(crate) fn limit_or_layer(error: io::Error) -> Error {
     }
 }
 
+/// The same for the archive around the layers.
+pub(crate) fn limit_or_stream(error: io::Error) -> Error {
+    match limit_or_layer(error) {
+        Error::Layer(error) => Error::Stream(error),
+        other => other,
+    }
+}
+
 /// Reads and hashes a member that need not be kept.
 pub(crate) fn digest_of(source: &mut dyn Read) -> Result<(Digest, u64), Error> {
     let (mut hasher, mut size) = (Sha256::new(), 0);
     loop {
-        let chunk = read_chunk(source).map_err(Error::Stream)?;
+        let chunk = read_chunk(source).map_err(limit_or_stream)?;
         if chunk.is_empty() {
             return Ok((Digest::from_bytes(hasher.finalize().into()), size));
         }
@@ -315,7 +328,7 @@ fn send(next: &[SyncSender<Bytes>], chunk: &Bytes) -> bool {
 }
 
 fn join<T>(stage: ScopedJoinHandle<'_, T>) -> Result<T, Error> {
-    stage.join().map_err(|_| Error::Stopping)
+    stage.join().ok().ok_or(Error::Stopping)
 }
 
 /// Fills a whole chunk unless the source ends.

@@ -397,7 +397,7 @@ async fn what_a_killed_load_left_is_gone_after_the_next_start() {
     let root = lab.folder.path();
     fs::create_dir_all(root.join("image-staging/new-7/layer-1/etc")).unwrap();
     fs::create_dir_all(root.join("layers").join(orphan.hex())).unwrap();
-    fs::write(root.join("blobs/sha256").join(orphan.hex()), "x").unwrap();
+    fs::copy("/etc/passwd", root.join("blobs/sha256").join(orphan.hex())).unwrap();
     let service = open(root, Limits::default()).await;
     assert_eq!(lab.contents(), whole);
     assert!(service.resolve("app:1").is_ok());
@@ -407,7 +407,7 @@ async fn what_a_killed_load_left_is_gone_after_the_next_start() {
 async fn one_unreadable_record_does_not_hide_the_other_images() {
     let lab = Lab::new().await;
     lab.load(docker_archive(&layer(), "app:1")).await.unwrap();
-    fs::write(lab.folder.path().join("images/torn.json"), "{").unwrap();
+    fs::copy("/etc/passwd", lab.folder.path().join("images/torn.json")).unwrap();
     let service = open(lab.folder.path(), Limits::default()).await;
     assert_eq!(service.count(), 1);
 }

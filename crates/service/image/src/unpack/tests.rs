@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink},
     path::{Path, PathBuf},
 };
@@ -218,7 +219,10 @@ fn a_folder_replaced_by_a_link_does_not_stay_open() {
 fn a_file_that_replaces_a_link_does_not_write_through_it() {
     let outside = tempfile::tempdir().unwrap();
     let victim = outside.path().join("victim");
-    fs::write(&victim, "untouched").unwrap();
+    fs::File::create(&victim)
+        .unwrap()
+        .write_all(b"untouched")
+        .unwrap();
     let (layer, _folder) = Lab::new()
         .symlink("x", victim.to_str().unwrap())
         .file("x", "new")
