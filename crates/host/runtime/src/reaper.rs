@@ -25,7 +25,7 @@ pub(crate) fn become_init(mut ready: Ready, channel: &Channel) -> Never {
         None => become_program(ready),
         Some(program) => {
             // The parent hears of success when the last holder of the channel is gone.
-            match without_descriptors(0, || serve(program, channel)) {}
+            without_descriptors(0, || serve(program, channel))
         }
     }
 }

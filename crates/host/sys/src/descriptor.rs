@@ -29,7 +29,7 @@ pub fn close_from(first: u32) -> Result<(), Errno> {
 /// Closes every descriptor from `first` on, then runs `forever`, which has nothing open above it and never returns.
 ///
 /// For a process that stays in our program inside a container and must hold no way out of it.
-pub fn without_descriptors(first: u32, forever: impl FnOnce() -> Infallible) -> Infallible {
+pub fn without_descriptors(first: u32, forever: impl FnOnce() -> Infallible) -> ! {
     // SAFETY: owners of these descriptors live in frames below this one, which are never returned to as
     // `forever` cannot return; a panic in it ends the process. So no closed descriptor is used again.
     unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
