@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use hakone_spec::{Capability, ResolvedUser};
-use hakone_supervision::ExecOrder;
-use oci_spec::runtime::{Capabilities, LinuxCapabilities, Process, User};
+use hakone_supervision::{ExecOrder, WindowSize};
+use oci_spec::runtime::{BoxBuilder, Capabilities, LinuxCapabilities, Process, User};
 
 /// Changes the container's process into the one ordered.
 pub(super) fn process(mut base: Process, order: &ExecOrder) -> Process {
@@ -12,6 +12,7 @@ pub(super) fn process(mut base: Process, order: &ExecOrder) -> Process {
     let env = base.env().clone().unwrap_or_default();
     base.set_env(Some(merged(env, &order.env)));
     base.set_terminal(Some(order.terminal));
+    set_console(&mut base, order.console);
     if let Some(cwd) = &order.cwd {
         base.set_cwd(PathBuf::from(cwd));
     }
@@ -28,6 +29,15 @@ pub(super) fn set_user(process: &mut Process, resolved: &ResolvedUser) {
     user.set_gid(resolved.gid);
     user.set_additional_gids(Some(resolved.additional_gids.clone()));
     process.set_user(user);
+}
+
+/// Sets the terminal's first size: set later, the process could see another one before.
+pub(super) fn set_console(process: &mut Process, size: Option<WindowSize>) {
+    let size = size.and_then(|size| {
+        let console = BoxBuilder::default().height(size.rows).width(size.cols);
+        console.build().ok()
+    });
+    process.set_console_size(size);
 }
 
 /// Puts variables in place of those of the same name, else at the end.

@@ -21,7 +21,7 @@ use hakone_mount::Root;
 use hakone_process::{Streams as Descriptors, Tool};
 use hakone_spec::{ResolvedUser, user};
 use hakone_store::{Durability, write_atomic};
-use hakone_supervision::{CONFIG_FILE, ExecOrder, Order, Runtime, WindowSize};
+use hakone_supervision::{CONFIG_FILE, ExecOrder, Order, Runtime};
 use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
 use rustix::process::{Pid, getpid};
 use serde::Deserialize;
@@ -30,7 +30,7 @@ use super::{console, exec, init_streams, start_failure};
 use crate::{
     descriptors::null,
     error::Error,
-    stdio::{Ours, Theirs, pipes, resize},
+    stdio::{Ours, Theirs, pipes},
 };
 
 /// How long the program may take; a cold disk under load is slow.
@@ -81,7 +81,7 @@ impl External {
             cgroup: None,
             netns,
         };
-        made.write_bundle(&mut spec)?;
+        made.write_bundle(order, &mut spec)?;
         match made.make(order) {
             Ok((pid, ours)) => {
                 made.cgroup = Cgroup::open(&order.cgroup).ok();
@@ -110,7 +110,7 @@ impl External {
         let tool = tool.argument("--process").argument(&file);
         let launched = self.launch(
             tool.argument("--pid-file").argument(&pid_file),
-            (order.terminal, order.streams, order.console),
+            (order.terminal, order.streams),
         );
         let pid = launched.and_then(|ours| Ok((read_pid(&pid_file)?, ours)));
         for leftover in [file, pid_file] {
@@ -144,7 +144,7 @@ impl External {
         let pid_file = self.file("init", "pid");
         let tool = self.tool("create")?.argument("--bundle");
         let tool = tool.argument(&self.bundle).argument("--pid-file");
-        let stdio = (order.terminal, init_streams(order), order.console);
+        let stdio = (order.terminal, init_streams(order));
         let ours = self.launch(tool.argument(&pid_file), stdio)?;
         Ok((read_pid(&pid_file)?, ours))
     }
@@ -153,7 +153,7 @@ impl External {
     fn launch(
         &self,
         tool: Tool,
-        (terminal, streams, size): (bool, hakone_supervision::Streams, Option<WindowSize>),
+        (terminal, streams): (bool, hakone_supervision::Streams),
     ) -> Result<Ours, Error> {
         if !terminal {
             let (ours, theirs) = pipes(streams).map_err(Error::kernel("pipes"))?;
@@ -168,9 +168,6 @@ impl External {
         fs::remove_file(&path).ok();
         ran?;
         let master = console::receive(&listener)?;
-        if let Some(size) = size {
-            resize(&master, size).map_err(Error::kernel("resize"))?;
-        }
         Ours::terminal(master, streams.stdin).map_err(Error::kernel("terminal"))
     }
 
@@ -207,7 +204,7 @@ impl External {
     }
 
     /// Writes the specification as the program is to read it: numbers for names, our mount, our namespace.
-    fn write_bundle(&self, spec: &mut Spec) -> Result<(), Error> {
+    fn write_bundle(&self, order: &Order, spec: &mut Spec) -> Result<(), Error> {
         fs::create_dir_all(&self.bundle).map_err(Error::read(&self.bundle))?;
         if let Some(root) = spec.root_mut() {
             root.set_path(self.root.clone());
@@ -215,6 +212,7 @@ impl External {
         let resolved = self.resolve(&self.user, &self.groups)?;
         if let Some(process) = spec.process_mut() {
             exec::set_user(process, &resolved);
+            exec::set_console(process, order.console);
         }
         self.set_network(spec);
         write_json(&self.bundle.join(CONFIG_FILE), spec)

@@ -101,6 +101,39 @@ impl Lab {
 
     /// Starts the supervisor, not yet the container.
     pub(crate) fn spawn(mut self) -> Self {
+        let listener = self.prepare();
+        let complaints = fs::File::create(self.path("complaints")).unwrap();
+        let spawn = Spawn {
+            seal: &ExecutableSeal::new().unwrap(),
+            order: &self.path("supervise.json"),
+            listener: listener.into(),
+            netns: None,
+            log: Some(OwnedFd::from(complaints)),
+        };
+        self.supervisor = Some(spawn_supervisor(spawn).unwrap());
+        self
+    }
+
+    /// Starts the supervisor as the child of a shell that stands for the daemon.
+    pub(crate) fn spawn_under_a_shell(&mut self) -> std::process::Child {
+        let listener = self.prepare();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a daemon's stand-in, to be killed"
+        )]
+        let mut shell = std::process::Command::new("/bin/busybox");
+        let script = "exec 3<&0; \"$0\" supervise \"$1\" <&3 & exec sleep 1000";
+        shell.args(["sh", "-c", script]);
+        shell
+            .arg(std::env::current_exe().unwrap())
+            .arg(self.path("supervise.json"));
+        shell
+            .stdin(OwnedFd::from(listener))
+            .stdout(std::process::Stdio::null());
+        shell.spawn().unwrap()
+    }
+
+    fn prepare(&self) -> UnixListener {
         let write = |path: PathBuf, value: Vec<u8>| {
             hakone_store::write_atomic(&path, &value, hakone_store::Durability::Process).unwrap();
         };
@@ -112,17 +145,7 @@ impl Lab {
             self.path("supervise.json"),
             serde_json::to_vec(&self.order).unwrap(),
         );
-        let listener = UnixListener::bind(self.path("run/control.sock")).unwrap();
-        let complaints = fs::File::create(self.path("complaints")).unwrap();
-        let spawn = Spawn {
-            seal: &ExecutableSeal::new().unwrap(),
-            order: &self.path("supervise.json"),
-            listener: listener.into(),
-            netns: None,
-            log: Some(OwnedFd::from(complaints)),
-        };
-        self.supervisor = Some(spawn_supervisor(spawn).unwrap());
-        self
+        UnixListener::bind(self.path("run/control.sock")).unwrap()
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -149,7 +172,8 @@ impl Lab {
         }
     }
 
-    pub(crate) fn exec(&self, args: &[&str]) -> ExecOrder {
+    /// An exec with all streams.
+    pub(crate) fn exec(args: &[&str]) -> ExecOrder {
         ExecOrder {
             id: hakone_base::ExecId::from_bytes(
                 [random::<16>(), [0; 16]].concat().try_into().unwrap(),

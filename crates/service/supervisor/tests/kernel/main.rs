@@ -3,7 +3,14 @@
 //! A harness of its own: started as `supervise ORDER` this program is the supervisor, so it needs a `main` with one
 //! thread. Needs root, `/bin/busybox` (busybox-static) and `/usr/sbin/runc`.
 
-#![expect(clippy::print_stdout, reason = "a test harness reports on its output")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test harness of its own: it reports on its output, and what fails fails the test"
+)]
 
 mod cases;
 mod client;
