@@ -1,0 +1,64 @@
+//! What one container may know by name: the zones of its own networks, nothing else.
+
+use std::net::IpAddr;
+
+use hakone_base::Subnet;
+use ipnet::IpNet;
+
+use crate::Zone;
+
+/// The view of the container that asks.
+#[derive(Clone, Debug)]
+pub struct Scope<'a> {
+    /// The zones of its networks; the first that knows a name answers.
+    pub zones: Vec<&'a Zone>,
+    /// Names of its own alone (links), asked before the zones.
+    pub links: Option<&'a Zone>,
+    /// Every subnet of every network of this engine: questions about their addresses stay here.
+    pub subnets: &'a [Subnet],
+    /// Whether questions about other names may leave.
+    pub forwarding: Forwarding,
+}
+
+/// Whether questions may leave the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarding {
+    /// To the upstream servers.
+    Allowed,
+    /// Not at all: every network of the container is internal (CVE-2024-29018).
+    Denied,
+}
+
+impl Scope<'_> {
+    fn all(&self) -> impl Iterator<Item = &&Zone> {
+        self.links.iter().chain(&self.zones)
+    }
+
+    /// Finds the addresses behind a lowercase name; an empty list is a name without addresses.
+    pub(crate) fn addresses(&self, name: &str) -> Option<Vec<IpAddr>> {
+        self.all().find_map(|zone| zone.addresses(name))
+    }
+
+    /// Finds the name behind an address.
+    pub(crate) fn name(&self, address: IpAddr) -> Option<String> {
+        self.zones.iter().find_map(|zone| zone.name(address))
+    }
+
+    /// Reports whether a name can only mean a container: two labels, of which the last is a network of the container.
+    pub(crate) fn is_local(&self, name: &str) -> bool {
+        let plain = |zone: &&Zone| {
+            zone.without_network(name)
+                .is_some_and(|rest| !rest.contains('.'))
+        };
+        self.zones.iter().any(plain)
+    }
+
+    /// Reports whether addresses belong to this engine or to the asking machine itself.
+    pub(crate) fn holds(&self, net: IpNet) -> bool {
+        let own = self
+            .subnets
+            .iter()
+            .any(|subnet| subnet.net().contains(&net));
+        own || net.network().is_loopback()
+    }
+}

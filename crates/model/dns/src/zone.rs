@@ -1,0 +1,175 @@
+//! The names of one network: kept as its members come and go, shared by all that ask.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
+};
+
+use hakone_base::ContainerId;
+
+/// The names and addresses of one network's members.
+#[derive(Clone, Debug, Default)]
+pub struct Zone {
+    network: String,
+    members: BTreeMap<ContainerId, Member>,
+    by_name: HashMap<String, BTreeSet<ContainerId>>,
+    by_address: HashMap<IpAddr, ContainerId>,
+}
+
+/// One member of a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    /// The container's name, which PTR questions are answered with.
+    pub name: String,
+    /// Its short id, aliases and whatever else it answers to.
+    pub aliases: Vec<String>,
+    /// Its addresses in this network.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Zone {
+    /// Makes the empty zone of a network.
+    #[must_use]
+    pub fn new(network: impl Into<String>) -> Self {
+        Self {
+            network: network.into().to_ascii_lowercase(),
+            ..Self::default()
+        }
+    }
+
+    /// Gives the network's name, lowercase.
+    #[must_use]
+    pub fn network(&self) -> &str {
+        &self.network
+    }
+
+    /// Adds a member, in place of what was known of the container.
+    pub fn insert(&mut self, container: ContainerId, member: Member) {
+        self.remove(&container);
+        for name in member.names() {
+            self.by_name
+                .entry(name)
+                .or_default()
+                .insert(container.clone());
+        }
+        for address in &member.addresses {
+            self.by_address.insert(*address, container.clone());
+        }
+        self.members.insert(container, member);
+    }
+
+    /// Forgets a container; one that is not there is no error.
+    pub fn remove(&mut self, container: &ContainerId) {
+        let Some(member) = self.members.remove(container) else {
+            return;
+        };
+        for name in member.names() {
+            if let Some(owners) = self.by_name.get_mut(&name) {
+                owners.remove(container);
+            }
+        }
+        self.by_name.retain(|_, owners| !owners.is_empty());
+        self.by_address.retain(|_, owner| owner != container);
+    }
+
+    /// Finds the addresses behind a lowercase name, plain or with the network's name behind a dot.
+    ///
+    /// A container's own name wins over another's alias, so that nobody takes over its traffic by an alias
+    /// (attack `dns_alias_shadows_name`).
+    pub(crate) fn addresses(&self, name: &str) -> Option<Vec<IpAddr>> {
+        let plain = self.without_network(name).unwrap_or(name);
+        let owners = self.by_name.get(name).or_else(|| self.by_name.get(plain))?;
+        let members = || owners.iter().filter_map(|owner| self.members.get(owner));
+        let named = |member: &&Member| {
+            [name, plain]
+                .iter()
+                .any(|n| member.name.eq_ignore_ascii_case(n))
+        };
+        let found: Vec<&Member> = match members().any(|member| named(&member)) {
+            true => members().filter(named).collect(),
+            false => members().collect(),
+        };
+        Some(
+            found
+                .iter()
+                .flat_map(|member| member.addresses.iter().copied())
+                .collect(),
+        )
+    }
+
+    /// Finds the full name behind an address.
+    pub(crate) fn name(&self, address: IpAddr) -> Option<String> {
+        let member = self.members.get(self.by_address.get(&address)?)?;
+        Some(format!("{}.{}", member.name, self.network))
+    }
+
+    /// Takes the network's name off a name that ends in it.
+    pub(crate) fn without_network<'a>(&self, name: &'a str) -> Option<&'a str> {
+        name.strip_suffix(&self.network)?
+            .strip_suffix('.')
+            .filter(|rest| !rest.is_empty())
+    }
+}
+
+impl Member {
+    fn names(&self) -> BTreeSet<String> {
+        [&self.name]
+            .into_iter()
+            .chain(&self.aliases)
+            .map(|name| name.to_ascii_lowercase())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(byte: u8) -> ContainerId {
+        ContainerId::from_bytes([byte; 32])
+    }
+
+    fn member(name: &str, aliases: &[&str], last: u8) -> Member {
+        Member {
+            name: name.into(),
+            aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
+            addresses: vec![[10, 0, 0, last].into()],
+        }
+    }
+
+    #[test]
+    fn an_alias_of_many_has_all_their_addresses() {
+        let mut zone = Zone::new("Net");
+        zone.insert(id(1), member("a", &["web"], 1));
+        zone.insert(id(2), member("b", &["WEB"], 2));
+        assert_eq!(zone.addresses("web").unwrap().len(), 2);
+        assert_eq!(zone.addresses("a.net").unwrap().len(), 1);
+        zone.remove(&id(1));
+        assert_eq!(zone.addresses("web").unwrap().len(), 1);
+        assert_eq!(zone.addresses("a"), None);
+    }
+
+    #[test]
+    fn nobody_takes_a_name_by_an_alias() {
+        let mut zone = Zone::new("net");
+        zone.insert(id(1), member("bank", &[], 1));
+        zone.insert(id(2), member("thief", &["bank"], 2));
+        assert_eq!(
+            zone.addresses("bank").unwrap(),
+            [IpAddr::from([10, 0, 0, 1])]
+        );
+        assert_eq!(
+            zone.addresses("bank.net").unwrap(),
+            [IpAddr::from([10, 0, 0, 1])]
+        );
+    }
+
+    #[test]
+    fn an_address_leads_back_to_name_and_network() {
+        let mut zone = Zone::new("net");
+        zone.insert(id(1), member("db", &[], 7));
+        assert_eq!(zone.name([10, 0, 0, 7].into()).unwrap(), "db.net");
+        zone.remove(&id(1));
+        assert_eq!(zone.name([10, 0, 0, 7].into()), None);
+    }
+}
