@@ -70,24 +70,21 @@ impl Firewall {
     /// # Errors
     /// When the kernel refuses the whole load too; the old rules then still stand.
     pub fn update(&mut self, ruleset: &Ruleset) -> Result<(), Error> {
-        let Some(loaded) = &self.loaded else {
+        let Some(loaded) = &mut self.loaded else {
             return self.load(ruleset);
         };
         let changes = plan(&loaded.ruleset, ruleset);
         if changes.is_empty() {
             return Ok(());
         }
-        match self.socket.commit(requests(&changes)) {
-            Err(Error::Refused { .. }) => self.load(ruleset),
-            Err(error) => Err(error),
-            Ok(generation) => {
-                self.loaded = Some(Loaded {
-                    ruleset: ruleset.clone(),
-                    generation,
-                });
-                Ok(())
-            }
-        }
+        let generation = match self.socket.commit(requests(&changes)) {
+            Err(Error::Refused { .. }) => return self.load(ruleset),
+            done => done?,
+        };
+        loaded.generation = generation;
+        let rules = &mut loaded.ruleset;
+        changes.into_iter().for_each(|change| change.apply(rules));
+        Ok(())
     }
 
     /// Takes everything of ours away.

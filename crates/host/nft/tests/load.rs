@@ -1,4 +1,5 @@
 //! The kernel takes the rules: whole loads, updates, removal, refusals. Needs root; each test has a namespace of its own.
+#![expect(clippy::tests_outside_test_module, reason = "the whole file is tests")]
 #![expect(clippy::disallowed_methods, reason = "asks nft what the kernel holds")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 

@@ -1,4 +1,5 @@
 //! The kernel holds what the rules say: real packets through real bridges meet the fate that the model foretold.
+#![expect(clippy::tests_outside_test_module, reason = "the whole file is tests")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod lab;

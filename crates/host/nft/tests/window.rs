@@ -1,6 +1,8 @@
 //! No window: while rules are loaded, updated and mended, what is closed stays closed and what is open stays open.
+#![expect(clippy::tests_outside_test_module, reason = "the whole file is tests")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[expect(dead_code, reason = "other tests ask for more of the lab")]
 mod lab;
 #[path = "../../../model/policy/tests/worlds/mod.rs"]
 #[expect(dead_code, reason = "random worlds are another test's subject")]

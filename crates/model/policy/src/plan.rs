@@ -104,10 +104,69 @@ fn differing<V: Clone + PartialEq>(
 }
 
 impl Change {
+    /// Does to a value what the kernel does with the change.
+    pub fn apply(self, ruleset: &mut Ruleset) {
+        match self {
+            Self::Replace(table) => {
+                remove(ruleset, table.family, &table.name);
+                ruleset.tables.push(table);
+            }
+            Self::Remove(family, name) => remove(ruleset, family, &name),
+            Self::Take(set, elements) => {
+                if let Some(held) = set.elements_in(ruleset) {
+                    take(held, &elements);
+                }
+            }
+            Self::Put(set, elements) => {
+                if let Some(held) = set.elements_in(ruleset) {
+                    put(held, elements);
+                }
+            }
+        }
+    }
+
     fn is_empty(&self) -> bool {
         match self {
             Self::Take(_, elements) | Self::Put(_, elements) => elements.is_empty(),
             Self::Replace(_) | Self::Remove(..) => false,
         }
+    }
+}
+
+impl SetRef {
+    fn elements_in<'a>(&self, ruleset: &'a mut Ruleset) -> Option<&'a mut Elements> {
+        let mut tables = ruleset.tables.iter_mut();
+        let table = tables.find(|table| table.family == self.family && table.name == self.table)?;
+        let set = table.sets.iter_mut().find(|set| set.name == self.set)?;
+        Some(&mut set.elements)
+    }
+}
+
+fn remove(ruleset: &mut Ruleset, family: Family, name: &Name) {
+    let other = |table: &Table| table.family != family || table.name != *name;
+    ruleset.tables.retain(other);
+}
+
+fn take(held: &mut Elements, taken: &Elements) {
+    match (held, taken) {
+        (Elements::Keys(held), Elements::Keys(taken)) => lose(held, taken),
+        (Elements::Actions(held), Elements::Actions(taken)) => lose(held, taken),
+        (Elements::Targets(_, held), Elements::Targets(_, taken)) => lose(held, taken),
+        (_, _) => {} // `plan` never mixes kinds
+    }
+}
+
+fn lose<V>(held: &mut BTreeMap<Key, V>, taken: &BTreeMap<Key, V>) {
+    for key in taken.keys() {
+        held.remove(key);
+    }
+}
+
+fn put(held: &mut Elements, put: Elements) {
+    match (held, put) {
+        (Elements::Keys(held), Elements::Keys(put)) => held.extend(put),
+        (Elements::Actions(held), Elements::Actions(put)) => held.extend(put),
+        (Elements::Targets(_, held), Elements::Targets(_, put)) => held.extend(put),
+        (_, _) => {} // `plan` never mixes kinds
     }
 }

@@ -1,4 +1,5 @@
 //! The rules of a few telling hosts, as text: the snapshot is the documentation. `BLESS=1` renews it.
+#![expect(clippy::tests_outside_test_module, reason = "the whole file is tests")]
 #![expect(
     clippy::disallowed_methods,
     reason = "blesses files of the checkout, asks nft about the text"

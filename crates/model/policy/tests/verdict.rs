@@ -1,4 +1,5 @@
 //! The rules say of every packet what the topology says of it.
+#![expect(clippy::tests_outside_test_module, reason = "the whole file is tests")]
 #![expect(missing_docs, reason = "proptest writes the functions")]
 
 mod worlds;
@@ -35,6 +36,13 @@ proptest! {
         let (old, new) = (compile(&old), compile(&new));
         prop_assert_eq!(plan(&old, &new).iter().try_fold(old, apply), Some(new.clone()));
         prop_assert!(plan(&new, &new).is_empty());
+    }
+
+    #[test]
+    fn applied_changes_give_the_new_rules(old in any_topology(), new in any_topology()) {
+        let (mut rules, new) = (compile(&old), compile(&new));
+        plan(&rules, &new).into_iter().for_each(|change| change.apply(&mut rules));
+        prop_assert_eq!(rules, new);
     }
 
     #[test]

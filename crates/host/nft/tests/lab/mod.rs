@@ -260,17 +260,20 @@ impl Place {
 
     fn drain(&self, index: usize, arrivals: &mut Arrivals) {
         for (port, socket) in &self.sockets {
-            loop {
-                let mut bytes = [0; 4];
-                match socket.recv_from(&mut bytes) {
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                    Err(_) => {}
-                    Ok((_, from)) => {
-                        let arrival = (index, *port, from.ip().to_canonical());
-                        arrivals.insert(u32::from_be_bytes(bytes), arrival);
-                    }
-                }
+            while let Some((number, from)) = receive(socket) {
+                arrivals.insert(number, (index, *port, from));
             }
+        }
+    }
+}
+
+fn receive(socket: &UdpSocket) -> Option<(u32, IpAddr)> {
+    let mut bytes = [0; 4];
+    match socket.recv_from(&mut bytes) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+        received => {
+            let from = received.unwrap().1;
+            Some((u32::from_be_bytes(bytes), from.ip().to_canonical()))
         }
     }
 }
