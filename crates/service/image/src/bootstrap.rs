@@ -24,6 +24,9 @@ pub const CHANGE: &str = r#"CMD ["bash"]"#;
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// The only variables of the caller that the program gets: it downloads.
+const PROXIES: &[&str] = &["http_proxy", "https_proxy", "no_proxy"];
+
 /// A suite to bootstrap: `debian:bookworm`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suite {
@@ -126,14 +129,19 @@ pub fn bootstrap(
     }
     let root = Root(scratch.join(format!("hakone-bootstrap-{}", std::process::id())));
     fs::create_dir(&root.0).map_err(disk(&root.0))?;
-    let output = Tool::new(tool)?
+    let mut tool = Tool::new(tool)?
         .arguments(["--variant=minbase", suite.name.as_str()])
         .argument(root.0.as_os_str())
         .argument(mirror.unwrap_or_else(|| suite.mirror()))
         .variable("PATH", PATH)
         .variable("DEBIAN_FRONTEND", "noninteractive")
-        .deadline(DEADLINE)
-        .run()?;
+        .deadline(DEADLINE);
+    for name in PROXIES {
+        if let Some(value) = std::env::var_os(name) {
+            tool = tool.variable(*name, value);
+        }
+    }
+    let output = tool.run()?;
     match output.status.success() {
         true => Ok(root),
         false => Err(BootstrapError::Failed(last_words(

@@ -7,10 +7,7 @@ use std::{
     fs::{self, File},
     io::{self, Read, Write as _},
     path::{Path, PathBuf},
-    sync::{
-        atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread::{Scope, ScopedJoinHandle, scope},
 };
 
@@ -101,7 +98,6 @@ impl Area {
             folder: &folder,
             packing,
             limits,
-            packed: AtomicU64::new(0),
         };
         let measured = job.run(first, source, report)?;
         Ok(StagedLayer {
@@ -182,7 +178,6 @@ struct Job<'a> {
     folder: &'a Path,
     packing: Compression,
     limits: &'a Limits,
-    packed: AtomicU64,
 }
 
 impl Job<'_> {
@@ -222,14 +217,7 @@ impl Job<'_> {
         Option<ScopedJoinHandle<'scope, Result<Digest, Error>>>,
     ) {
         let (sender, receiver) = sync_channel(QUEUE);
-        let files = scope.spawn(|| {
-            unpack(
-                QueueReader::new(receiver),
-                self.folder,
-                self.limits,
-                &self.packed,
-            )
-        });
+        let files = scope.spawn(|| unpack(QueueReader::new(receiver), self.folder, self.limits));
         if self.packing == Compression::None {
             return (sender, files, None);
         }
@@ -253,7 +241,6 @@ impl Job<'_> {
             file.write_all(&chunk)
                 .map_err(Error::disk("write", self.blob))?;
             total += chunk.len() as u64;
-            self.packed.store(total, Ordering::Relaxed);
             report(total);
             if !send(next, &chunk) {
                 return Ok(total);

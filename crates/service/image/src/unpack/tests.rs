@@ -73,8 +73,7 @@ impl Lab {
     fn unpack_within(self, limits: &Limits) -> (Result<u64, Error>, PathBuf, tempfile::TempDir) {
         let layer = self.layer();
         let bytes = self.tar.into_inner().unwrap();
-        let packed = AtomicU64::new(bytes.len() as u64);
-        let result = unpack(bytes.as_slice(), &layer, limits, &packed);
+        let result = unpack(bytes.as_slice(), &layer, limits);
         (result, layer, self.folder)
     }
 
@@ -432,7 +431,7 @@ fn a_cut_off_layer_is_an_error() {
     let layer = lab.layer();
     let bytes = lab.tar.into_inner().unwrap();
     let cut = &bytes[..3000];
-    let result = unpack(cut, &layer, &Limits::default(), &AtomicU64::new(3000));
+    let result = unpack(cut, &layer, &Limits::default());
     assert!(matches!(result, Err(Error::Layer(_))), "{result:?}");
 }
 
