@@ -21,8 +21,8 @@ pub use address::add_address;
 pub use dump::{Address, Link, Route};
 pub use error::Error;
 pub use link::{
-    Bridge, Peer, Veth, add_bridge, add_veth, bring_down, bring_up, delete_link, rename, set_mac,
-    set_mtu,
+    Bridge, Peer, Veth, add_bridge, add_veth, bring_down, bring_up, bring_up_named, delete_link,
+    rename, set_mac, set_mtu,
 };
 pub use neighbour::{add_forwarding, add_neighbour, delete_neighbour};
 pub use port::{Port, configure_port, set_isolated};

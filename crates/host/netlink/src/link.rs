@@ -104,6 +104,12 @@ pub fn bring_up(link: LinkIndex) -> Request {
     Request::new("bring up link", number(link), change(link, IFF_UP, IFF_UP))
 }
 
+/// Brings a link up by its name.
+pub fn bring_up_named(name: &IfName) -> Request {
+    let message = change(LinkIndex(0), IFF_UP, IFF_UP).text(IFLA_IFNAME, name.as_str());
+    Request::new("bring up link", name.as_str(), message)
+}
+
 /// Takes a link down.
 pub fn bring_down(link: LinkIndex) -> Request {
     Request::new("take down link", number(link), change(link, 0, IFF_UP))

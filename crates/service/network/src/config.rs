@@ -3,16 +3,8 @@
 use std::{net::IpAddr, path::PathBuf};
 
 use hakone_base::{BridgeName, Subnet};
+use hakone_ipam::PoolBase;
 use ipnet::IpNet;
-
-/// A range from which networks without `--subnet` get theirs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AddressPool {
-    /// The whole range.
-    pub base: Subnet,
-    /// The prefix length of each network cut from it.
-    pub size: u8,
-}
 
 /// The daemon's network settings; the names are dockerd's.
 #[expect(
@@ -34,7 +26,7 @@ pub struct Config {
     /// The largest packet on the default bridge (`mtu`).
     pub mtu: Option<u32>,
     /// Where networks without a subnet get theirs (`default-address-pools`); empty takes Docker's.
-    pub pools: Vec<AddressPool>,
+    pub pools: Vec<PoolBase>,
     /// Whether firewall rules are loaded at all (`iptables`).
     pub firewall: bool,
     /// Whether forwarding is switched on when the first bridge network needs it (`ip-forward`).

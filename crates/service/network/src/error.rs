@@ -23,9 +23,20 @@ pub enum Error {
     /// The request itself is wrong.
     #[error("{0}")]
     Invalid(String),
+    /// A filter's value is wrong.
+    #[error(transparent)]
+    Filter(#[from] hakone_engine_api::FilterError),
     /// No such driver.
-    #[error("could not find plugin {0} in v1 plugin registry: plugin not found")]
+    #[error("plugin {0:?} not found")]
     Driver(String),
+    /// No such IPAM driver.
+    #[error("could not find ipam driver {0:?}")]
+    IpamDriver(String),
+    /// A network over many hosts, without other hosts.
+    #[error(
+        "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again."
+    )]
+    NotSwarm,
     /// A second network of a driver that has one.
     #[error("only one instance of \"{0}\" network is allowed")]
     OnlyOne(&'static str),
@@ -43,6 +54,9 @@ pub enum Error {
         /// The network's id.
         id: NetworkId,
     },
+    /// Subnets or addresses cannot be had.
+    #[error(transparent)]
+    Addresses(#[from] hakone_ipam::Error),
     /// Another network has this bridge.
     #[error(
         "cannot create network {network} ({bridge}): conflicts with network {other} ({bridge}): networks have same bridge name"
@@ -94,7 +108,7 @@ pub enum Error {
     },
     /// A published port could not be bound.
     #[error(
-        "driver failed programming external connectivity on endpoint {name} ({endpoint}): failed to bind port {address}/{protocol}: {source}"
+        "driver failed programming external connectivity on endpoint {name} ({endpoint}): Error starting userland proxy: listen {protocol}{} {address}: bind: {}", if address.is_ipv4() { 4 } else { 6 }, reason(source)
     )]
     PortBind {
         /// The container's name.
@@ -131,6 +145,15 @@ pub enum Error {
         /// What the kernel said.
         source: io::Error,
     },
+    /// The kernel refused a link, address or route.
+    #[error(transparent)]
+    Netlink(#[from] hakone_netlink::Error),
+    /// A namespace could not be made or entered.
+    #[error(transparent)]
+    Namespace(#[from] hakone_netns::Error),
+    /// The firewall could not be loaded.
+    #[error("could not load the firewall: {0}")]
+    Firewall(#[from] hakone_nft::Error),
     /// The resolver of a container could not be set up.
     #[error("could not set up the embedded resolver")]
     Resolver(#[source] io::Error),
@@ -139,20 +162,34 @@ pub enum Error {
     Stopped,
 }
 
+/// Words the common refusals as Docker does, which scripts look for.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "address already in use".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "cannot assign requested address".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::NotFound(_) | Self::Driver(_) => Kind::NotFound,
-            Self::Ambiguous(_) | Self::Invalid(_) | Self::Conflict(_) | Self::Unsupported(_) => {
-                Kind::InvalidParameter
-            }
+            Self::NotFound(_) | Self::Driver(_) | Self::IpamDriver(_) => Kind::NotFound,
+            Self::Ambiguous(_)
+            | Self::Filter(_)
+            | Self::Invalid(_)
+            | Self::Conflict(_)
+            | Self::Unsupported(_) => Kind::InvalidParameter,
             Self::Exists(_) => Kind::Conflict,
             Self::OnlyOne(_)
+            | Self::NotSwarm
             | Self::Predefined(_)
             | Self::Undeletable(_)
             | Self::InUse { .. }
             | Self::BridgeTaken { .. }
             | Self::Connected { .. } => Kind::Forbidden,
+            Self::Addresses(error) => error.kind(),
             Self::Stopped => Kind::Unavailable,
             Self::NotConnected { .. }
             | Self::NoSandbox(_)
@@ -160,6 +197,9 @@ impl Fault for Error {
             | Self::PortBind { .. }
             | Self::PortsExhausted { .. }
             | Self::Record(_)
+            | Self::Netlink(_)
+            | Self::Namespace(_)
+            | Self::Firewall(_)
             | Self::File { .. }
             | Self::Resolver(_) => Kind::System,
         }

@@ -5,18 +5,33 @@
 //! The container service calls [`Service::prepare`] before it starts a container's supervisor, [`Service::wire`] beside
 //! it and [`Service::release`] after the end; the surface calls the rest.
 
+mod addresses;
 mod config;
+mod driver;
 mod error;
+mod filter;
+mod host;
+mod network;
+mod port;
+mod record;
 mod report;
 mod request;
+mod resolver;
+mod sandbox;
 mod service;
 mod spec;
+mod state;
+mod sweep;
+mod topology;
+mod view;
 
-pub use config::{AddressPool, Config};
+pub use config::Config;
 pub use error::Error;
+pub use hakone_ipam::{PoolBase, PoolRequest};
 pub use report::{EndpointAddress, EndpointReport, Resolver, SandboxReport};
 pub use request::{
     EndpointRequest, ExtraHost, HostTarget, Link, NetworkMode, PortBinding, SandboxRequest,
 };
-pub use service::{Sandbox, Service};
-pub use spec::{BridgeOptions, DriverKind, NetworkSpec, PoolRequest};
+pub use sandbox::Sandbox;
+pub use service::Service;
+pub use spec::{BridgeOptions, DriverKind, NetworkSpec};

@@ -16,6 +16,10 @@ use serde::{Deserialize, Serialize};
 pub struct SandboxReport {
     /// The container's name.
     pub name: ContainerName,
+    /// The container's host name.
+    pub hostname: String,
+    /// The container's domain name, often empty.
+    pub domainname: String,
     /// Its endpoints in the order of their interfaces, `eth0` first.
     pub endpoints: Vec<EndpointReport>,
     /// Its published ports with their numbers; an unspecified host address means every address of that family.
@@ -116,4 +120,37 @@ impl From<&EndpointReport> for wire::EndpointSettings {
 
 fn shown<A: ToString>(address: Option<A>) -> String {
     address.map_or_else(String::new, |address| address.to_string())
+}
+
+impl EndpointReport {
+    /// Gives its addresses, IPv4 first.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let v4 = self.ipv4.map(|ipv4| IpAddr::V4(ipv4.address));
+        let v6 = self.ipv6.map(|ipv6| IpAddr::V6(ipv6.address));
+        v4.into_iter().chain(v6)
+    }
+}
+
+impl SandboxReport {
+    /// Gives the endpoint that its published ports lead to: the first with a way out.
+    pub(crate) fn publishing(&self) -> Option<&EndpointId> {
+        self.way_out().map(|endpoint| &endpoint.id)
+    }
+
+    /// Gives the endpoint over which other networks are reached.
+    pub(crate) fn way_out(&self) -> Option<&EndpointReport> {
+        self.first_by_priority(|endpoint| {
+            endpoint.ipv4.is_some_and(|v4| v4.gateway.is_some())
+                || endpoint.ipv6.is_some_and(|v6| v6.gateway.is_some())
+        })
+    }
+
+    /// Gives the passing endpoint of highest priority, of equals the first by its network's name.
+    pub(crate) fn first_by_priority(
+        &self,
+        passes: impl Fn(&EndpointReport) -> bool,
+    ) -> Option<&EndpointReport> {
+        let passing = self.endpoints.iter().filter(|endpoint| passes(endpoint));
+        passing.min_by_key(|endpoint| (-endpoint.priority, &endpoint.network_name))
+    }
 }

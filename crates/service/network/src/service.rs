@@ -2,62 +2,82 @@
 
 use std::{
     collections::BTreeMap,
-    os::fd::{BorrowedFd, OwnedFd},
-    sync::Arc,
+    os::fd::OwnedFd,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
 };
 
-use hakone_base::{ContainerId, ContainerName, NetworkId};
+use hakone_base::{ContainerId, ContainerName, EventKind, NetworkId, Timestamp};
 use hakone_engine_api::{Filters, wire};
 use hakone_events::Bus;
+use rustix::rand::{GetRandomFlags, getrandom};
+use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 
-use crate::{Config, EndpointRequest, Error, NetworkSpec, SandboxReport, SandboxRequest};
+use crate::{
+    Config, EndpointReport, EndpointRequest, Error, NetworkSpec, SandboxReport, SandboxRequest,
+    filter,
+    host::Host,
+    network,
+    resolver::Directory,
+    sandbox::{self, Sandbox, Survivor},
+    state::{Stage, State},
+    sweep, view,
+};
 
 /// The network service; clones share it.
 ///
-/// Every method that changes something runs on a thread of its own to the end, also when the caller's future is dropped.
+/// Every method that changes something runs to its end on a thread of its own, also when the caller's future is dropped.
 #[derive(Clone, Debug)]
-pub struct Service {}
-
-/// A sandbox between [`Service::prepare`] and the container's start.
-///
-/// Dropped before it was wired, it gives back everything that it holds. Afterwards it only keeps the namespace alive until
-/// the supervisor has it.
-#[derive(Debug)]
-pub struct Sandbox {
-    netns: Option<OwnedFd>,
-    ports: Vec<Arc<OwnedFd>>,
-    report: SandboxReport,
+pub struct Service {
+    inner: Arc<Inner>,
 }
 
-impl Sandbox {
-    /// Gives the namespace for the supervisor; `None` when the container uses the host's or another's.
-    #[must_use]
-    pub fn netns(&self) -> Option<BorrowedFd<'_>> {
-        todo!()
-    }
-
-    /// Gives the sockets that reserve the published ports, for the supervisor to hold while the daemon is away.
-    #[must_use]
-    pub fn held(&self) -> &[Arc<OwnedFd>] {
-        &self.ports
-    }
-
-    /// Tells what was decided: known before the kernel has it.
-    #[must_use]
-    pub fn report(&self) -> &SandboxReport {
-        &self.report
-    }
+/// What the clones share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) events: Bus,
+    pub(crate) runtime: Handle,
+    pub(crate) state: Mutex<State>,
+    /// Taken before the state where both are needed.
+    pub(crate) host: Mutex<Host>,
+    /// The names of the present state, as far as somebody asked.
+    pub(crate) directory: Mutex<Arc<Directory>>,
+    pub(crate) strays: Arc<Notify>,
+    pub(crate) settled: AtomicBool,
+    sweeper: Mutex<Option<AbortHandle>>,
 }
 
 impl Service {
-    /// Reads the network records, makes the default networks and their bridges. Blocks.
+    /// Reads the network records, makes the default networks and all bridges. Blocks; call it on a runtime's thread.
     ///
-    /// Call [`Service::restore`] for each living container and then [`Service::settle`].
+    /// Call [`Service::restore`] for each living container and then [`Service::settle`]: until then, the rules that an
+    /// earlier daemon left stay as they are.
     ///
     /// # Errors
-    /// When the records' folder or the kernel's network interfaces cannot be used.
+    /// When the records' folder or the kernel's interfaces cannot be used.
     pub fn open(config: Config, events: Bus) -> Result<Self, Error> {
-        todo!()
+        let inner = Arc::new(Inner {
+            host: Mutex::new(Host::open(&config)?),
+            config,
+            events,
+            runtime: Handle::current(),
+            state: Mutex::default(),
+            directory: Mutex::default(),
+            strays: Arc::default(),
+            settled: AtomicBool::new(false),
+            sweeper: Mutex::default(),
+        });
+        network::open(&inner)?;
+        let sweeping = inner.runtime.spawn(sweep::run(
+            Arc::downgrade(&inner),
+            Arc::clone(&inner.strays),
+        ));
+        *lock(&inner.sweeper) = Some(sweeping.abort_handle());
+        Ok(Self { inner })
     }
 
     /// Creates a network.
@@ -65,7 +85,8 @@ impl Service {
     /// # Errors
     /// When the name is taken, the addresses overlap, or the bridge cannot be made.
     pub async fn create(&self, spec: NetworkSpec) -> Result<NetworkId, Error> {
-        todo!()
+        self.run(move |service| network::create(service, spec))
+            .await
     }
 
     /// Removes a network and its bridge; gives its id.
@@ -73,23 +94,35 @@ impl Service {
     /// # Errors
     /// When there is no such network, it is predefined, or it has endpoints.
     pub async fn remove(&self, network: &str) -> Result<NetworkId, Error> {
-        todo!()
+        let network = network.to_owned();
+        self.run(move |service| network::remove(service, &network))
+            .await
     }
 
-    /// Removes the user-defined networks without endpoints that pass; gives their names.
+    /// Removes the user-defined networks without endpoints that pass (`label label! until`); gives their names.
     ///
     /// # Errors
     /// When a filter's value is wrong.
     pub async fn prune(&self, filters: &Filters) -> Result<Vec<String>, Error> {
-        todo!()
+        let filters = filters.clone();
+        self.run(move |service| network::prune(service, &filters))
+            .await
     }
 
-    /// Lists the networks that pass: `dangling driver id label name scope type`.
+    /// Lists the networks that pass (`dangling driver id label name scope type`), newest first.
     ///
     /// # Errors
     /// When a filter's value is wrong.
     pub fn list(&self, filters: &Filters) -> Result<Vec<wire::Network>, Error> {
-        todo!()
+        let state = lock(&self.inner.state);
+        let mut found = Vec::new();
+        for network in state.networks.values() {
+            if filter::lists(filters, &state, network)? {
+                found.push(network);
+            }
+        }
+        found.sort_by_key(|network| std::cmp::Reverse(network.created));
+        Ok(found.into_iter().map(view::summary).collect())
     }
 
     /// Shows a network with its endpoints.
@@ -97,7 +130,8 @@ impl Service {
     /// # Errors
     /// When there is no such network.
     pub fn inspect(&self, network: &str) -> Result<wire::NetworkInspect, Error> {
-        todo!()
+        let state = lock(&self.inner.state);
+        Ok(view::inspect(&state, state.network(network)?))
     }
 
     /// Finds a network by name, id or unambiguous id prefix; gives id and name.
@@ -105,7 +139,9 @@ impl Service {
     /// # Errors
     /// When there is no such network.
     pub fn resolve(&self, network: &str) -> Result<(NetworkId, String), Error> {
-        todo!()
+        let state = lock(&self.inner.state);
+        let found = state.network(network)?;
+        Ok((found.id.clone(), found.name().to_owned()))
     }
 
     /// Connects a running container; `init` is its first process as the host numbers it.
@@ -118,7 +154,9 @@ impl Service {
         init: i32,
         endpoint: EndpointRequest,
     ) -> Result<SandboxReport, Error> {
-        todo!()
+        let container = container.clone();
+        self.run(move |service| sandbox::connect(service, &container, init, &endpoint))
+            .await
     }
 
     /// Disconnects a running container.
@@ -131,7 +169,9 @@ impl Service {
         init: i32,
         network: &str,
     ) -> Result<SandboxReport, Error> {
-        todo!()
+        let (container, network) = (container.clone(), network.to_owned());
+        self.run(move |service| sandbox::disconnect(service, &container, init, &network))
+            .await
     }
 
     /// Decides addresses, reserves the published ports for real and makes the namespace.
@@ -139,7 +179,8 @@ impl Service {
     /// # Errors
     /// When a network is missing, an address cannot be had, or a port is busy.
     pub async fn prepare(&self, request: SandboxRequest) -> Result<Sandbox, Error> {
-        todo!()
+        self.run(move |service| sandbox::prepare(service, &request))
+            .await
     }
 
     /// Makes interfaces, routes, rules and resolver; nothing gets through before the rules are loaded.
@@ -147,7 +188,13 @@ impl Service {
     /// # Errors
     /// When the kernel refuses; everything is given back then.
     pub async fn wire(&self, sandbox: &mut Sandbox) -> Result<SandboxReport, Error> {
-        todo!()
+        match sandbox.take_wiring() {
+            Some(wiring) => {
+                self.run(move |service| sandbox::wire(service, wiring))
+                    .await
+            }
+            None => Ok(sandbox.report().clone()),
+        }
     }
 
     /// Gives back a sandbox's addresses, rules and ports; without one, does nothing.
@@ -155,7 +202,9 @@ impl Service {
     /// # Errors
     /// When the firewall cannot be changed; the rest is given back all the same.
     pub async fn release(&self, container: &ContainerId) -> Result<(), Error> {
-        todo!()
+        let container = container.clone();
+        self.run(move |service| sandbox::release(service, &container))
+            .await
     }
 
     /// Takes back the sandbox of a container that outlived the daemon, with the sockets its supervisor held.
@@ -169,7 +218,15 @@ impl Service {
         report: SandboxReport,
         held: Vec<OwnedFd>,
     ) -> Result<(), Error> {
-        todo!()
+        let container = container.clone();
+        let survivor = Survivor {
+            container,
+            init,
+            report,
+            held,
+        };
+        self.run(move |service| sandbox::restore(service, survivor))
+            .await
     }
 
     /// Ends the start: loads the rules of all that was restored and removes what nobody owns any more.
@@ -177,30 +234,122 @@ impl Service {
     /// # Errors
     /// When the firewall cannot be loaded.
     pub async fn settle(&self) -> Result<(), Error> {
-        todo!()
+        self.run(|service| {
+            service.settled.store(true, Ordering::Release);
+            lock(&service.host).load_rules(&service.state)?;
+            sweep::sweep(service)
+        })
+        .await
     }
 
     /// Tells the resolvers that a container has another name.
     pub fn rename(&self, container: &ContainerId, name: &ContainerName) {
-        todo!()
+        let mut state = lock(&self.inner.state);
+        state.changed();
+        if let Some(attached) = state.sandboxes.get_mut(container) {
+            sandbox::rename(&mut attached.report, container, name);
+        }
     }
 
     /// Gives the present report of a container's sandbox.
     #[must_use]
     pub fn sandbox(&self, container: &ContainerId) -> Option<SandboxReport> {
-        todo!()
+        let state = lock(&self.inner.state);
+        state
+            .sandboxes
+            .get(container)
+            .map(|attached| attached.report.clone())
     }
 
     /// Stops proxies and resolvers; bridges, interfaces and rules stay for the containers that go on.
-    pub async fn shutdown(&self) {
-        todo!()
+    pub fn shutdown(&self) {
+        if let Some(sweeper) = lock(&self.inner.sweeper).take() {
+            sweeper.abort();
+        }
+        for attached in lock(&self.inner.state).sandboxes.values_mut() {
+            attached.stop();
+        }
     }
 
     /// Removes every bridge, interface and rule of ours from the host; for demos and tests.
     ///
     /// # Errors
-    /// All that could not be removed, the first as the error.
+    /// The first failure; what can be removed is removed all the same.
     pub async fn purge(&self) -> Result<(), Error> {
-        todo!()
+        self.run(network::purge).await
     }
+
+    /// Runs blocking work to its end, whatever becomes of the caller.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Arc<Inner>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let inner = Arc::clone(&self.inner);
+        let running = self.inner.runtime.spawn_blocking(move || work(&inner));
+        running.await.unwrap_or(Err(Error::Stopped))
+    }
+}
+
+impl Inner {
+    /// Gives back a sandbox that was never wired: the kernel knows nothing of it.
+    pub(crate) fn forget(&self, container: &ContainerId) {
+        let mut state = lock(&self.state);
+        let unwired = |stage| stage == Stage::Prepared;
+        if state
+            .sandboxes
+            .get(container)
+            .is_some_and(|attached| unwired(attached.stage))
+        {
+            state.sandboxes.remove(container);
+        }
+    }
+
+    /// Publishes that an endpoint came or went.
+    pub(crate) fn announce(
+        &self,
+        action: &str,
+        container: &ContainerId,
+        endpoint: &EndpointReport,
+    ) {
+        let driver = lock(&self.state)
+            .networks
+            .get(&endpoint.network)
+            .map_or("bridge", |network| network.spec.driver.as_str());
+        let attributes = BTreeMap::from([
+            ("container".to_owned(), container.to_string()),
+            ("name".to_owned(), endpoint.network_name.clone()),
+            ("type".to_owned(), driver.to_owned()),
+        ]);
+        self.events.publish(
+            EventKind::Network,
+            action,
+            endpoint.network.as_str(),
+            attributes,
+        );
+    }
+
+    /// Asks for strays to be looked for once things are quiet.
+    pub(crate) fn sweep_soon(&self) {
+        self.strays.notify_one();
+    }
+}
+
+/// Locks; a thread that panicked leaves values that are still whole, for each change is made in one piece.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives the present time.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from(SystemTime::now())
+}
+
+/// Gives random bytes of the kernel.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // The kernel never fails requests of up to 256 bytes once it has booted.
+    if getrandom(&mut bytes[..], GetRandomFlags::empty()).is_err() {
+        tracing::error!("the kernel gives no random bytes");
+    }
+    bytes
 }

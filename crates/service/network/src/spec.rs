@@ -1,20 +1,13 @@
 //! A network as it is asked for: the create request, parsed.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr},
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
-use hakone_base::{BridgeName, NetworkName, Subnet};
+use hakone_base::{BridgeName, NetworkName};
 use hakone_engine_api::wire;
+use hakone_ipam::PoolRequest;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
-
-/// The prefix of the bridge driver's options.
-const BRIDGE: &str = "com.docker.network.bridge.";
-/// The option that every driver knows.
-const MTU: &str = "com.docker.network.driver.mtu";
+use crate::{Error, record::is_predefined};
 
 /// Which driver makes a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +52,8 @@ pub struct NetworkSpec {
     pub ipv4: bool,
     /// Whether endpoints get an IPv6 address.
     pub ipv6: bool,
-    /// The address pools; empty takes one from the daemon's pools.
+    /// The address pools; empty takes one from the daemon's pools. The record holds what was decided instead.
+    #[serde(skip)]
     pub pools: Vec<PoolRequest>,
     /// Options of the IPAM driver, echoed.
     pub ipam_options: BTreeMap<String, String>,
@@ -69,19 +63,6 @@ pub struct NetworkSpec {
     pub bridge: BridgeOptions,
     /// Labels.
     pub labels: BTreeMap<String, String>,
-}
-
-/// The parts of an address pool that the user fixed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PoolRequest {
-    /// The subnet; `None` takes a free one.
-    pub subnet: Option<Subnet>,
-    /// The part of the subnet that endpoints get addresses from.
-    pub ip_range: Option<Subnet>,
-    /// The bridge's own address; `None` takes the first.
-    pub gateway: Option<IpAddr>,
-    /// Addresses that belong to something else.
-    pub auxiliary: BTreeMap<String, IpAddr>,
 }
 
 /// The options `com.docker.network.bridge.*` and the MTU.
@@ -99,8 +80,6 @@ pub struct BridgeOptions {
     pub mtu: Option<u32>,
     /// The stem of interface names inside the container, commonly `eth`.
     pub interface_prefix: Option<String>,
-    /// The source address of masqueraded IPv4 packets.
-    pub source: Option<Ipv4Addr>,
 }
 
 impl Default for BridgeOptions {
@@ -112,7 +91,184 @@ impl Default for BridgeOptions {
             host_address: None,
             mtu: None,
             interface_prefix: None,
-            source: None,
+        }
+    }
+}
+
+impl TryFrom<wire::NetworkCreateRequest> for NetworkSpec {
+    type Error = Error;
+
+    fn try_from(request: wire::NetworkCreateRequest) -> Result<Self, Error> {
+        let name = request.name.trim().to_owned();
+        if is_predefined(&name) {
+            return Err(Error::Predefined(name));
+        }
+        let ipam = request.ipam.unwrap_or_default();
+        if let Some(driver) = ipam
+            .driver
+            .filter(|driver| !matches!(driver.as_str(), "" | "default" | "null"))
+        {
+            return Err(Error::IpamDriver(driver));
+        }
+        let options: BTreeMap<_, _> = request.options.unwrap_or_default().into_iter().collect();
+        let pools = ipam.config.iter().flatten().map(pool);
+        Ok(Self {
+            name: name
+                .parse()
+                .map_err(|error: hakone_base::NameError| Error::Invalid(error.to_string()))?,
+            driver: driver(request.driver.as_deref().unwrap_or_default())?,
+            internal: request.internal.unwrap_or_default(),
+            attachable: request.attachable.unwrap_or_default(),
+            ipv4: request.enable_ipv4.unwrap_or(true),
+            ipv6: request.enable_ipv6.unwrap_or_default(),
+            pools: pools.collect::<Result<_, _>>()?,
+            ipam_options: ipam.options.unwrap_or_default().into_iter().collect(),
+            bridge: BridgeOptions::parse(&options)?,
+            options,
+            labels: request.labels.unwrap_or_default().into_iter().collect(),
+        })
+    }
+}
+
+fn driver(name: &str) -> Result<DriverKind, Error> {
+    match name {
+        "" | "bridge" | "default" => Ok(DriverKind::Bridge),
+        "host" => Ok(DriverKind::Host),
+        "null" => Ok(DriverKind::Null),
+        "overlay" => Err(Error::NotSwarm),
+        other => Err(Error::Driver(other.to_owned())),
+    }
+}
+
+fn pool(config: &wire::IpamConfig) -> Result<PoolRequest, Error> {
+    let text = |field: &'_ Option<String>| field.clone().unwrap_or_default();
+    let auxiliary = config.auxiliary_addresses.iter().flatten();
+    Ok(PoolRequest::parse(
+        &text(&config.subnet),
+        &text(&config.ip_range),
+        &text(&config.gateway),
+        auxiliary.map(|(name, address)| (name.as_str(), address.as_str())),
+    )?)
+}
+
+impl BridgeOptions {
+    /// Parses the options that the driver understands; others are kept and mean nothing, as in Docker.
+    fn parse(options: &BTreeMap<String, String>) -> Result<Self, Error> {
+        let get = |key: &str| options.get(key).filter(|value| !value.is_empty());
+        let switch = |key: &str| get(key).map_or(Ok(true), |value| boolean(value));
+        let name = get("com.docker.network.bridge.name").map(|name| name.parse());
+        Ok(Self {
+            name: name
+                .transpose()
+                .map_err(|error: hakone_base::IfNameError| Error::Invalid(error.to_string()))?,
+            icc: switch("com.docker.network.bridge.enable_icc")?,
+            masquerade: switch("com.docker.network.bridge.enable_ip_masquerade")?,
+            host_address: get("com.docker.network.bridge.host_binding_ipv4")
+                .map(|text| host_address(text))
+                .transpose()?,
+            mtu: get("com.docker.network.driver.mtu")
+                .map(|text| mtu(text))
+                .transpose()?,
+            interface_prefix: get("com.docker.network.container_iface_prefix").cloned(),
+        })
+    }
+}
+
+fn host_address(text: &str) -> Result<IpAddr, Error> {
+    let invalid = || Error::Invalid(format!("invalid IP address {text:?} for the host binding"));
+    text.parse().ok().ok_or_else(invalid)
+}
+
+/// Reads what Go's `strconv.ParseBool` reads.
+fn boolean(text: &str) -> Result<bool, Error> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err(Error::Invalid(format!(
+            "strconv.ParseBool: parsing {text:?}: invalid syntax"
+        ))),
+    }
+}
+
+/// Reads an MTU that the kernel takes for a bridge.
+fn mtu(text: &str) -> Result<u32, Error> {
+    let invalid = || Error::Invalid(format!("invalid MTU {text:?}"));
+    text.parse()
+        .ok()
+        .filter(|mtu| (68..=65_535).contains(mtu))
+        .ok_or_else(invalid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(request: wire::NetworkCreateRequest) -> Result<NetworkSpec, Error> {
+        request.try_into()
+    }
+
+    fn named(name: &str) -> wire::NetworkCreateRequest {
+        wire::NetworkCreateRequest {
+            name: name.into(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn the_names_of_default_networks_are_taken() {
+        let error = parse(named("host")).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "operation is not permitted on predefined host network "
+        );
+    }
+
+    #[test]
+    fn an_empty_driver_is_the_bridge() {
+        let spec = parse(wire::NetworkCreateRequest {
+            driver: Some(String::new()),
+            ..named("n1")
+        })
+        .unwrap();
+        assert_eq!(
+            (spec.driver, spec.ipv4, spec.ipv6),
+            (DriverKind::Bridge, true, false)
+        );
+    }
+
+    #[test]
+    fn bridge_options_are_parsed_once() {
+        let option =
+            |key: &str, value: &str| (format!("com.docker.network.{key}"), value.to_owned());
+        let options = [
+            option("bridge.enable_icc", "false"),
+            option("driver.mtu", "1400"),
+            option("bridge.name", "br9"),
+        ];
+        let spec = parse(wire::NetworkCreateRequest {
+            options: Some(options.into()),
+            ..named("n1")
+        })
+        .unwrap();
+        assert_eq!((spec.bridge.icc, spec.bridge.mtu), (false, Some(1400)));
+        assert_eq!(spec.bridge.name, Some("br9".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_wrong_option_is_refused() {
+        for (key, value) in [
+            ("bridge.enable_icc", "maybe"),
+            ("driver.mtu", "-1"),
+            ("bridge.name", "a/b"),
+        ] {
+            let options = [(format!("com.docker.network.{key}"), value.to_owned())];
+            assert!(
+                parse(wire::NetworkCreateRequest {
+                    options: Some(options.into()),
+                    ..named("n1")
+                })
+                .is_err()
+            );
         }
     }
 }

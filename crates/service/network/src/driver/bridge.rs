@@ -1,0 +1,104 @@
+//! The driver `bridge`: an interface of the host to which containers are plugged.
+
+mod endpoint;
+mod forwarding;
+
+use hakone_base::{BridgeName, MacAddr};
+use hakone_netlink::{
+    Bridge as NewBridge, LinkIndex, add_address, add_bridge, bring_up, delete_link, set_mac,
+    set_mtu,
+};
+use hakone_netns::write_sysctl;
+
+use super::Driver;
+use crate::{Config, Error, NetworkSpec, host::Host, record::Network};
+
+pub(crate) use endpoint::{Attachment, attach, default_routes, detach, open_ports};
+
+/// The driver.
+pub(super) struct Bridge;
+
+impl Driver for Bridge {
+    fn check(&self, spec: &NetworkSpec) -> Result<(), Error> {
+        match spec.ipv4 || spec.ipv6 {
+            true => Ok(()),
+            false => Err(Error::Invalid("IPv4 or IPv6 must be enabled".to_owned())),
+        }
+    }
+
+    fn ensure(&self, network: &Network, host: &mut Host, config: &Config) -> Result<(), Error> {
+        let Some(name) = &network.bridge else {
+            return Ok(());
+        };
+        let link = ensure_link(network, name, host)?;
+        set_parameters(network, name);
+        let addresses = network.gateways().map(|address| add_address(link, address));
+        let requests: Vec<_> = addresses.chain([bring_up(link)]).collect();
+        host.links.execute(requests)?;
+        if config.ip_forward && !network.spec.internal {
+            forwarding::ensure(network.pool_v6().is_some())?;
+        }
+        Ok(())
+    }
+
+    fn remove(&self, network: &Network, host: &mut Host) -> Result<(), Error> {
+        match &network.bridge {
+            Some(name) => Ok(host.links.execute([delete_link(name).unless_missing()])?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Makes the bridge or takes the one that is there. Its Ethernet address must never change, for containers are told it for
+/// good; a bridge that was given none would take its ports'.
+fn ensure_link(network: &Network, name: &BridgeName, host: &mut Host) -> Result<LinkIndex, Error> {
+    if let Some(found) = host.links.link(name)? {
+        let link = LinkIndex(found.index);
+        let pinned = found.mac.map(|mac| set_mac(link, mac));
+        let mtu = (found.mtu != network.mtu()).then(|| set_mtu(link, network.mtu()));
+        host.links.execute(pinned.into_iter().chain(mtu))?;
+        return Ok(link);
+    }
+    let bridge = NewBridge {
+        name,
+        mac: Some(mac_of(network)),
+        mtu: network.mtu(),
+    };
+    host.links.execute([add_bridge(&bridge)])?;
+    Ok(host.bridge(name)?.0)
+}
+
+/// Derives the bridge's Ethernet address from its gateway, or from the network's id when that has no IPv4.
+fn mac_of(network: &Network) -> MacAddr {
+    if let Some(gateway) = network.gateway_v4() {
+        return MacAddr::of_ipv4(gateway);
+    }
+    let mut bytes = [0x02, 0x42, 0, 0, 0, 0];
+    let digits = network.id.as_str().as_bytes().chunks_exact(2);
+    for (byte, pair) in bytes.iter_mut().skip(2).zip(digits) {
+        let digits = std::str::from_utf8(pair).unwrap_or_default();
+        *byte = u8::from_str_radix(digits, 16).unwrap_or_default();
+    }
+    MacAddr::new(bytes)
+}
+
+/// Closes what a bridge should not listen to. A kernel without one of these goes on without it.
+fn set_parameters(network: &Network, name: &BridgeName) {
+    let disable_ipv6 = if network.pool_v6().is_some() {
+        "0"
+    } else {
+        "1"
+    };
+    let parameters = [
+        ("ipv6", "disable_ipv6", disable_ipv6),
+        ("ipv6", "accept_ra", "0"),
+        ("ipv4", "route_localnet", "0"),
+        ("ipv4", "accept_redirects", "0"),
+    ];
+    for (family, parameter, value) in parameters {
+        let path = format!("net/{family}/conf/{name}/{parameter}");
+        if let Err(error) = write_sysctl(&path, value) {
+            tracing::debug!(bridge = %name, %error, "bridge parameter not set");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The host's side of the kernel: one netlink socket, one firewall, one at a time.
+
+use hakone_base::BridgeName;
+use hakone_netlink::{Link, LinkIndex, Socket};
+use hakone_nft::Firewall;
+
+use crate::{Config, Error, state::State, topology};
+
+/// Links and rules of the namespace the daemon runs in.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) links: Socket,
+    firewall: Option<Firewall>,
+    /// The state's generation that the loaded rules were derived from.
+    loaded: Option<u64>,
+}
+
+impl Host {
+    pub(crate) fn open(config: &Config) -> Result<Self, Error> {
+        Ok(Self {
+            links: Socket::open()?,
+            firewall: config.firewall.then(Firewall::open).transpose()?,
+            loaded: None,
+        })
+    }
+
+    /// Loads the rules of the present state, unless a load since the caller's change did so already.
+    ///
+    /// Many containers that start at once so share one transaction.
+    pub(crate) fn load_rules(&mut self, state: &std::sync::Mutex<State>) -> Result<(), Error> {
+        let (generation, topology) = {
+            let state = crate::service::lock(state);
+            if self.loaded == Some(state.generation) {
+                return Ok(());
+            }
+            (state.generation, topology::of(&state))
+        };
+        if let Some(firewall) = &mut self.firewall {
+            firewall.update(&hakone_policy::compile(&topology))?;
+        }
+        self.loaded = Some(generation);
+        Ok(())
+    }
+
+    /// Takes our rules away.
+    pub(crate) fn clear_rules(&mut self) -> Result<(), Error> {
+        self.loaded = None;
+        match &mut self.firewall {
+            Some(firewall) => Ok(firewall.clear()?),
+            None => Ok(()),
+        }
+    }
+
+    /// Finds a bridge that must be there.
+    pub(crate) fn bridge(&mut self, name: &BridgeName) -> Result<(LinkIndex, Link), Error> {
+        let found = self.links.link(name)?;
+        let link = found.ok_or_else(|| hakone_netlink::Error::NoLink(name.to_string()))?;
+        Ok((LinkIndex(link.index), link))
+    }
+}

@@ -1,0 +1,9 @@
+//! Published ports: reserved by real sockets, served from loopback by a proxy, from elsewhere by the kernel.
+
+mod proxy;
+mod reserve;
+mod tcp;
+mod udp;
+
+pub(crate) use proxy::{Listener, serve};
+pub(crate) use reserve::{Reservation, bound_to, every_address, reserve};

@@ -1,0 +1,68 @@
+//! Serves the connections to published ports that the kernel does not lead: those over loopback, and IPv6 to a container
+//! that has IPv4 alone. Everything else is translated on the way and keeps its source.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    os::fd::OwnedFd,
+    sync::Arc,
+};
+
+use hakone_base::Protocol;
+use tokio::{runtime::Handle, task::AbortHandle};
+
+use super::{bound_to, tcp, udp};
+use crate::SandboxReport;
+
+/// A reserved socket and where its connections lead.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: Arc<OwnedFd>,
+    protocol: Protocol,
+    target: SocketAddr,
+}
+
+impl Listener {
+    /// Finds out what a held socket is for; `None` when no published port of the sandbox is its.
+    pub(crate) fn of(socket: &Arc<OwnedFd>, report: &SandboxReport) -> Option<Self> {
+        let (address, protocol) = bound_to(socket)?;
+        let published = report.published.iter().find(|published| {
+            published.host_address == address.ip()
+                && published.host_port.get() == address.port()
+                && published.target.protocol == protocol
+        })?;
+        let inside = container_address(report, address.ip())?;
+        Some(Self {
+            socket: Arc::clone(socket),
+            protocol,
+            target: SocketAddr::new(inside, published.target.port.get()),
+        })
+    }
+}
+
+/// Starts serving; the handle ends it. SCTP has no loopback service.
+pub(crate) fn serve(listener: &Listener, runtime: &Handle) -> io::Result<Option<AbortHandle>> {
+    let _entered = runtime.enter();
+    let socket = listener.socket.try_clone()?;
+    let task = match listener.protocol {
+        Protocol::Tcp => {
+            let listening = tokio::net::TcpListener::from_std(socket.into())?;
+            runtime.spawn(tcp::serve(listening, listener.target))
+        }
+        Protocol::Udp => {
+            let bound = tokio::net::UdpSocket::from_std(socket.into())?;
+            runtime.spawn(udp::serve(bound, listener.target))
+        }
+        Protocol::Sctp => return Ok(None),
+    };
+    Ok(Some(task.abort_handle()))
+}
+
+/// Gives the container's address of the same family, or the other one.
+fn container_address(report: &SandboxReport, like: IpAddr) -> Option<IpAddr> {
+    let endpoint = report.way_out()?;
+    let same = endpoint
+        .addresses()
+        .find(|address| address.is_ipv6() == like.is_ipv6());
+    same.or_else(|| endpoint.addresses().next())
+}

@@ -1,0 +1,274 @@
+//! Reserves the host's side of published ports before anything else is made.
+//!
+//! A real socket is bound for each, so that no host service loses its port to us and none takes ours
+//! (attack `publish_over_host_service`); the same sockets serve loopback later.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::fd::OwnedFd,
+    sync::Arc,
+};
+
+use hakone_base::{EndpointId, ExposedPort, Port, Protocol, PublishedPort};
+use rustix::io::Errno;
+use socket2::{Domain, Socket, Type};
+
+use crate::{Error, PortBinding};
+
+/// Connections that may wait while the daemon is busy or away.
+const BACKLOG: i32 = 1024;
+/// The ports given to bindings without one, as Docker's.
+const EPHEMERAL: std::ops::RangeInclusive<u16> = 32768..=60999;
+
+/// What ports are reserved for, and what is known of those taken.
+pub(crate) struct Reservation<'a> {
+    /// The container's name and endpoint, for messages.
+    pub(crate) name: &'a str,
+    pub(crate) endpoint: &'a EndpointId,
+    /// The host addresses of bindings that name none.
+    pub(crate) addresses: &'a [IpAddr],
+    /// Reports whether another sandbox of ours has a port.
+    pub(crate) is_ours: &'a dyn Fn(IpAddr, u16, Protocol) -> bool,
+}
+
+/// A port that nobody else can take any more.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    pub(crate) port: PublishedPort,
+    /// `None` where the kernel lacks the protocol's sockets; its packets can be led all the same.
+    pub(crate) socket: Option<Arc<OwnedFd>>,
+}
+
+/// Gives the addresses that mean every address of the host.
+pub(crate) fn every_address() -> [IpAddr; 2] {
+    [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()]
+}
+
+/// Reserves one binding on each of its addresses, all with the same number.
+pub(crate) fn reserve(
+    binding: &PortBinding,
+    reservation: &Reservation<'_>,
+) -> Result<Vec<Reserved>, Error> {
+    let explicit: Vec<IpAddr> = binding.host_address.into_iter().collect();
+    let addresses = match explicit.as_slice() {
+        [] => reservation.addresses,
+        given => given,
+    };
+    let mut refused = None;
+    for number in candidates(binding) {
+        match bind_all(addresses, number, binding.target, reservation) {
+            Ok(reserved) => return Ok(reserved),
+            Err(error) if is_busy(&error) => refused = refused.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    let exhausted = || Error::PortsExhausted {
+        name: reservation.name.to_owned(),
+        endpoint: reservation.endpoint.clone(),
+        address: addresses
+            .first()
+            .copied()
+            .unwrap_or(Ipv4Addr::UNSPECIFIED.into()),
+    };
+    match &binding.host_ports {
+        Some(_) => Err(refused.unwrap_or_else(exhausted)),
+        None => Err(exhausted()),
+    }
+}
+
+/// Gives the address and protocol a held socket is bound to: after a restart it says itself what it reserves.
+pub(crate) fn bound_to(socket: &OwnedFd) -> Option<(SocketAddr, Protocol)> {
+    let socket = socket2::SockRef::from(socket);
+    let protocol = match socket.protocol().ok()?? {
+        socket2::Protocol::TCP => Protocol::Tcp,
+        socket2::Protocol::UDP => Protocol::Udp,
+        socket2::Protocol::SCTP => Protocol::Sctp,
+        _ => return None,
+    };
+    Some((socket.local_addr().ok()?.as_socket()?, protocol))
+}
+
+fn candidates(binding: &PortBinding) -> Box<dyn Iterator<Item = Port> + '_> {
+    let range = match &binding.host_ports {
+        Some(ports) => ports.start().get()..=ports.end().get(),
+        None => EPHEMERAL,
+    };
+    Box::new(range.filter_map(Port::new))
+}
+
+fn bind_all(
+    addresses: &[IpAddr],
+    number: Port,
+    target: ExposedPort,
+    reservation: &Reservation<'_>,
+) -> Result<Vec<Reserved>, Error> {
+    let mut reserved = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        let port = PublishedPort {
+            host_address: *address,
+            host_port: number,
+            target,
+        };
+        match bind(port, reservation) {
+            Ok(socket) => reserved.push(Reserved { port, socket }),
+            // A host without IPv6 publishes on IPv4 alone, unless an IPv6 address was asked for.
+            Err(error) if addresses.len() > 1 && address.is_ipv6() && !is_busy(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(reserved)
+}
+
+fn bind(port: PublishedPort, reservation: &Reservation<'_>) -> Result<Option<Arc<OwnedFd>>, Error> {
+    let (protocol, number) = (port.target.protocol, port.host_port.get());
+    let address = SocketAddr::new(port.host_address, number);
+    let source = match (reservation.is_ours)(port.host_address, number, protocol) {
+        true => return Err(allocated(address, reservation)),
+        false => match listen(address, protocol) {
+            Ok(socket) => return Ok(Some(Arc::new(socket.into()))),
+            Err(error) => error,
+        },
+    };
+    match (
+        protocol,
+        source.raw_os_error().map(Errno::from_raw_os_error),
+    ) {
+        (Protocol::Sctp, Some(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT)) => Ok(None),
+        _ => Err(Error::PortBind {
+            name: reservation.name.to_owned(),
+            endpoint: reservation.endpoint.clone(),
+            address,
+            protocol,
+            source,
+        }),
+    }
+}
+
+fn listen(address: SocketAddr, protocol: Protocol) -> io::Result<Socket> {
+    let (kind, number) = match protocol {
+        Protocol::Tcp => (Type::STREAM, socket2::Protocol::TCP),
+        Protocol::Udp => (Type::DGRAM, socket2::Protocol::UDP),
+        Protocol::Sctp => (Type::STREAM, socket2::Protocol::SCTP),
+    };
+    let socket = Socket::new(
+        Domain::for_address(address),
+        kind.nonblocking(),
+        Some(number),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    if protocol == Protocol::Tcp {
+        // Proxied connections in TIME_WAIT must not keep a container from starting again.
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())?;
+    if protocol != Protocol::Udp {
+        socket.listen(BACKLOG)?;
+    }
+    Ok(socket)
+}
+
+fn allocated(address: SocketAddr, reservation: &Reservation<'_>) -> Error {
+    Error::PortAllocated {
+        name: reservation.name.to_owned(),
+        endpoint: reservation.endpoint.clone(),
+        address,
+    }
+}
+
+/// Tells whether another number might do.
+fn is_busy(error: &Error) -> bool {
+    match error {
+        Error::PortAllocated { .. } => true,
+        Error::PortBind { source, .. } => source.kind() == io::ErrorKind::AddrInUse,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on_loopback(ports: std::ops::RangeInclusive<u16>) -> PortBinding {
+        let port = |number| Port::new(number).unwrap();
+        PortBinding {
+            target: "80/tcp".parse().unwrap(),
+            host_address: Some(Ipv4Addr::LOCALHOST.into()),
+            host_ports: Some(port(*ports.start())..=port(*ports.end())),
+        }
+    }
+
+    fn asked(
+        is_ours: &dyn Fn(IpAddr, u16, Protocol) -> bool,
+        binding: &PortBinding,
+    ) -> Result<Vec<Reserved>, Error> {
+        let endpoint = EndpointId::from_bytes([7; 32]);
+        reserve(
+            binding,
+            &Reservation {
+                name: "web",
+                endpoint: &endpoint,
+                addresses: &every_address(),
+                is_ours,
+            },
+        )
+    }
+
+    /// A port that something else listens on, for as long as the listener lives.
+    fn busy() -> (std::net::TcpListener, u16) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, port)
+    }
+
+    #[test]
+    fn a_port_of_another_program_is_refused_by_name() {
+        let (_listener, port) = busy();
+        let error = asked(&|_, _, _| false, &on_loopback(port..=port))
+            .unwrap_err()
+            .to_string();
+        let end = format!("listen tcp4 127.0.0.1:{port}: bind: address already in use");
+        assert!(error.ends_with(&end), "{error}");
+    }
+
+    #[test]
+    fn a_port_of_another_container_is_refused_as_allocated() {
+        let (_listener, port) = busy();
+        let error = asked(&|_, _, _| true, &on_loopback(port..=port))
+            .unwrap_err()
+            .to_string();
+        let start = "driver failed programming external connectivity on endpoint web (0707";
+        let end = format!("Bind for 127.0.0.1:{port} failed: port is already allocated");
+        assert!(error.starts_with(start) && error.ends_with(&end), "{error}");
+    }
+
+    #[test]
+    fn a_range_gives_its_first_free_port() {
+        let (_listener, port) = busy();
+        let taken = move |_, number, _| number != port;
+        assert!(asked(&taken, &on_loopback(port..=port)).is_err());
+        let reserved = asked(
+            &move |_, number, _| number == 40_001,
+            &on_loopback(40_001..=40_009),
+        )
+        .unwrap();
+        assert!(reserved[0].port.host_port.get() > 40_001);
+    }
+
+    #[test]
+    fn a_reserved_socket_says_what_it_reserves() {
+        let binding = PortBinding {
+            host_ports: None,
+            ..on_loopback(1..=1)
+        };
+        let reserved = asked(&|_, _, _| false, &binding).unwrap();
+        let (address, protocol) = bound_to(reserved[0].socket.as_ref().unwrap()).unwrap();
+        assert_eq!(
+            (address.port(), protocol),
+            (reserved[0].port.host_port.get(), Protocol::Tcp)
+        );
+        assert!(address.port() >= 32768);
+    }
+}

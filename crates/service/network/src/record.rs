@@ -1,0 +1,92 @@
+//! A network as it is stored: the request with every choice made.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use hakone_base::{BridgeName, NetworkId, Timestamp};
+use hakone_ipam::Pool;
+use hakone_store::Record;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::{DriverKind, NetworkSpec};
+
+/// The largest packet of a network that names none.
+const MTU: u32 = 1500;
+
+/// A network of this host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Network {
+    pub(crate) id: NetworkId,
+    pub(crate) created: Timestamp,
+    pub(crate) spec: NetworkSpec,
+    /// Whether the user chose its subnet, and so may choose addresses.
+    pub(crate) has_own_subnet: bool,
+    /// The pools with subnet and gateway decided; empty for host and none.
+    pub(crate) pools: Vec<Pool>,
+    /// The bridge; `None` for host and none.
+    pub(crate) bridge: Option<BridgeName>,
+}
+
+impl Record for Network {
+    const SCHEMA: u32 = 1;
+}
+
+impl Network {
+    pub(crate) fn name(&self) -> &str {
+        self.spec.name.as_str()
+    }
+
+    /// Tells whether it is one of `bridge`, `host`, `none`.
+    pub(crate) fn is_predefined(&self) -> bool {
+        is_predefined(self.name())
+    }
+
+    /// Tells whether it is the default bridge, which has no names and no `--ip`.
+    pub(crate) fn is_default_bridge(&self) -> bool {
+        self.name() == DEFAULT
+    }
+
+    pub(crate) fn is_bridge(&self) -> bool {
+        self.spec.driver == DriverKind::Bridge
+    }
+
+    pub(crate) fn mtu(&self) -> u32 {
+        self.spec.bridge.mtu.unwrap_or(MTU)
+    }
+
+    pub(crate) fn pool_v4(&self) -> Option<&Pool> {
+        self.pools.iter().find(|pool| !pool.subnet.is_ipv6())
+    }
+
+    pub(crate) fn pool_v6(&self) -> Option<&Pool> {
+        self.pools.iter().find(|pool| pool.subnet.is_ipv6())
+    }
+
+    pub(crate) fn gateway_v4(&self) -> Option<Ipv4Addr> {
+        match self.pool_v4()?.gateway {
+            IpAddr::V4(gateway) => Some(gateway),
+            IpAddr::V6(_) => None,
+        }
+    }
+
+    pub(crate) fn gateway_v6(&self) -> Option<Ipv6Addr> {
+        match self.pool_v6()?.gateway {
+            IpAddr::V6(gateway) => Some(gateway),
+            IpAddr::V4(_) => None,
+        }
+    }
+
+    /// Gives the bridge's own addresses with their prefixes.
+    pub(crate) fn gateways(&self) -> impl Iterator<Item = IpNet> {
+        let pools = self.pools.iter();
+        pools.filter_map(|pool| IpNet::new(pool.gateway, pool.subnet.prefix_len()).ok())
+    }
+}
+
+/// The network of containers that name none.
+pub(crate) const DEFAULT: &str = "bridge";
+
+/// Tells whether a name is one of the three default networks.
+pub(crate) fn is_predefined(name: &str) -> bool {
+    matches!(name, DEFAULT | "host" | "none" | "default")
+}

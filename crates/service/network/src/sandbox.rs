@@ -1,0 +1,17 @@
+//! Sandboxes: decided, made, wired, taken back, given back.
+
+mod files;
+mod live;
+mod plan;
+mod prepare;
+mod release;
+mod restore;
+mod wire;
+
+pub use prepare::Sandbox;
+
+pub(crate) use live::{connect, disconnect, rename};
+pub(crate) use prepare::prepare;
+pub(crate) use release::release;
+pub(crate) use restore::{Survivor, restore};
+pub(crate) use wire::wire;

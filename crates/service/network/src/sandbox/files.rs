@@ -1,0 +1,148 @@
+//! The contents of `/etc/hosts` and `/etc/resolv.conf`; `hakone_dns` knows their form, this knows what goes into them.
+
+use std::{fmt::Write as _, fs, net::IpAddr};
+
+use hakone_dns::{Hosts, ResolvConf};
+
+use crate::{
+    EndpointReport, HostTarget, NetworkMode, SandboxReport, SandboxRequest,
+    record::DEFAULT,
+    resolver,
+    service::{Inner, lock},
+};
+
+/// The host's own names, for containers in its network.
+const HOSTS: &str = "/etc/hosts";
+
+/// Fills in both files; a container that joins another's namespace has that one's.
+pub(crate) fn fill(service: &Inner, request: &SandboxRequest, report: &mut SandboxReport) {
+    if let NetworkMode::Container(_) = request.mode {
+        return;
+    }
+    report.hosts = Some(hosts(service, request, report));
+    report.resolv_conf = Some(resolv_conf(service, request, report));
+}
+
+/// Adds an endpoint's addresses to the names of a running sandbox.
+pub(crate) fn add_endpoint(report: &mut SandboxReport, endpoint: &EndpointReport) {
+    let addresses: Vec<IpAddr> = endpoint.addresses().collect();
+    let lines = own_lines(&addresses, &report.hostname, &report.domainname);
+    if let Some(hosts) = &mut report.hosts {
+        hosts.push_str(&lines);
+    }
+}
+
+/// Takes an endpoint's addresses from the names of a running sandbox.
+pub(crate) fn remove_endpoint(report: &mut SandboxReport, endpoint: &EndpointReport) {
+    let gone: Vec<String> = endpoint
+        .addresses()
+        .map(|address| format!("{address}\t"))
+        .collect();
+    if let Some(hosts) = &mut report.hosts {
+        let stays = |line: &&str| !gone.iter().any(|start| line.starts_with(start));
+        *hosts = hosts.split_inclusive('\n').filter(stays).collect();
+    }
+}
+
+/// Points a running sandbox to its embedded resolver.
+pub(crate) fn use_resolver(report: &mut SandboxReport) {
+    let present = ResolvConf::parse(report.resolv_conf.as_deref().unwrap_or_default());
+    report.resolv_conf = Some(present.embedded().0.to_string());
+}
+
+fn hosts(service: &Inner, request: &SandboxRequest, report: &SandboxReport) -> String {
+    let base = matches!(request.mode, NetworkMode::Host)
+        .then(|| fs::read_to_string(HOSTS).ok())
+        .flatten();
+    let addresses: Vec<IpAddr> = report
+        .endpoints
+        .iter()
+        .flat_map(EndpointReport::addresses)
+        .collect();
+    let mut extra = extra_hosts(service, request);
+    extra.extend(links(service, request));
+    let domain = Some(request.domainname.as_str()).filter(|domain| !domain.is_empty());
+    Hosts {
+        base: base.as_deref(),
+        // The loopback has its IPv6 address whether or not a network has.
+        ipv6: true,
+        extra: &extra,
+        addresses: &addresses,
+        hostname: &request.hostname,
+        domainname: domain,
+    }
+    .to_string()
+}
+
+fn own_lines(addresses: &[IpAddr], hostname: &str, domainname: &str) -> String {
+    let mut lines = String::new();
+    for address in addresses {
+        let written = match domainname {
+            "" => writeln!(lines, "{address}\t{hostname}"),
+            domain => writeln!(lines, "{address}\t{hostname}.{domain} {hostname}"),
+        };
+        // Writing to a string cannot fail.
+        written.ok();
+    }
+    lines
+}
+
+fn extra_hosts(service: &Inner, request: &SandboxRequest) -> Vec<(IpAddr, String)> {
+    let mut lines = Vec::new();
+    for extra in &request.extra_hosts {
+        match extra.target {
+            HostTarget::Address(address) => lines.push((address, extra.name.clone())),
+            HostTarget::HostGateway => {
+                let gateways = host_gateways(service).into_iter();
+                lines.extend(gateways.map(|gateway| (gateway, extra.name.clone())));
+            }
+        }
+    }
+    lines
+}
+
+/// Gives the addresses under which containers reach the host.
+fn host_gateways(service: &Inner) -> Vec<IpAddr> {
+    if !service.config.host_gateway.is_empty() {
+        return service.config.host_gateway.clone();
+    }
+    let state = lock(&service.state);
+    let default = state
+        .network(DEFAULT)
+        .map(|network| network.pools.clone())
+        .unwrap_or_default();
+    default.iter().map(|pool| pool.gateway).collect()
+}
+
+/// Gives the lines of legacy links: every name of the linked container behind its address on the default bridge.
+fn links(service: &Inner, request: &SandboxRequest) -> Vec<(IpAddr, String)> {
+    let state = lock(&service.state);
+    let mut lines = Vec::new();
+    for link in &request.links {
+        let Some(attached) = state.sandboxes.get(&link.container) else {
+            continue;
+        };
+        let mut names = link.aliases.clone();
+        names.push(link.container.short().to_owned());
+        names.push(attached.report.name.to_string());
+        names.dedup();
+        let endpoint = attached.report.endpoints.first();
+        let addresses = endpoint.into_iter().flat_map(EndpointReport::addresses);
+        lines.extend(addresses.map(|address| (address, names.join(" "))));
+    }
+    lines
+}
+
+fn resolv_conf(service: &Inner, request: &SandboxRequest, report: &SandboxReport) -> String {
+    let asks_nothing =
+        request.dns.is_empty() && request.dns_search.is_empty() && request.dns_options.is_empty();
+    if matches!(request.mode, NetworkMode::Host) && asks_nothing {
+        return fs::read_to_string(&service.config.resolv_conf).unwrap_or_default();
+    }
+    let conf = resolver::stub(&service.config, report.resolver.is_none());
+    let conf = conf.overridden(&request.dns, &request.dns_search, &request.dns_options);
+    match report.resolver {
+        Some(_) => conf.embedded().0.to_string(),
+        None => conf.to_string(),
+    }
+}

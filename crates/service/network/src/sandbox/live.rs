@@ -1,0 +1,235 @@
+//! Connects and disconnects a running container.
+
+use std::{os::fd::AsFd as _, sync::Arc};
+
+use hakone_base::{ContainerId, ContainerName, EndpointId, NetworkId};
+use hakone_netlink::{LinkIndex, Socket};
+use hakone_netns::{Netns, write_sysctl};
+
+use super::{
+    files,
+    plan::{self, Who},
+    wire::{attachments, networks_of, serve},
+};
+use crate::{
+    EndpointReport, EndpointRequest, Error, SandboxReport, driver,
+    resolver::{Listening, default_settings},
+    service::{Inner, lock, random},
+    state::Stage,
+};
+
+/// Adds an endpoint to a running sandbox.
+pub(crate) fn connect(
+    service: &Arc<Inner>,
+    container: &ContainerId,
+    init: i32,
+    asked: &EndpointRequest,
+) -> Result<SandboxReport, Error> {
+    let netns = Netns::of_process(init)?;
+    let endpoint = reserve(service, container, asked)?;
+    match plug(service, container, &netns, &endpoint) {
+        Ok(report) => {
+            service.announce("connect", container, &endpoint);
+            Ok(report)
+        }
+        Err(error) => {
+            if let Err(second) = unplug(service, container, &endpoint) {
+                tracing::warn!(container.id = %container, error = %second, "could not undo a connect");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Takes an endpoint from a running sandbox.
+pub(crate) fn disconnect(
+    service: &Arc<Inner>,
+    container: &ContainerId,
+    init: i32,
+    network: &str,
+) -> Result<SandboxReport, Error> {
+    let endpoint = {
+        let state = lock(&service.state);
+        let network = state.network(network)?;
+        if !network.is_bridge() {
+            return Err(Error::Conflict(HOST_OR_NONE));
+        }
+        find(&state, container, &network.id, network.name())?
+    };
+    unplug(service, container, &endpoint)?;
+    let report = current(service, container)?;
+    // The default route went with its interface; another network may have one.
+    let networks = networks_of(service, &report);
+    let mut inside = Netns::of_process(init)?.on(Socket::open)??;
+    for attachment in attachments(&report, &networks) {
+        let interface = attachment.endpoint.interface.as_ref();
+        let link = interface
+            .map(|name| inside.link(name))
+            .transpose()?
+            .flatten();
+        if let Some(link) = link {
+            inside.execute(driver::default_routes(&attachment, LinkIndex(link.index)))?;
+        }
+    }
+    service.announce("disconnect", container, &endpoint);
+    Ok(report)
+}
+
+/// Gives every endpoint on a network with names the container's new one.
+pub(crate) fn rename(report: &mut SandboxReport, container: &ContainerId, name: &ContainerName) {
+    report.name = name.clone();
+    let who = Who {
+        name,
+        short_id: container.short(),
+        hostname: &report.hostname,
+    };
+    for endpoint in report
+        .endpoints
+        .iter_mut()
+        .filter(|endpoint| !endpoint.dns_names.is_empty())
+    {
+        endpoint.dns_names = plan::names(who, &endpoint.aliases);
+    }
+}
+
+const HOST_OR_NONE: &str =
+    "container cannot be disconnected from host network or connected to host network";
+
+/// Decides the endpoint and lets the state know it, so that nobody else gets its addresses.
+fn reserve(
+    service: &Inner,
+    container: &ContainerId,
+    asked: &EndpointRequest,
+) -> Result<EndpointReport, Error> {
+    let mut state = lock(&service.state);
+    let network = state.network(&asked.network)?.clone();
+    let attached = state
+        .sandboxes
+        .get(container)
+        .filter(|attached| attached.stage == Stage::Live);
+    let report = &attached
+        .ok_or_else(|| Error::NoSandbox(container.clone()))?
+        .report;
+    if !network.is_bridge()
+        || report
+            .endpoints
+            .iter()
+            .any(|present| present.interface.is_none())
+    {
+        return Err(Error::Conflict(HOST_OR_NONE));
+    }
+    let who = Who {
+        name: &report.name,
+        short_id: container.short(),
+        hostname: &report.hostname,
+    };
+    let id = EndpointId::from_bytes(random());
+    let endpoint = plan::endpoint(who, &network, asked, &report.endpoints, &state, id)?;
+    state.changed();
+    if let Some(attached) = state.sandboxes.get_mut(container) {
+        attached.report.endpoints.push(endpoint.clone());
+    }
+    Ok(endpoint)
+}
+
+fn plug(
+    service: &Arc<Inner>,
+    container: &ContainerId,
+    netns: &Netns,
+    endpoint: &EndpointReport,
+) -> Result<SandboxReport, Error> {
+    let report = current(service, container)?;
+    let networks = networks_of(service, &report);
+    let mut attachments = attachments(&report, &networks);
+    attachments.retain(|attachment| attachment.endpoint.id == endpoint.id);
+    if endpoint.ipv6.is_some() {
+        // The sandbox may have been made without IPv6; the interface to come inherits this.
+        netns.on(|| write_sysctl("net/ipv6/conf/default/disable_ipv6", "0"))??;
+    }
+    let mut inside = netns.on(Socket::open)??;
+    let mut host = lock(&service.host);
+    for attachment in &attachments {
+        driver::attach(attachment, &mut host, netns.as_fd(), &mut inside)?;
+    }
+    host.load_rules(&service.state)?;
+    driver::open_ports(&attachments, &mut host)?;
+    drop(host);
+    begin_names(service, container, netns, endpoint)?;
+    current(service, container)
+}
+
+/// Starts a resolver when this is the sandbox's first network with names, and lets its files know the endpoint.
+fn begin_names(
+    service: &Arc<Inner>,
+    container: &ContainerId,
+    netns: &Netns,
+    endpoint: &EndpointReport,
+) -> Result<(), Error> {
+    let mut state = lock(&service.state);
+    let Some(attached) = state.sandboxes.get_mut(container) else {
+        return Ok(());
+    };
+    files::add_endpoint(&mut attached.report, endpoint);
+    if attached.report.resolver.is_some() || endpoint.dns_names.is_empty() {
+        return Ok(());
+    }
+    attached.report.resolver = Some(default_settings(&service.config));
+    files::use_resolver(&mut attached.report);
+    attached.stop();
+    drop(state);
+    let listening = netns.on(Listening::open)??;
+    serve(service, container, Some(listening))
+}
+
+/// Takes an endpoint out of rules, names, bridge and sandbox.
+fn unplug(
+    service: &Arc<Inner>,
+    container: &ContainerId,
+    endpoint: &EndpointReport,
+) -> Result<(), Error> {
+    let report = current(service, container)?;
+    let networks = networks_of(service, &report);
+    let mut attachments = attachments(&report, &networks);
+    attachments.retain(|attachment| attachment.endpoint.id == endpoint.id);
+    // The interface goes first: without its rules it would be one that nobody judges.
+    let mut host = lock(&service.host);
+    let mut outcome = Ok(());
+    for attachment in &attachments {
+        outcome = outcome.and(driver::detach(attachment, &mut host, true));
+    }
+    let mut state = lock(&service.state);
+    state.changed();
+    if let Some(attached) = state.sandboxes.get_mut(container) {
+        attached
+            .report
+            .endpoints
+            .retain(|present| present.id != endpoint.id);
+        files::remove_endpoint(&mut attached.report, endpoint);
+    }
+    drop(state);
+    outcome.and(host.load_rules(&service.state))
+}
+
+fn current(service: &Inner, container: &ContainerId) -> Result<SandboxReport, Error> {
+    let state = lock(&service.state);
+    let attached = state.sandboxes.get(container);
+    let report = attached.map(|attached| attached.report.clone());
+    report.ok_or_else(|| Error::NoSandbox(container.clone()))
+}
+
+fn find(
+    state: &crate::state::State,
+    container: &ContainerId,
+    network: &NetworkId,
+    name: &str,
+) -> Result<EndpointReport, Error> {
+    let attached = state.sandboxes.get(container);
+    let mut endpoints = attached
+        .into_iter()
+        .flat_map(|attached| &attached.report.endpoints);
+    let found = endpoints.find(|endpoint| endpoint.network == *network);
+    found.cloned().ok_or_else(|| Error::NotConnected {
+        container: container.clone(),
+        network: name.to_owned(),
+    })
+}

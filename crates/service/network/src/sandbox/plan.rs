@@ -1,0 +1,233 @@
+//! Decides a sandbox's endpoints: interfaces, addresses, names. Pure, but for the entropy that comes in.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use hakone_base::{ContainerName, EndpointId, IfName, MacAddr};
+
+use crate::{
+    EndpointAddress, EndpointReport, EndpointRequest, Error, NetworkMode, SandboxReport,
+    SandboxRequest, addresses,
+    record::{DEFAULT, Network},
+    state::State,
+};
+
+/// What is known of the container whatever network it joins.
+#[derive(Clone, Copy)]
+pub(crate) struct Who<'a> {
+    pub(crate) name: &'a ContainerName,
+    pub(crate) short_id: &'a str,
+    pub(crate) hostname: &'a str,
+}
+
+/// Decides all endpoints, in the order of their interfaces; nothing is published yet.
+pub(crate) fn plan(
+    request: &SandboxRequest,
+    state: &State,
+    mut new_id: impl FnMut() -> EndpointId,
+) -> Result<SandboxReport, Error> {
+    let who = Who {
+        name: &request.name,
+        short_id: request.container.short(),
+        hostname: &request.hostname,
+    };
+    let mut endpoints = Vec::new();
+    for (network, asked) in networks(request, state)? {
+        let planned = endpoint(who, network, &asked, &endpoints, state, new_id())?;
+        endpoints.push(planned);
+    }
+    Ok(SandboxReport {
+        name: request.name.clone(),
+        hostname: request.hostname.clone(),
+        domainname: request.domainname.clone(),
+        endpoints,
+        published: Vec::new(),
+        exposed: request.exposed.clone(),
+        resolver: None,
+        hosts: None,
+        resolv_conf: None,
+    })
+}
+
+/// Decides one endpoint beside those that the sandbox has.
+pub(crate) fn endpoint(
+    who: Who<'_>,
+    network: &Network,
+    asked: &EndpointRequest,
+    present: &[EndpointReport],
+    state: &State,
+    id: EndpointId,
+) -> Result<EndpointReport, Error> {
+    if present
+        .iter()
+        .any(|endpoint| endpoint.network == network.id)
+    {
+        return Err(Error::Connected {
+            name: who.name.to_string(),
+            network: network.name().to_owned(),
+        });
+    }
+    check(network, asked)?;
+    let mut taken = state.taken(&network.id);
+    taken.extend(present.iter().flat_map(EndpointReport::addresses));
+    let ipv4 = addresses::choose(network.pool_v4(), asked.ipv4.map(IpAddr::V4), &taken)?;
+    let ipv6 = addresses::choose(network.pool_v6(), asked.ipv6.map(IpAddr::V6), &taken)?;
+    let plugged = network.is_bridge();
+    let mac = asked.mac.unwrap_or_else(|| mac_of(ipv4, &id));
+    Ok(EndpointReport {
+        network: network.id.clone(),
+        network_name: network.name().to_owned(),
+        interface: plugged.then(|| interface(network, present)).transpose()?,
+        port: plugged.then(|| port(&id)).transpose()?,
+        mac: plugged.then_some(mac),
+        ipv4: address_v4(network, ipv4),
+        ipv6: address_v6(network, ipv6),
+        asked_ipv4: asked.ipv4,
+        asked_ipv6: asked.ipv6,
+        aliases: asked.aliases.clone(),
+        links: asked.links.clone(),
+        dns_names: match plugged && !network.is_default_bridge() {
+            true => names(who, &asked.aliases),
+            false => Vec::new(),
+        },
+        driver_opts: asked.driver_opts.clone(),
+        priority: asked.priority,
+        id,
+    })
+}
+
+/// Gives every name of an endpoint once: the container's, its aliases, its short id, its host name.
+pub(crate) fn names(who: Who<'_>, aliases: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(aliases.len() + 3);
+    let own = [who.name.as_str()].into_iter();
+    let others = [who.short_id, who.hostname];
+    for name in own.chain(aliases.iter().map(String::as_str)).chain(others) {
+        if !name.is_empty() && !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+/// Finds the networks asked for and orders them: the way out first, so that it becomes `eth0`.
+fn networks<'a>(
+    request: &SandboxRequest,
+    state: &'a State,
+) -> Result<Vec<(&'a Network, EndpointRequest)>, Error> {
+    let only = |network: &str| {
+        vec![EndpointRequest {
+            network: network.to_owned(),
+            ..EndpointRequest::default()
+        }]
+    };
+    let asked = match &request.mode {
+        NetworkMode::Networks(endpoints) if endpoints.is_empty() => only(DEFAULT),
+        NetworkMode::Networks(endpoints) => endpoints.clone(),
+        NetworkMode::Host => only("host"),
+        NetworkMode::None => only("none"),
+        NetworkMode::Container(_) => Vec::new(),
+    };
+    let found = asked
+        .into_iter()
+        .map(|asked| Ok((state.network(&asked.network)?, asked)));
+    let mut found: Vec<(&Network, EndpointRequest)> = found.collect::<Result<_, Error>>()?;
+    if found.len() > 1 && found.iter().any(|(network, _)| !network.is_bridge()) {
+        return Err(Error::Conflict(
+            "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+        ));
+    }
+    found.sort_by(|(a, x), (b, y)| {
+        let rank = |network: &Network, asked: &EndpointRequest| {
+            (
+                -asked.priority,
+                network.spec.internal,
+                network.name().to_owned(),
+            )
+        };
+        rank(a, x).cmp(&rank(b, y))
+    });
+    Ok(found)
+}
+
+fn check(network: &Network, asked: &EndpointRequest) -> Result<(), Error> {
+    let has_address = asked.ipv4.is_some() || asked.ipv6.is_some();
+    if network.is_predefined() {
+        return match (has_address, asked.aliases.is_empty()) {
+            (true, _) => Err(Error::Unsupported(
+                "user specified IP address is supported on user defined networks only",
+            )),
+            (false, false) => Err(Error::Unsupported(
+                "network-scoped alias is supported only for containers in user defined networks",
+            )),
+            (false, true) => Ok(()),
+        };
+    }
+    match has_address && !network.has_own_subnet {
+        true => Err(Error::Unsupported(
+            "user specified IP address is supported only when connecting to networks with user configured subnets",
+        )),
+        false => Ok(()),
+    }
+}
+
+fn address_v4(network: &Network, address: Option<IpAddr>) -> Option<EndpointAddress<Ipv4Addr>> {
+    let Some(IpAddr::V4(address)) = address else {
+        return None;
+    };
+    Some(EndpointAddress {
+        address,
+        prefix_len: network.pool_v4()?.subnet.prefix_len(),
+        gateway: network.gateway_v4().filter(|_| !network.spec.internal),
+    })
+}
+
+fn address_v6(network: &Network, address: Option<IpAddr>) -> Option<EndpointAddress<Ipv6Addr>> {
+    let Some(IpAddr::V6(address)) = address else {
+        return None;
+    };
+    Some(EndpointAddress {
+        address,
+        prefix_len: network.pool_v6()?.subnet.prefix_len(),
+        gateway: network.gateway_v6().filter(|_| !network.spec.internal),
+    })
+}
+
+/// Derives the Ethernet address from the IPv4 address, as Docker does, or from the endpoint's id.
+fn mac_of(ipv4: Option<IpAddr>, id: &EndpointId) -> MacAddr {
+    if let Some(IpAddr::V4(address)) = ipv4 {
+        return MacAddr::of_ipv4(address);
+    }
+    let digits = id
+        .as_str()
+        .get(..8)
+        .and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    MacAddr::of_ipv4(Ipv4Addr::from(digits.unwrap_or_default()))
+}
+
+/// Gives the first interface name that the sandbox does not have.
+fn interface(network: &Network, present: &[EndpointReport]) -> Result<IfName, Error> {
+    let stem = network
+        .spec
+        .bridge
+        .interface_prefix
+        .as_deref()
+        .unwrap_or("eth");
+    let is_free = |name: &String| {
+        let taken = present
+            .iter()
+            .filter_map(|endpoint| endpoint.interface.as_ref());
+        !taken.into_iter().any(|taken| taken.as_str() == name)
+    };
+    let name = (0..)
+        .map(|number: u32| format!("{stem}{number}"))
+        .find(is_free);
+    let name = name.unwrap_or_default();
+    name.parse()
+        .map_err(|error: hakone_base::IfNameError| Error::Invalid(error.to_string()))
+}
+
+/// Names the bridge's port: ours by its stem, the endpoint's by its digits.
+fn port(id: &EndpointId) -> Result<IfName, Error> {
+    let name = format!("hk{}", id.as_str().get(..12).unwrap_or_default());
+    name.parse()
+        .map_err(|error: hakone_base::IfNameError| Error::Invalid(error.to_string()))
+}

@@ -1,0 +1,245 @@
+//! Decides a sandbox, reserves its ports and makes its namespace.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    sync::{Arc, Weak},
+};
+
+use hakone_base::{ContainerId, EndpointId, ExposedPort};
+use hakone_netlink::{LinkIndex, Socket, bring_up};
+use hakone_netns::{Netns, write_sysctl};
+
+use super::{files, plan, wire::Wiring};
+use crate::{
+    Error, NetworkMode, PortBinding, SandboxReport, SandboxRequest, port,
+    resolver::{self, Listening},
+    service::{Inner, lock, random},
+    state::{Attached, Stage},
+};
+
+/// A sandbox between [`crate::Service::prepare`] and the container's start.
+///
+/// Dropped before it was wired, it gives back everything that it holds. Afterwards it only keeps the namespace alive until
+/// the supervisor has it.
+#[derive(Debug)]
+pub struct Sandbox {
+    pub(crate) container: ContainerId,
+    pub(crate) report: SandboxReport,
+    pub(crate) held: Vec<Arc<OwnedFd>>,
+    pub(crate) netns: Option<Arc<Netns>>,
+    pub(crate) unwired: Option<Unwired>,
+    pub(crate) service: Weak<Inner>,
+}
+
+/// What only wiring needs.
+#[derive(Debug)]
+pub(crate) struct Unwired {
+    /// A netlink socket inside the namespace.
+    pub(crate) inside: Option<Socket>,
+    /// The resolver's sockets inside the namespace.
+    pub(crate) listening: Option<Listening>,
+    /// Kernel parameters of interfaces that do not exist yet.
+    pub(crate) sysctls: Vec<(String, String)>,
+}
+
+impl Sandbox {
+    /// Gives the namespace for the supervisor; `None` when the container uses the host's or another's.
+    #[must_use]
+    pub fn netns(&self) -> Option<BorrowedFd<'_>> {
+        self.netns.as_ref().map(|netns| netns.as_fd())
+    }
+
+    /// Gives the sockets that reserve the published ports, for the supervisor to hold while the daemon is away.
+    #[must_use]
+    pub fn held(&self) -> &[Arc<OwnedFd>] {
+        &self.held
+    }
+
+    /// Tells what was decided; it is final before the kernel has it.
+    #[must_use]
+    pub fn report(&self) -> &SandboxReport {
+        &self.report
+    }
+
+    /// Hands over what wiring needs, once.
+    pub(crate) fn take_wiring(&mut self) -> Option<Wiring> {
+        Some(Wiring {
+            container: self.container.clone(),
+            report: self.report.clone(),
+            netns: self.netns.clone(),
+            unwired: self.unwired.take()?,
+        })
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if let (Some(_), Some(service)) = (self.unwired.take(), self.service.upgrade()) {
+            service.forget(&self.container);
+        }
+    }
+}
+
+/// Takes the steps that need no interface yet. Each failure gives back what was reserved before it.
+pub(crate) fn prepare(service: &Arc<Inner>, request: &SandboxRequest) -> Result<Sandbox, Error> {
+    let mut sandbox = reserve_addresses(service, request)?;
+    publish(service, request, &mut sandbox)?;
+    sandbox.report.resolver = resolver::settings(service, request, &sandbox.report);
+    files::fill(service, request, &mut sandbox.report);
+    if matches!(request.mode, NetworkMode::Networks(_) | NetworkMode::None) {
+        make_netns(&mut sandbox)?;
+    }
+    let mut state = lock(&service.state);
+    if let Some(attached) = state.sandboxes.get_mut(&request.container) {
+        attached.report.clone_from(&sandbox.report);
+        attached.held.clone_from(&sandbox.held);
+    }
+    drop(state);
+    Ok(sandbox)
+}
+
+/// Decides under the lock, so that no two sandboxes get one address.
+fn reserve_addresses(service: &Arc<Inner>, request: &SandboxRequest) -> Result<Sandbox, Error> {
+    // A sandbox left over from a start that failed without a release must not keep its addresses.
+    service.forget(&request.container);
+    let mut state = lock(&service.state);
+    let report = plan::plan(request, &state, || EndpointId::from_bytes(random()))?;
+    let attached = Attached {
+        report: report.clone(),
+        stage: Stage::Prepared,
+        held: Vec::new(),
+        tasks: Vec::new(),
+    };
+    state.sandboxes.insert(request.container.clone(), attached);
+    drop(state);
+    let sysctls = request.sysctls.clone().into_iter().collect();
+    Ok(Sandbox {
+        container: request.container.clone(),
+        report,
+        held: Vec::new(),
+        netns: None,
+        unwired: Some(Unwired {
+            inside: None,
+            listening: None,
+            sysctls,
+        }),
+        service: Arc::downgrade(service),
+    })
+}
+
+fn publish(service: &Inner, request: &SandboxRequest, sandbox: &mut Sandbox) -> Result<(), Error> {
+    let Some(endpoint) = sandbox.report.way_out().cloned() else {
+        return Ok(());
+    };
+    let addresses = default_addresses(service, &endpoint.network);
+    let is_ours = |address: IpAddr, number, protocol| {
+        lock(&service.state).has_port(address, number, protocol)
+    };
+    let reservation = port::Reservation {
+        name: request.name.as_str(),
+        endpoint: &endpoint.id,
+        addresses: &addresses,
+        is_ours: &is_ours,
+    };
+    for binding in effective(request) {
+        for reserved in port::reserve(&binding, &reservation)? {
+            sandbox.report.published.push(reserved.port);
+            sandbox.held.extend(reserved.socket);
+        }
+        note_ports(service, sandbox);
+    }
+    Ok(())
+}
+
+/// Lets other sandboxes see at once which ports are ours.
+fn note_ports(service: &Inner, sandbox: &Sandbox) {
+    if let Some(attached) = lock(&service.state).sandboxes.get_mut(&sandbox.container) {
+        attached
+            .report
+            .published
+            .clone_from(&sandbox.report.published);
+    }
+}
+
+/// Gives the bindings of exposed ports, and for `-P` an ephemeral one for each exposed port without.
+fn effective(request: &SandboxRequest) -> Vec<PortBinding> {
+    let is_exposed = |binding: &&PortBinding| request.exposed.contains(&binding.target);
+    let mut bindings: Vec<PortBinding> = request
+        .bindings
+        .iter()
+        .filter(is_exposed)
+        .cloned()
+        .collect();
+    if request.publish_all {
+        let bound: Vec<ExposedPort> = bindings.iter().map(|binding| binding.target).collect();
+        let unbound = request.exposed.iter().filter(|port| !bound.contains(port));
+        bindings.extend(unbound.map(|target| PortBinding {
+            target: *target,
+            host_address: None,
+            host_ports: None,
+        }));
+    }
+    bindings.sort_by_key(|binding| binding.target);
+    bindings
+}
+
+/// Gives the host addresses of bindings that name none: the network's, the daemon's, or all.
+fn default_addresses(service: &Inner, network: &hakone_base::NetworkId) -> Vec<IpAddr> {
+    let state = lock(&service.state);
+    let network = state.networks.get(network);
+    let own = network.and_then(|network| network.spec.bridge.host_address);
+    match own.or(service.config.publish_address) {
+        Some(address) if address != IpAddr::V4(Ipv4Addr::UNSPECIFIED) => vec![address],
+        _ => port::every_address().to_vec(),
+    }
+}
+
+fn make_netns(sandbox: &mut Sandbox) -> Result<(), Error> {
+    let ipv6 = sandbox
+        .report
+        .endpoints
+        .iter()
+        .any(|endpoint| endpoint.ipv6.is_some());
+    let wants_resolver = sandbox.report.resolver.is_some();
+    let (netns, inside) = Netns::create(|_| first_steps(ipv6, wants_resolver))?;
+    let (socket, listening) = inside?;
+    sandbox.netns = Some(Arc::new(netns));
+    if let Some(unwired) = &mut sandbox.unwired {
+        unwired.inside = Some(socket);
+        unwired.listening = listening;
+    }
+    Ok(())
+}
+
+/// Runs inside the fresh namespace, while the thread that made it is there anyway.
+fn first_steps(ipv6: bool, resolver: bool) -> Result<(Socket, Option<Listening>), Error> {
+    let mut socket = Socket::open()?;
+    socket.execute([bring_up(LOOPBACK)])?;
+    harden(ipv6);
+    let listening = resolver.then(Listening::open).transpose()?;
+    Ok((socket, listening))
+}
+
+/// The loopback's number in every namespace.
+const LOOPBACK: LinkIndex = LinkIndex(1);
+
+/// Keeps a container from routing between its networks and from believing strangers' routes. Interfaces to come inherit
+/// `default`. A kernel without one of these goes on without it.
+fn harden(ipv6: bool) {
+    let forwards =
+        std::fs::read("/proc/sys/net/ipv4/ip_forward").is_ok_and(|value| value != b"0\n");
+    let parameters = [
+        ("net/ipv4/ip_forward", "0", forwards),
+        ("net/ipv4/conf/all/accept_redirects", "0", true),
+        ("net/ipv4/conf/default/accept_redirects", "0", true),
+        ("net/ipv6/conf/default/disable_ipv6", "1", !ipv6),
+        ("net/ipv6/conf/default/accept_ra", "0", true),
+        ("net/ipv6/conf/default/accept_redirects", "0", true),
+    ];
+    for (parameter, value, _) in parameters.into_iter().filter(|(_, _, needed)| *needed) {
+        if let Err(error) = write_sysctl(parameter, value) {
+            tracing::debug!(%error, "sandbox parameter not set");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Gives a sandbox back.
+//!
+//! The order keeps an address from meeting two containers: rules and names forget it, then the bridge does, and only then
+//! may somebody else have it. The interfaces go with the namespace, which the kernel removes after the last process.
+
+use std::sync::Arc;
+
+use hakone_base::ContainerId;
+
+use super::wire::{attachments, networks_of};
+use crate::{
+    Error, SandboxReport, driver,
+    service::{Inner, lock},
+    state::Stage,
+};
+
+/// Gives back addresses, rules and ports; does nothing for an unknown container.
+pub(crate) fn release(service: &Arc<Inner>, container: &ContainerId) -> Result<(), Error> {
+    let Some((report, was_live)) = leave(service, container) else {
+        return Ok(());
+    };
+    let forgotten = forget_in_kernel(service, &report);
+    lock(&service.state).sandboxes.remove(container);
+    if was_live {
+        for endpoint in &report.endpoints {
+            service.announce("disconnect", container, endpoint);
+        }
+        service.sweep_soon();
+    }
+    forgotten
+}
+
+/// Stops proxies and resolver, closes the held sockets, and takes the sandbox out of rules and names.
+fn leave(service: &Inner, container: &ContainerId) -> Option<(SandboxReport, bool)> {
+    let mut state = lock(&service.state);
+    let attached = state.sandboxes.get_mut(container)?;
+    let was_live = attached.stage == Stage::Live;
+    attached.stage = Stage::Leaving;
+    attached.stop();
+    attached.held.clear();
+    let report = attached.report.clone();
+    attached.report.published.clear();
+    state.changed();
+    Some((report, was_live))
+}
+
+/// Goes on after a failure and gives the first.
+fn forget_in_kernel(service: &Inner, report: &SandboxReport) -> Result<(), Error> {
+    let networks = networks_of(service, report);
+    let mut host = lock(&service.host);
+    let mut outcome = host.load_rules(&service.state);
+    for attachment in attachments(report, &networks) {
+        outcome = outcome.and(driver::detach(&attachment, &mut host, false));
+    }
+    outcome
+}

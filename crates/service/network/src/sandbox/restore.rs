@@ -1,0 +1,42 @@
+//! Takes back the sandbox of a container that outlived the daemon.
+
+use std::{os::fd::OwnedFd, sync::Arc};
+
+use hakone_base::ContainerId;
+use hakone_netns::Netns;
+
+use super::wire::serve;
+use crate::{
+    Error, SandboxReport,
+    resolver::Listening,
+    service::{Inner, lock},
+    state::{Attached, Stage},
+};
+
+/// A sandbox as it was before the daemon went away.
+pub(crate) struct Survivor {
+    pub(crate) container: ContainerId,
+    pub(crate) init: i32,
+    pub(crate) report: SandboxReport,
+    pub(crate) held: Vec<OwnedFd>,
+}
+
+/// Puts the sandbox back into the state and serves its names and loopback ports again; the rules come with `settle`.
+pub(crate) fn restore(service: &Arc<Inner>, survivor: Survivor) -> Result<(), Error> {
+    let wants_resolver = survivor.report.resolver.is_some();
+    let attached = Attached {
+        report: survivor.report,
+        stage: Stage::Live,
+        held: survivor.held.into_iter().map(Arc::new).collect(),
+        tasks: Vec::new(),
+    };
+    let mut state = lock(&service.state);
+    state.sandboxes.insert(survivor.container.clone(), attached);
+    state.changed();
+    drop(state);
+    let listening = match wants_resolver {
+        true => Some(Netns::of_process(survivor.init)?.on(Listening::open)??),
+        false => None,
+    };
+    serve(service, &survivor.container, listening)
+}

@@ -1,0 +1,163 @@
+//! Plugs a prepared sandbox in: interfaces closed, rules loaded, then opened.
+
+use std::{os::fd::AsFd as _, sync::Arc};
+
+use hakone_base::ContainerId;
+use hakone_netlink::Socket;
+use hakone_netns::{Netns, write_sysctl};
+
+use super::prepare::Unwired;
+use crate::{
+    Error, SandboxReport,
+    driver::{self, Attachment},
+    port,
+    record::Network,
+    resolver,
+    service::{Inner, lock},
+    state::Stage,
+};
+
+/// A sandbox as wiring needs it.
+pub(crate) struct Wiring {
+    pub(crate) container: ContainerId,
+    pub(crate) report: SandboxReport,
+    pub(crate) netns: Option<Arc<Netns>>,
+    pub(crate) unwired: Unwired,
+}
+
+/// Wires a sandbox; a failure gives everything back.
+pub(crate) fn wire(service: &Arc<Inner>, wiring: Wiring) -> Result<SandboxReport, Error> {
+    let container = wiring.container.clone();
+    let report = wiring.report.clone();
+    match try_wire(service, wiring) {
+        Ok(()) => {
+            for endpoint in &report.endpoints {
+                service.announce("connect", &container, endpoint);
+            }
+            Ok(report)
+        }
+        Err(error) => {
+            if let Err(second) = super::release::release(service, &container) {
+                tracing::warn!(container.id = %container, error = %second, "could not give a sandbox back");
+            }
+            Err(error)
+        }
+    }
+}
+
+fn try_wire(service: &Arc<Inner>, wiring: Wiring) -> Result<(), Error> {
+    let networks = networks_of(service, &wiring.report);
+    let attachments = attachments(&wiring.report, &networks);
+    if let (Some(netns), Some(mut inside)) = (&wiring.netns, wiring.unwired.inside) {
+        plug(service, &attachments, netns, &mut inside)?;
+    }
+    if !set_live(service, &wiring.container) {
+        return Err(Error::NoSandbox(wiring.container));
+    }
+    let mut host = lock(&service.host);
+    host.load_rules(&service.state)?;
+    driver::open_ports(&attachments, &mut host)?;
+    drop(host);
+    if let Some(netns) = &wiring.netns {
+        set_parameters(netns, wiring.unwired.sysctls)?;
+    }
+    serve(service, &wiring.container, wiring.unwired.listening)
+}
+
+/// Makes the pairs, closed. Their host sides share one batch per endpoint.
+fn plug(
+    service: &Inner,
+    attachments: &[Attachment<'_>],
+    netns: &Netns,
+    inside: &mut Socket,
+) -> Result<(), Error> {
+    for attachment in attachments {
+        let mut host = lock(&service.host);
+        driver::attach(attachment, &mut host, netns.as_fd(), inside)?;
+    }
+    Ok(())
+}
+
+/// Lets rules and names know the sandbox; false when it was given back meanwhile.
+fn set_live(service: &Inner, container: &ContainerId) -> bool {
+    let mut state = lock(&service.state);
+    state.changed();
+    match state.sandboxes.get_mut(container) {
+        Some(attached) => {
+            attached.stage = Stage::Live;
+            true
+        }
+        None => false,
+    }
+}
+
+fn set_parameters(netns: &Netns, sysctls: Vec<(String, String)>) -> Result<(), Error> {
+    if sysctls.is_empty() {
+        return Ok(());
+    }
+    let write = || {
+        sysctls
+            .iter()
+            .try_for_each(|(name, value)| write_sysctl(name, value))
+    };
+    Ok(netns.on(write)??)
+}
+
+/// Starts resolver and proxies.
+pub(crate) fn serve(
+    service: &Arc<Inner>,
+    container: &ContainerId,
+    listening: Option<resolver::Listening>,
+) -> Result<(), Error> {
+    let mut tasks = Vec::new();
+    if let Some(listening) = listening {
+        tasks.extend(resolver::serve(service, container, listening)?);
+    }
+    let mut state = lock(&service.state);
+    let Some(attached) = state.sandboxes.get_mut(container) else {
+        return Err(Error::NoSandbox(container.clone()));
+    };
+    let held = attached.held.iter().filter(|_| service.config.proxy);
+    for listener in held.filter_map(|socket| port::Listener::of(socket, &attached.report)) {
+        let started = port::serve(&listener, &service.runtime).map_err(Error::Resolver)?;
+        tasks.extend(started);
+    }
+    attached.tasks.extend(tasks);
+    Ok(())
+}
+
+/// Gives the network of each endpoint.
+pub(crate) fn networks_of(service: &Inner, report: &SandboxReport) -> Vec<Network> {
+    let state = lock(&service.state);
+    let networks = report.endpoints.iter();
+    networks
+        .filter_map(|endpoint| state.networks.get(&endpoint.network).cloned())
+        .collect()
+}
+
+/// Pairs endpoints with their networks and decides over which of them the default routes lead.
+pub(crate) fn attachments<'a>(
+    report: &'a SandboxReport,
+    networks: &'a [Network],
+) -> Vec<Attachment<'a>> {
+    let leads = |family: fn(&crate::EndpointReport) -> bool| {
+        report
+            .first_by_priority(family)
+            .map(|endpoint| &endpoint.id)
+    };
+    let v4 = leads(|endpoint| endpoint.ipv4.is_some_and(|v4| v4.gateway.is_some()));
+    let v6 = leads(|endpoint| endpoint.ipv6.is_some_and(|v6| v6.gateway.is_some()));
+    let with_network = report.endpoints.iter().filter_map(|endpoint| {
+        let network = networks
+            .iter()
+            .find(|network| network.id == endpoint.network)?;
+        Some((endpoint, network))
+    });
+    with_network
+        .map(|(endpoint, network)| Attachment {
+            network,
+            endpoint,
+            default_route: (v4 == Some(&endpoint.id), v6 == Some(&endpoint.id)),
+        })
+        .collect()
+}
