@@ -1,5 +1,6 @@
 //! What rules cost: a whole load, one endpoint more or less, and a new flow to a published port. Needs root.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot run says so")]
+#![expect(clippy::indexing_slicing, reason = "a bench of fixed worlds")]
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
 #[path = "../tests/lab/mod.rs"]

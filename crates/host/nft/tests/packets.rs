@@ -1,7 +1,12 @@
 //! The kernel holds what the rules say: real packets through real bridges meet the fate that the model foretold.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "places of a lab that the test built"
+)]
 #![expect(clippy::tests_outside_test_module, reason = "the whole file is tests")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[expect(dead_code, reason = "other tests ask for more of the lab")]
 mod lab;
 #[path = "../../../model/policy/tests/worlds/mod.rs"]
 #[expect(dead_code, reason = "packets of the model are another test's subject")]
@@ -143,46 +148,47 @@ fn check(topology: &Topology, runner: &mut TestRunner, bridge_calls_ip: bool) ->
     let awaited: Vec<u32> = delivered.map(|(probe, _)| probe.number).collect();
     let arrivals = lab.arrivals(&awaited);
     for (probe, verdict) in probes.iter().zip(&verdicts) {
-        let arrival = arrivals.get(&probe.number);
-        let Verdict::Delivered(delivery) = verdict else {
-            assert_eq!(
-                arrival,
-                None,
-                "{:?} leaked; {}",
-                probe.packet,
-                compile(topology)
-            );
-            continue;
-        };
-        let Some((place, port, source)) = arrival else {
-            panic!(
-                "{:?} was lost, not {delivery:?}; {}",
-                probe.packet,
-                compile(topology)
-            );
-        };
-        let expected = receiver(&lab, &delivery.to, delivery.destination);
-        assert_eq!(
-            (*place, Some(*port)),
-            (expected, delivery.port),
-            "{:?}",
-            probe.packet
-        );
-        let hairpin = lab.places[expected].origin == probe.packet.origin;
-        if hairpin && bridge_calls_ip {
-            continue; // the bridge itself translates there and back, so the source may stay
-        }
-        match delivery.source {
-            SourceSeen::Masqueraded => assert!(
-                lab.places[0].addresses.contains(source),
-                "{source}: {:?}",
-                probe.packet
-            ),
-            SourceSeen::Kept if probe.packet.origin == Origin::Host => {}
-            SourceSeen::Kept => assert_eq!(*source, probe.packet.source, "{:?}", probe.packet),
-        }
+        let arrival = arrivals.get(&probe.number).copied();
+        compare(&lab, probe, verdict, arrival, bridge_calls_ip);
     }
     (awaited.len(), probes.len() - awaited.len())
+}
+
+/// Compares what the model foretold of a probe with where it arrived, and as whose.
+fn compare(
+    lab: &Lab,
+    probe: &Probe,
+    verdict: &Verdict,
+    arrival: Option<(usize, u16, IpAddr)>,
+    bridge_calls_ip: bool,
+) {
+    let packet = &probe.packet;
+    let Verdict::Delivered(delivery) = verdict else {
+        assert_eq!(arrival, None, "{packet:?} of place {} leaked", probe.from);
+        return;
+    };
+    let lost = || {
+        format!(
+            "{packet:?} of place {} was lost, not {delivery:?}",
+            probe.from
+        )
+    };
+    let (place, port, source) = arrival.ok_or_else(lost).unwrap();
+    let expected = receiver(lab, &delivery.to, delivery.destination);
+    assert_eq!((place, Some(port)), (expected, delivery.port), "{packet:?}");
+    if lab.places[expected].origin == packet.origin && bridge_calls_ip {
+        return; // the bridge itself translates there and back, so the source may stay
+    }
+    match delivery.source {
+        SourceSeen::Masqueraded => {
+            assert!(
+                lab.places[0].addresses.contains(&source),
+                "{source}: {packet:?}"
+            );
+        }
+        SourceSeen::Kept if packet.origin == Origin::Host => {}
+        SourceSeen::Kept => assert_eq!(source, packet.source, "{packet:?}"),
+    }
 }
 
 #[test]

@@ -94,11 +94,16 @@ fn missing(these: &Elements, those: &Elements) -> Elements {
     }
 }
 
+/// Walks both maps once, side by side.
 fn differing<V: Clone + PartialEq>(
     these: &BTreeMap<Key, V>,
     those: &BTreeMap<Key, V>,
 ) -> BTreeMap<Key, V> {
-    let differs = |(key, value): &(&Key, &V)| those.get(*key) != Some(*value);
+    let mut those = those.iter().peekable();
+    let differs = |(key, value): &(&Key, &V)| {
+        while those.next_if(|(other, _)| other < key).is_some() {}
+        those.peek() != Some(&(*key, *value))
+    };
     let differing = these.iter().filter(differs);
     differing.map(|(k, v)| (k.clone(), v.clone())).collect()
 }

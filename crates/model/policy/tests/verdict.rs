@@ -1,6 +1,5 @@
 //! The rules say of every packet what the topology says of it.
 #![expect(clippy::tests_outside_test_module, reason = "the whole file is tests")]
-#![expect(missing_docs, reason = "proptest writes the functions")]
 
 mod worlds;
 

@@ -107,8 +107,7 @@ impl Lab {
             addr add 2001:db8::1/64 dev eth0 nodad
             link set eth0 up
             route add default via 192.0.2.9
-            route add default via 2001:db8::9"
-            .into());
+            route add default via 2001:db8::9");
         let mut commands = String::from(
             "addr add 192.0.2.9/24 dev eth0
             addr add 2001:db8::9/64 dev eth0 nodad
@@ -124,7 +123,7 @@ impl Lab {
             };
             commands += &format!("route add {subnet} via {host}\n");
         }
-        place.ip(commands);
+        place.ip(&commands);
         self.places.push(place);
     }
 
@@ -138,7 +137,8 @@ impl Lab {
                 subnet.prefix_len()
             );
         }
-        self.host().ip(commands + &format!("link set {name} up\n"));
+        self.host()
+            .ip(&(commands + &format!("link set {name} up\n")));
     }
 
     fn add_container(&mut self, bridge: &Bridge, endpoint: &Endpoint) {
@@ -147,7 +147,7 @@ impl Lab {
         let port = endpoint.port.as_str();
         self.cable(port, &place.netns);
         self.host()
-            .ip(format!("link set {port} master {} up\n", bridge.name));
+            .ip(&format!("link set {port} master {} up\n", bridge.name));
         let mut commands = String::from("link set eth0 up\n");
         for (subnet, gateway) in bridge.subnets.iter().zip(&bridge.gateways) {
             let mut own = endpoint.addresses.iter();
@@ -156,7 +156,7 @@ impl Lab {
             commands += &format!("addr add {own}/{} dev eth0 {nodad}\n", subnet.prefix_len());
             commands += &format!("route add default via {gateway}\n");
         }
-        place.ip(commands);
+        place.ip(&commands);
         self.places.push(place);
     }
 
@@ -167,7 +167,7 @@ impl Lab {
             std::process::id(),
             end.as_fd().as_raw_fd()
         );
-        self.host().ip(format!(
+        self.host().ip(&format!(
             "link add {name} type veth peer name far-end
             link set far-end netns {path} name eth0\n"
         ));
@@ -199,7 +199,7 @@ impl Place {
             addresses,
             sockets,
         };
-        place.ip("link set lo up\n".into());
+        place.ip("link set lo up\n");
         place
     }
 
@@ -232,14 +232,14 @@ impl Place {
         } else {
             (32, "")
         };
-        self.ip(format!("addr add {address}/{prefix} dev lo {nodad}\n"));
+        self.ip(&format!("addr add {address}/{prefix} dev lo {nodad}\n"));
     }
 
     pub(crate) fn run<T: Send>(&self, run: impl FnOnce() -> T + Send) -> T {
         self.netns.on(run).unwrap()
     }
 
-    pub(crate) fn ip(&self, commands: String) {
+    pub(crate) fn ip(&self, commands: &str) {
         let output = self.run(|| {
             let mut ip = Command::new("ip");
             ip.args(["-batch", "-"])
