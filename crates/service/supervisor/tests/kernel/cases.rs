@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use hakone_supervision::{Exit, FailureKind, Log, Notice, Reply, Request, WindowSize};
+use hakone_supervision::{CopyUp, Exit, FailureKind, Log, Notice, Reply, Request, WindowSize};
 
 use crate::{
     client::ALL,
@@ -38,6 +38,10 @@ cases![
     an_abort_leaves_nothing,
     a_killed_supervisor_takes_its_container_along,
     descriptors_are_held,
+    a_user_is_looked_up_in_the_image,
+    an_empty_volume_is_filled_from_the_image,
+    a_container_joins_the_network_namespace_given,
+    want_of_memory_is_told,
     a_slow_client_loses_nothing,
     a_client_that_goes_holds_nobody_up,
     a_container_of_a_daemon_that_died_is_undone,
@@ -389,4 +393,49 @@ fn an_idle_supervisor_dirties_few_pages(maker: Maker) {
     println!("     an idle supervisor: {all} kB proportional, {own} kB dirty");
     // The rest is the program's own pages, which all supervisors and the daemon share.
     assert!(own < BUDGET, "{rollup}");
+}
+
+fn a_user_is_looked_up_in_the_image(maker: Maker) {
+    let mut lab = Lab::new(maker, "echo $(id -u):$(id -g):$(id -G)");
+    lab.order.user = "ann".into();
+    lab.order.groups = vec!["99".into()];
+    let lab = lab.spawn();
+    let mut client = lab.attach(ALL);
+    lab.run();
+    assert_eq!(client.rest().0, "7:8:8 99\n");
+}
+
+fn an_empty_volume_is_filled_from_the_image(maker: Maker) {
+    let mut lab = Lab::new(maker, "exit 0");
+    let volume = lab.path("volume");
+    fs::create_dir(&volume).unwrap();
+    lab.order.copy_up = vec![CopyUp {
+        source_in_image: "/etc".into(),
+        volume: volume.clone(),
+    }];
+    let lab = lab.spawn();
+    lab.run();
+    let group = fs::read_to_string(volume.join("group")).unwrap();
+    assert!(group.starts_with("root:x:0:"));
+}
+
+fn a_container_joins_the_network_namespace_given(maker: Maker) {
+    let host = Lab::new(maker, "exec sleep 1000").spawn();
+    let namespace = format!("/proc/{}/ns/net", host.start());
+    let mut lab = Lab::new(maker, "readlink /proc/self/ns/net");
+    lab.netns = Some(fs::File::open(&namespace).unwrap().into());
+    let lab = lab.spawn();
+    let mut client = lab.attach(ALL);
+    lab.run();
+    let wanted = fs::read_link(namespace).unwrap();
+    assert_eq!(client.rest().0.trim(), wanted.to_str().unwrap());
+}
+
+fn want_of_memory_is_told(maker: Maker) {
+    let mut lab = Lab::new(maker, "exec dd if=/dev/zero of=/dev/null bs=64M count=1");
+    lab.spec["linux"]["resources"] = serde_json::json!({"memory": {"limit": 16 << 20}});
+    let mut lab = lab.spawn();
+    let exit = lab.run();
+    assert_eq!((exit.code, exit.oom), (137, true));
+    lab.assert_gone();
 }

@@ -30,6 +30,7 @@ pub(crate) struct Lab {
     pub(crate) folder: TempDir,
     pub(crate) order: Order,
     pub(crate) spec: Value,
+    pub(crate) netns: Option<OwnedFd>,
     pub(crate) supervisor: Option<Child>,
 }
 
@@ -82,6 +83,7 @@ impl Lab {
             folder,
             order,
             spec,
+            netns: None,
             supervisor: None,
         }
     }
@@ -107,7 +109,7 @@ impl Lab {
             seal: &ExecutableSeal::new().unwrap(),
             order: &self.path("supervise.json"),
             listener: listener.into(),
-            netns: None,
+            netns: self.netns.take(),
             log: Some(OwnedFd::from(complaints)),
         };
         self.supervisor = Some(spawn_supervisor(spawn).unwrap());
@@ -271,7 +273,7 @@ fn fill(layer: &Path) {
     }
     fs::copy("/bin/busybox", layer.join("bin/busybox")).unwrap();
     for name in [
-        "sh", "cat", "echo", "sleep", "id", "stty", "kill", "yes", "head", "env", "dd",
+        "sh", "cat", "echo", "sleep", "id", "stty", "kill", "yes", "head", "env", "dd", "readlink",
     ] {
         std::os::unix::fs::symlink("busybox", layer.join("bin").join(name)).unwrap();
     }
