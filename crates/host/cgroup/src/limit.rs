@@ -21,6 +21,10 @@ struct Setting {
 }
 
 impl Setting {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "numbers and texts are both at hand"
+    )]
     fn new(controller: &'static str, file: &str, value: impl ToString) -> Self {
         Self {
             controller,

@@ -44,7 +44,7 @@ pub fn create(launch: Launch<'_>) -> Result<Created, StartError> {
     match forked {
         Forked::Child => {
             drop(ours);
-            init::run(plan, theirs)
+            init::run(plan, &theirs)
         }
         Forked::Parent { child, pidfd } => {
             drop(theirs);

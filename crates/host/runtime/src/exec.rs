@@ -63,7 +63,7 @@ pub fn exec(launch: ExecLaunch<'_>) -> Result<Running, StartError> {
     match fork(&plan, launch.init)? {
         Forked::Child => {
             drop(ours);
-            run(plan, theirs)
+            run(plan, &theirs)
         }
         Forked::Parent { child, pidfd } => {
             drop(theirs);
@@ -152,11 +152,11 @@ fn follow(
     Err(failure)
 }
 
-fn run(plan: Plan, channel: Channel) -> ! {
+fn run(plan: Plan, channel: &Channel) -> ! {
     let _never = NeverReturn;
-    match prepare(plan, &channel).and_then(Ready::execute) {
+    match prepare(plan, channel).and_then(Ready::execute) {
         Ok(never) => match never {},
-        Err(error) => child::fail(&channel, error),
+        Err(error) => child::fail(channel, error),
     }
 }
 

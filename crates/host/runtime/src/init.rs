@@ -34,17 +34,17 @@ pub(crate) struct Plan<'a> {
 }
 
 /// Runs the new process; it becomes the program or ends.
-pub(crate) fn run(plan: Plan<'_>, channel: Channel) -> ! {
+pub(crate) fn run(plan: Plan<'_>, channel: &Channel) -> ! {
     let _never = NeverReturn;
     let has_init = has_init(plan.spec);
-    let error = match prepare(plan, &channel) {
-        Ok(ready) if has_init => reaper::become_init(ready, &channel),
+    let error = match prepare(plan, channel) {
+        Ok(ready) if has_init => reaper::become_init(ready, channel),
         Ok(ready) => ready.execute(),
         Err(error) => Err(error),
     };
     match error {
         Ok(never) => match never {},
-        Err(error) => child::fail(&channel, error),
+        Err(error) => child::fail(channel, error),
     }
 }
 

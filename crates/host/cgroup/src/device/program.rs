@@ -224,4 +224,10 @@ mod tests {
     fn without_rules_nothing_is_allowed() {
         assert!(!run(&compile(&[]), READ, CHAR, (1, 3)));
     }
+
+    #[test]
+    fn the_kernels_checker_accepts_the_program() {
+        load_device_program(&compile(&rules(DOCKER))).unwrap();
+        load_device_program(&compile(&[])).unwrap();
+    }
 }

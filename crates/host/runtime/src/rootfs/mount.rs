@@ -30,7 +30,7 @@ pub(crate) enum Source {
 impl Source {
     pub(super) fn open(mount: &Mount, spec: &Spec, cgroup: &Cgroup) -> Result<Self, StartError> {
         let options = options(mount);
-        let failure = |error: hakone_mount::Error| failed(mount, error.to_string());
+        let failure = |error: hakone_mount::Error| failed(mount, &error.to_string());
         if let Some(recursive) = recursive_bind(mount, &options) {
             let source = mount.source().as_deref().unwrap_or(Path::new(""));
             return Detached::bind(source, recursive)
@@ -63,7 +63,7 @@ fn options(mount: &Mount) -> Options {
 /// Mounts it inside the root.
 pub(super) fn apply(root: &Root, mount: &Mount, source: Source) -> Result<(), StartError> {
     let options = options(mount);
-    let failure = |error: hakone_mount::Error| failed(mount, error.to_string());
+    let failure = |error: hakone_mount::Error| failed(mount, &error.to_string());
     match source {
         Source::Bind(detached) => bind(root, mount, detached, &options),
         Source::Cgroup(view) => {
@@ -74,7 +74,7 @@ pub(super) fn apply(root: &Root, mount: &Mount, source: Source) -> Result<(), St
 }
 
 fn bind(root: &Root, mount: &Mount, source: Detached, options: &Options) -> Result<(), StartError> {
-    let failure = |error: hakone_mount::Error| failed(mount, error.to_string());
+    let failure = |error: hakone_mount::Error| failed(mount, &error.to_string());
     let status = fstat(&source).map_err(|errno| failed_by(mount, errno))?;
     let target = match FileType::from_raw_mode(status.st_mode) {
         FileType::Directory => root.ensure_folder(mount.destination()),
@@ -92,7 +92,7 @@ fn bind(root: &Root, mount: &Mount, source: Detached, options: &Options) -> Resu
 }
 
 fn new(root: &Root, mount: &Mount, mut options: Options) -> Result<(), StartError> {
-    let failure = |error: hakone_mount::Error| failed(mount, error.to_string());
+    let failure = |error: hakone_mount::Error| failed(mount, &error.to_string());
     let target = match kind(mount) {
         "proc" | "sysfs" => ordinary_folder(root, mount)?,
         _other => root.ensure_folder(mount.destination()).map_err(failure)?,
@@ -110,7 +110,7 @@ fn new(root: &Root, mount: &Mount, mut options: Options) -> Result<(), StartErro
 
 /// A new file system; `sysfs` belongs to the network's owner, so elsewhere the host's is shown, read-only.
 fn make(mount: &Mount, options: &Options) -> Result<Detached, StartError> {
-    let failure = |error: hakone_mount::Error| failed(mount, error.to_string());
+    let failure = |error: hakone_mount::Error| failed(mount, &error.to_string());
     let source = mount
         .source()
         .as_deref()
@@ -145,7 +145,7 @@ fn put(
     for propagation in &options.propagation {
         detached
             .propagate(*propagation)
-            .map_err(|error| failed(mount, error.to_string()))?;
+            .map_err(|error| failed(mount, &error.to_string()))?;
     }
     let attached = detached.attach(target.as_fd());
     attached.map(drop).map_err(|errno| failed_by(mount, errno))
@@ -211,10 +211,10 @@ fn failed_by(mount: &Mount, errno: Errno) -> StartError {
         }
         _other => "",
     };
-    failed(mount, format!("{reason}{hint}"))
+    failed(mount, &format!("{reason}{hint}"))
 }
 
-fn failed(mount: &Mount, reason: String) -> StartError {
+fn failed(mount: &Mount, reason: &str) -> StartError {
     let source = mount.source().as_deref().unwrap_or(Path::new(""));
     let target = mount.destination().display();
     StartError::Other(format!(
