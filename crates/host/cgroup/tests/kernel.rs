@@ -51,7 +51,7 @@ mod tests {
 
     fn create(resources: &str) -> Result<Cgroup, Error> {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = format!("/hakone-test/cgroup-{}-{count}", std::process::id());
+        let path = format!("/hakone-test-cgroup-{}-{count}", std::process::id());
         Cgroup::create(&path, &serde_json::from_str(resources).unwrap())
     }
 

@@ -55,7 +55,7 @@ impl Lab {
         propagate_all(Propagation::PRIVATE_ALL).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = format!("/hakone-test/runtime-{}-{count}", std::process::id());
+        let path = format!("/hakone-test-runtime-{}-{count}", std::process::id());
         let cgroup = Cgroup::create(&path, &resources(&json!({}))).unwrap();
         let lab = Self {
             folder,
