@@ -41,6 +41,9 @@ pub enum Error {
     /// The request does not hold together.
     #[error("{0}")]
     Invalid(String),
+    /// The specification was refused.
+    #[error(transparent)]
+    Spec(#[from] hakone_spec::Error),
     /// A filter was refused.
     #[error(transparent)]
     Filter(#[from] FilterError),
@@ -50,6 +53,9 @@ pub enum Error {
     /// The state does not allow it.
     #[error("{0}")]
     Conflict(String),
+    /// The model does not allow it.
+    #[error("{0}")]
+    Forbidden(String),
     /// The container's program could not be started; 126 and 127 are the shell's codes.
     #[error("{message}")]
     Start {
@@ -111,6 +117,8 @@ impl Fault for Error {
             | Self::SameName
             | Self::Invalid(_)
             | Self::Filter(_) => Kind::InvalidParameter,
+            Self::Spec(error) => error.kind(),
+            Self::Forbidden(_) => Kind::Forbidden,
             Self::NameTaken { .. } | Self::Conflict(_) => Kind::Conflict,
             Self::Rename(inner) => inner.kind(),
             Self::NotModified(_) => Kind::NotModified,

@@ -5,12 +5,53 @@
 //! for, and announces what happened. What it needs of networks, images and volumes it declares as narrow traits
 //! ([`Networks`], [`Images`], [`Volumes`]); the binary joins them.
 
+mod attach;
+mod bundle;
 mod config;
+mod container;
+mod create;
+mod detach_keys;
+mod device;
 mod error;
+mod exec;
+mod exit;
+mod facts;
+mod filter;
+mod frames;
+mod health;
+mod inner;
+mod inspect;
+mod joined;
+mod link;
+mod list;
+mod logs;
+mod merge;
+mod mounts;
+mod name;
 mod neighbour;
+mod network;
 mod options;
+mod pause;
+mod probe;
+mod record;
+mod remove;
+mod rename;
+mod restart;
+mod restore;
+mod run;
+mod sandbox;
+mod seccomp;
 mod service;
+mod size;
+mod socket;
+mod start;
+mod state;
+mod status;
+mod stop;
 mod stream;
+mod supervise;
+mod table;
+mod wait;
 
 pub use config::Config;
 pub use error::Error;

@@ -76,7 +76,7 @@ pub struct SandboxRequest {
     pub dns_search: Vec<String>,
     /// Resolver options.
     pub dns_options: Vec<String>,
-    /// Lines for `/etc/hosts`, `name:address`.
+    /// Lines for `/etc/hosts`, `name:address` or `name:host-gateway`.
     pub extra_hosts: Vec<String>,
     /// Links of the old kind: the container and the name it is known by here.
     pub links: Vec<(ContainerId, String)>,
@@ -282,9 +282,9 @@ pub struct Launch {
     pub complaints: Option<OwnedFd>,
 }
 
-/// Starts supervisors: our own binary in another role, or a thread in tests.
+/// Starts supervisors: our own binary in another role.
 pub trait Launcher: Send + Sync + 'static {
-    /// Starts one and gives its process id; called where blocking is allowed.
+    /// Starts one and gives its process id; called where blocking is allowed. Reaping it is the launcher's.
     ///
     /// # Errors
     /// When the process cannot be started.

@@ -1,23 +1,32 @@
 //! The service's public face: every call that the Engine API makes on containers.
+//!
+//! Calls that change something run in tasks of the service's own: a caller that leaves at any await leaves no half work.
+//! All of them are cancellation safe in that sense; those that only read are so by nature.
 
-use std::future::Future;
+use std::{fs, future::Future, sync::Arc};
 
 use hakone_base::ContainerId;
 use hakone_engine_api::{Filters, wire};
 use hakone_events::Bus;
+use hakone_supervision::{Request, WindowSize};
 use serde_json::Value;
 
 use crate::{
     AttachOptions, AttachStream, Config, Counts, CreateRequest, Created, Error, ExecStarted,
     ImageUse, ListOptions, LogOptions, LogStream, Neighbours, Pruned, RemoveOptions, Size,
     StopOptions, WaitCondition, Waited,
+    container::Container,
+    exec, facts,
+    inner::{Inner, share},
+    link::Link,
+    state::State,
+    table::Table,
+    wait,
 };
 
 /// A handle on the container service; clones share it.
 #[derive(Clone, Debug)]
-pub struct Service {
-    config: Config,
-}
+pub struct Service(Arc<Inner>);
 
 impl Service {
     /// The keys that list filters may have.
@@ -42,141 +51,314 @@ impl Service {
     pub const PRUNE_FILTERS: &[&str] = &["label", "label!", "until"];
 
     /// Reads all records, takes over running containers, applies restart policies.
-    pub async fn open(
-        config: Config,
-        _neighbours: Neighbours,
-        _events: Bus,
-    ) -> Result<Self, Error> {
-        Ok(Self { config })
+    ///
+    /// # Errors
+    /// When the data root cannot be read.
+    pub async fn open(config: Config, neighbours: Neighbours, events: Bus) -> Result<Self, Error> {
+        let run = config.run_root.join("containers");
+        fs::create_dir_all(&run).map_err(Error::host("make", &run))?;
+        let facts = facts::read(None);
+        let defaults = config.defaults(facts.cgroup)?;
+        let inner = Arc::new(Inner {
+            config,
+            neighbours,
+            events,
+            table: Table::default(),
+            facts,
+            defaults,
+            mappings: None,
+            closing: tokio::sync::watch::Sender::new(false),
+        });
+        inner.restore().await?;
+        Ok(Self(inner))
     }
-    /// Stops watching; containers go on.
-    pub async fn close(&self) {}
+
+    /// Ends restarts; containers and their supervisors go on without us.
+    pub async fn close(&self) {
+        self.0.closing.send_replace(true);
+    }
+
     /// Makes a container.
-    pub async fn create(&self, _request: CreateRequest) -> Result<Created, Error> {
-        Err(Error::Closing)
+    ///
+    /// # Errors
+    /// When the image is missing, the name taken, or the request refused.
+    pub async fn create(&self, request: CreateRequest) -> Result<Created, Error> {
+        let inner = share(&self.0);
+        Inner::own(async move { inner.create(request).await }).await
     }
+
     /// Starts a container.
-    pub async fn start(&self, _container: &str) -> Result<(), Error> {
-        Err(Error::Closing)
+    ///
+    /// # Errors
+    /// When it runs already ([`Error::NotModified`]) or cannot be started; then nothing of the start is left.
+    pub async fn start(&self, container: &str) -> Result<(), Error> {
+        let (inner, container) = self.find(container)?;
+        Inner::own(async move { inner.start(&container).await }).await
     }
+
     /// Stops a container.
-    pub async fn stop(&self, _container: &str, _options: StopOptions) -> Result<(), Error> {
-        Err(Error::Closing)
+    ///
+    /// # Errors
+    /// When it does not run ([`Error::NotModified`]) or does not die.
+    pub async fn stop(&self, container: &str, options: StopOptions) -> Result<(), Error> {
+        let (inner, container) = self.find(container)?;
+        Inner::own(async move { inner.stop(&container, &options).await }).await
     }
-    /// Stops and starts a container.
-    pub async fn restart(&self, _container: &str, _options: StopOptions) -> Result<(), Error> {
-        Err(Error::Closing)
+
+    /// Stops a container if it runs, and starts it.
+    ///
+    /// # Errors
+    /// As [`Self::stop`] and [`Self::start`].
+    pub async fn restart(&self, container: &str, options: StopOptions) -> Result<(), Error> {
+        let (inner, container) = self.find(container)?;
+        Inner::own(async move { inner.restart(&container, &options).await }).await
     }
+
     /// Sends a signal, SIGKILL by default.
-    pub async fn kill(&self, _container: &str, _signal: Option<&str>) -> Result<(), Error> {
-        Err(Error::Closing)
+    ///
+    /// # Errors
+    /// When the container does not run or the signal is none.
+    pub async fn kill(&self, container: &str, signal: Option<&str>) -> Result<(), Error> {
+        let typed = container.to_owned();
+        let signal = signal.map(str::to_owned);
+        let (inner, container) = self.find(container)?;
+        Inner::own(async move { inner.kill(&container, &typed, signal.as_deref()).await }).await
     }
+
     /// Freezes a container.
-    pub async fn pause(&self, _container: &str) -> Result<(), Error> {
-        Err(Error::Closing)
+    ///
+    /// # Errors
+    /// When it does not run or is frozen.
+    pub async fn pause(&self, container: &str) -> Result<(), Error> {
+        let (inner, container) = self.find(container)?;
+        Inner::own(async move { inner.pause(&container).await }).await
     }
+
     /// Thaws a container.
-    pub async fn unpause(&self, _container: &str) -> Result<(), Error> {
-        Err(Error::Closing)
+    ///
+    /// # Errors
+    /// When it is not frozen.
+    pub async fn unpause(&self, container: &str) -> Result<(), Error> {
+        let (inner, container) = self.find(container)?;
+        Inner::own(async move { inner.unpause(&container).await }).await
     }
+
     /// Gives a container another name.
-    pub async fn rename(&self, _container: &str, _name: &str) -> Result<(), Error> {
-        Err(Error::Closing)
+    ///
+    /// # Errors
+    /// When the name is none, its own, or taken.
+    pub async fn rename(&self, container: &str, name: &str) -> Result<(), Error> {
+        let name = name.to_owned();
+        let (inner, container) = self.find(container)?;
+        Inner::own(async move { inner.rename(&container, &name).await }).await
     }
-    /// Arms a wait; the wait itself is the future given back.
+
+    /// Arms a wait at once; the wait itself is the future given back.
+    ///
+    /// # Errors
+    /// When there is no such container.
     pub fn wait(
         &self,
-        _container: &str,
-        _condition: WaitCondition,
+        container: &str,
+        condition: WaitCondition,
     ) -> Result<impl Future<Output = Waited> + Send + use<>, Error> {
-        Ok(std::future::pending())
+        let container = self.0.table.lookup(container)?;
+        Ok(wait::arm(&container, condition))
     }
+
     /// Removes a container.
-    pub async fn remove(&self, _container: &str, _options: RemoveOptions) -> Result<(), Error> {
-        Err(Error::Closing)
+    ///
+    /// # Errors
+    /// When it runs and `force` is not given, or cannot be removed.
+    pub async fn remove(&self, container: &str, options: RemoveOptions) -> Result<(), Error> {
+        let (inner, container) = self.find(container)?;
+        Inner::own(async move { inner.remove(&container, options).await }).await
     }
+
     /// Removes all containers that do not run and pass the filters.
-    pub async fn prune(&self, _filters: Filters) -> Result<Pruned, Error> {
-        Err(Error::Closing)
+    ///
+    /// # Errors
+    /// When a filter's value is refused.
+    pub async fn prune(&self, filters: Filters) -> Result<Pruned, Error> {
+        let inner = share(&self.0);
+        Inner::own(async move { inner.prune(&filters).await }).await
     }
+
     /// Lists containers, newest first, each in the API's shape.
-    pub async fn list(&self, _options: ListOptions) -> Result<Vec<Value>, Error> {
-        Err(Error::Closing)
+    ///
+    /// # Errors
+    /// When a filter's value is refused.
+    pub async fn list(&self, options: ListOptions) -> Result<Vec<Value>, Error> {
+        self.0.list(&options).await
     }
+
     /// Shows all of a container in the API's shape.
-    pub async fn inspect(&self, _container: &str, _size: bool) -> Result<Value, Error> {
-        Err(Error::Closing)
+    ///
+    /// # Errors
+    /// When there is no such container.
+    pub async fn inspect(&self, container: &str, size: bool) -> Result<Value, Error> {
+        let container = self.0.table.lookup(container)?;
+        Ok(self.0.inspect(&container, size).await)
     }
+
     /// Reads a container's log.
-    pub async fn logs(&self, _container: &str, _options: LogOptions) -> Result<LogStream, Error> {
-        Err(Error::Closing)
+    ///
+    /// # Errors
+    /// When no stream is chosen or the log driver keeps nothing.
+    pub async fn logs(&self, container: &str, options: LogOptions) -> Result<LogStream, Error> {
+        self.0.logs(container, options).await
     }
+
     /// Attaches to a container, before or after its start.
+    ///
+    /// # Errors
+    /// When its state does not allow it.
     pub async fn attach(
         &self,
-        _container: &str,
-        _options: AttachOptions,
+        container: &str,
+        options: AttachOptions,
     ) -> Result<AttachStream, Error> {
-        Err(Error::Closing)
+        self.0.attach(container, options).await
     }
+
     /// Resizes a container's terminal.
-    pub async fn resize(&self, _container: &str, _size: Size) -> Result<(), Error> {
-        Err(Error::Closing)
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn resize(&self, container: &str, size: Size) -> Result<(), Error> {
+        let (inner, container) = self.find(container)?;
+        container.state().needs_process(&container.id)?;
+        let request = Request::Resize(WindowSize {
+            rows: size.rows,
+            cols: size.cols,
+        });
+        exec::resized(Link::ask(&container.run_folder, &request).await)?;
+        let attributes = [
+            ("height", size.rows.to_string()),
+            ("width", size.cols.to_string()),
+        ];
+        inner.announce(&container, "resize", &attributes);
+        Ok(())
     }
+
     /// Notes a command to be run in a container; gives its id.
+    ///
+    /// # Errors
+    /// When the container's state does not allow it or there is no command.
     pub async fn exec_create(
         &self,
-        _container: &str,
-        _config: wire::ExecConfig,
+        container: &str,
+        config: wire::ExecConfig,
     ) -> Result<String, Error> {
-        Err(Error::Closing)
+        Ok(self.0.exec_create(container, config)?.to_string())
     }
-    /// Runs it.
+
+    /// Runs it. A failure to start is told on the stream of an attached client, as Docker does.
+    ///
+    /// # Errors
+    /// When there is no such command, or a detached one could not be started.
     pub async fn exec_start(
         &self,
-        _exec: &str,
-        _config: wire::ExecStartConfig,
+        exec: &str,
+        config: wire::ExecStartConfig,
     ) -> Result<ExecStarted, Error> {
-        Err(Error::Closing)
+        let (inner, exec) = (share(&self.0), exec.to_owned());
+        Inner::own(async move { inner.exec_start(&exec, config).await }).await
     }
+
     /// Resizes its terminal.
-    pub async fn exec_resize(&self, _exec: &str, _size: Size) -> Result<(), Error> {
-        Err(Error::Closing)
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn exec_resize(&self, exec: &str, size: Size) -> Result<(), Error> {
+        self.0.exec_resize(exec, size).await
     }
+
     /// Shows it in the API's shape.
-    pub fn exec_inspect(&self, _exec: &str) -> Result<Value, Error> {
-        Err(Error::Closing)
+    ///
+    /// # Errors
+    /// When there is no such command.
+    pub fn exec_inspect(&self, exec: &str) -> Result<Value, Error> {
+        self.0.exec_inspect(exec)
     }
+
+    /// Reports whether a command has a terminal, which decides the content type of its stream.
+    ///
+    /// # Errors
+    /// When there is no such command.
+    pub fn exec_terminal(&self, exec: &str) -> Result<bool, Error> {
+        Ok(self.0.exec(exec)?.1.terminal())
+    }
+
     /// Plugs a container into a network, at once if it runs, else at its next start.
+    ///
+    /// # Errors
+    /// When it shares another's namespace, is on the network already, or the network refuses.
     pub async fn connect_network(
         &self,
-        _container: &str,
-        _network: &str,
-        _settings: wire::EndpointSettings,
+        container: &str,
+        network: &str,
+        settings: wire::EndpointSettings,
     ) -> Result<(), Error> {
-        Err(Error::Closing)
+        let network = network.to_owned();
+        let (inner, container) = self.find(container)?;
+        Inner::own(async move { inner.connect_network(&container, &network, settings).await }).await
     }
+
     /// Unplugs a container from a network.
+    ///
+    /// # Errors
+    /// When it is not on the network.
     pub async fn disconnect_network(
         &self,
-        _container: &str,
-        _network: &str,
-        _force: bool,
+        container: &str,
+        network: &str,
+        force: bool,
     ) -> Result<(), Error> {
-        Err(Error::Closing)
+        let network = network.to_owned();
+        let (inner, container) = self.find(container)?;
+        Inner::own(async move { inner.disconnect_network(&container, &network, force).await }).await
     }
+
     /// Finds a container by id, name, or id prefix.
-    pub fn lookup(&self, _container: &str) -> Result<ContainerId, Error> {
-        Err(Error::Closing)
+    ///
+    /// # Errors
+    /// When none or several fit.
+    pub fn lookup(&self, container: &str) -> Result<ContainerId, Error> {
+        Ok(self.0.table.lookup(container)?.id.clone())
     }
+
     /// Counts containers by state.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        Counts::default()
+        let mut counts = Counts::default();
+        for container in self.0.table.all() {
+            match container.state() {
+                State::Running | State::Restarting => counts.running += 1,
+                State::Paused => counts.paused += 1,
+                State::Created | State::Removing | State::Exited | State::Dead => {
+                    counts.stopped += 1;
+                }
+            }
+        }
+        counts
     }
+
     /// Tells which containers use which images.
     #[must_use]
     pub fn image_uses(&self) -> Vec<ImageUse> {
-        Vec::new()
+        let one = |container: Arc<Container>| {
+            container.with(|record| ImageUse {
+                container: record.id.clone(),
+                image: record.image.clone(),
+                reference: record.image_reference.clone(),
+                running: record.state.is_running(),
+            })
+        };
+        self.0.table.all().into_iter().map(one).collect()
+    }
+
+    fn find(&self, typed: &str) -> Result<(Arc<Inner>, Arc<Container>), Error> {
+        Ok((share(&self.0), self.0.table.lookup(typed)?))
     }
 }

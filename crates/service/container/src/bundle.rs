@@ -1,0 +1,303 @@
+//! Writes what a supervisor reads: the three files of `/etc`, the OCI runtime specification, the order.
+//!
+//! Nothing here is synced to disk: a supervisor that misses a file after a power cut has no container to run either.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
+
+use hakone_spec::{
+    ContainerSpec, EtcFiles, Joined, JsonFile, LogSpec, MountSource, Netns, Propagation, ReadOnly,
+    Resolved, ResolvedMount, ResolvedSource, Shm, runtime_spec, seccomp_for_runc,
+};
+use hakone_supervision::WindowSize;
+use hakone_supervision::{CONFIG_FILE, CopyUp, Log, ORDER_FILE, Order, ROOTFS, Rootfs, Runtime};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+
+use crate::{
+    Error, Etc,
+    container::Container,
+    device,
+    inner::Inner,
+    record::{Mount, MountKind, Record},
+    seccomp,
+};
+
+/// What one start was decided to be.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) spec: ContainerSpec,
+    pub(crate) record: Record,
+    pub(crate) layers: Vec<PathBuf>,
+    pub(crate) hostname: String,
+    /// Contents for `/etc`; `None` takes the files of `etc_folder` as they are.
+    pub(crate) etc: Option<Etc>,
+    /// The folder with the three files, another container's if the network is shared.
+    pub(crate) etc_folder: PathBuf,
+    pub(crate) network: Netns,
+    pub(crate) joined: Joined,
+    pub(crate) shm: Shm,
+    pub(crate) cgroup: String,
+    pub(crate) host: hakone_spec::HostFacts,
+    /// Destinations of volumes that are still empty.
+    pub(crate) empty: Vec<String>,
+}
+
+/// Writes everything and gives the order's path.
+pub(crate) fn write(plan: &Plan, container: &Container, inner: &Inner) -> Result<PathBuf, Error> {
+    make_run_folder(&container.run_folder, inner)?;
+    write_etc(plan)?;
+    let program = seccomp::ensure(&plan.spec, &inner.config.data_root)?;
+    let resolved = resolve(plan, container, inner)?;
+    let mut document = runtime_spec(&plan.spec, &resolved);
+    let runtime = runtime(&plan.spec, container, inner);
+    if let (Runtime::External { .. }, Some(program)) = (&runtime, &program)
+        && let Some(linux) = document.linux_mut()
+    {
+        linux.set_seccomp(Some(seccomp_for_runc(&program.resolved)));
+    }
+    put(&container.folder.join(CONFIG_FILE), &json(&document)?)?;
+    let order = order(
+        plan,
+        container,
+        runtime,
+        program.map(|program| program.path),
+    );
+    let path = container.folder.join(ORDER_FILE);
+    put(&path, &json(&order)?)?;
+    Ok(path)
+}
+
+fn make_run_folder(path: &Path, inner: &Inner) -> Result<(), Error> {
+    // A mapped root must be able to walk to its root file system.
+    let mode = match inner.mappings {
+        Some(_) => 0o711,
+        None => 0o700,
+    };
+    for folder in [path, &path.join(ROOTFS)] {
+        let mut builder = fs::DirBuilder::new();
+        let made = builder.recursive(true).mode(mode).create(folder);
+        made.map_err(Error::host("make", folder))?;
+    }
+    match fs::remove_file(path.join(hakone_supervision::EXIT_FILE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::host("remove the exit record in", path)(error))
+        }
+        Err(_) | Ok(()) => Ok(()),
+    }
+}
+
+fn write_etc(plan: &Plan) -> Result<(), Error> {
+    let Some(etc) = &plan.etc else {
+        return Ok(());
+    };
+    let put = |name: &str, text: &str| put(&plan.etc_folder.join(name), text.as_bytes());
+    put("hostname", &format!("{}\n", plan.hostname))?;
+    put("hosts", &etc.hosts)?;
+    put("resolv.conf", &etc.resolv_conf)
+}
+
+/// Writes in place, never by rename: a running container sees these files through bind mounts of the very inodes.
+fn put(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a bind mount shows the inode; nothing is lost by a torn file"
+    )]
+    fs::write(path, bytes).map_err(Error::host("write", path))
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(value).map_err(|error| Error::Supervisor(error.to_string()))
+}
+
+fn resolve(plan: &Plan, container: &Container, inner: &Inner) -> Result<Resolved, Error> {
+    let mapped = plan.spec.namespaces.user == hakone_spec::UserMode::Remapped;
+    Ok(Resolved {
+        id: container.id.clone(),
+        hostname: plan.hostname.clone(),
+        rootfs: container.run_folder.join(ROOTFS),
+        mounts: mounts(plan)?,
+        files: Some(EtcFiles {
+            resolv_conf: plan.etc_folder.join("resolv.conf"),
+            hostname: plan.etc_folder.join("hostname"),
+            hosts: plan.etc_folder.join("hosts"),
+        }),
+        network: plan.network.clone(),
+        joined: plan.joined.clone(),
+        shm: plan.shm.clone(),
+        mappings: inner.mappings.clone().filter(|_| mapped),
+        cgroup: plan.cgroup.clone().into(),
+        devices: device::resolve(&plan.spec)?,
+        block_devices: device::block(&plan.spec)?,
+        env: Vec::new(),
+        host: plan.host.clone(),
+    })
+}
+
+fn mounts(plan: &Plan) -> Result<Vec<ResolvedMount>, Error> {
+    let all = plan.record.mounts.iter();
+    all.map(|mount| resolved_mount(plan, mount)).collect()
+}
+
+fn resolved_mount(plan: &Plan, mount: &Mount) -> Result<ResolvedMount, Error> {
+    let asked = plan
+        .spec
+        .mounts
+        .iter()
+        .find(|spec| spec.target == mount.destination);
+    let read_only = match asked {
+        Some(spec) => spec.read_only,
+        None if mount.writable => ReadOnly::No,
+        None => ReadOnly::Recursive,
+    };
+    let source = match asked.map(|spec| &spec.source) {
+        Some(MountSource::Tmpfs { options }) => ResolvedSource::Tmpfs {
+            options: options.clone(),
+        },
+        Some(MountSource::Bind(bind)) if mount.kind == MountKind::Bind => ResolvedSource::Path {
+            path: bind.path.clone(),
+            propagation: bind.propagation,
+            recursive: bind.recursive,
+        },
+        Some(MountSource::Volume(volume)) if mount.kind == MountKind::Volume => {
+            ResolvedSource::Path {
+                path: subpath(Path::new(&mount.source), volume.subpath.as_deref())?,
+                propagation: volume.propagation,
+                recursive: true,
+            }
+        }
+        Some(MountSource::Bind(_) | MountSource::Volume(_)) | None => ResolvedSource::Path {
+            path: mount.source.clone().into(),
+            propagation: Propagation::RPrivate,
+            recursive: true,
+        },
+    };
+    Ok(ResolvedMount {
+        target: mount.destination.clone(),
+        source,
+        read_only,
+    })
+}
+
+/// Finds a folder in a volume. The volume's content is hostile: a link in it must not lead out of it.
+fn subpath(volume: &Path, subpath: Option<&Path>) -> Result<PathBuf, Error> {
+    let Some(subpath) = subpath else {
+        return Ok(volume.to_owned());
+    };
+    let find = || -> io::Result<PathBuf> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let root = rustix::fs::open(volume, flags | OFlags::DIRECTORY, Mode::empty())?;
+        let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let found = rustix::fs::openat2(&root, subpath, flags, Mode::empty(), inside)?;
+        use std::os::fd::AsRawFd as _;
+        fs::read_link(format!("/proc/self/fd/{}", found.as_raw_fd()))
+    };
+    find().map_err(Error::host("find in the volume", subpath))
+}
+
+fn runtime(spec: &ContainerSpec, container: &Container, inner: &Inner) -> Runtime {
+    match inner.config.runtime(&spec.runtime) {
+        Some(path) => Runtime::External {
+            path: path.clone(),
+            root: container.run_folder.join("runtime"),
+        },
+        None => Runtime::Builtin,
+    }
+}
+
+fn order(plan: &Plan, container: &Container, runtime: Runtime, seccomp: Option<PathBuf>) -> Order {
+    let command = &plan.spec.command;
+    Order {
+        container: container.id.clone(),
+        bundle: container.folder.clone(),
+        run_dir: container.run_folder.clone(),
+        rootfs: Rootfs {
+            layers: plan.layers.clone(),
+            upper: container.folder.join("upper"),
+            work: container.folder.join("work"),
+        },
+        copy_up: copy_up(plan),
+        user: command.user.clone(),
+        groups: command.groups.clone(),
+        runtime,
+        terminal: command.terminal,
+        open_stdin: command.open_stdin,
+        stdin_once: command.stdin_once,
+        console: command
+            .console
+            .map(|(rows, cols)| WindowSize { rows, cols }),
+        log: log(plan, container),
+        cgroup: plan.cgroup.clone(),
+        seccomp,
+    }
+}
+
+fn copy_up(plan: &Plan) -> Vec<CopyUp> {
+    let empty = |mount: &&Mount| mount.copy_up && plan.empty.contains(&mount.destination);
+    let mounts = plan.record.mounts.iter().filter(empty);
+    mounts
+        .map(|mount| CopyUp {
+            source_in_image: mount.destination.clone().into(),
+            volume: mount.source.clone().into(),
+        })
+        .collect()
+}
+
+fn log(plan: &Plan, container: &Container) -> Log {
+    match &plan.spec.log {
+        LogSpec::None => Log::None,
+        LogSpec::JsonFile(file) => Log::JsonFile {
+            path: container.log_path(),
+            max_size: file.max_size,
+            max_file: file.max_files,
+            attributes: attributes(file, plan),
+        },
+    }
+}
+
+fn attributes(file: &JsonFile, plan: &Plan) -> BTreeMap<String, String> {
+    let mut all = file.attributes(&plan.spec.labels, &plan.spec.command.env);
+    if let Some(tag) = &file.tag {
+        all.insert("tag".to_owned(), render(tag, &plan.record));
+    }
+    all
+}
+
+/// Fills a tag's template with the fields that Docker documents.
+fn render(template: &str, record: &Record) -> String {
+    let image = record.image.as_str();
+    let fields = [
+        ("{{.ID}}", record.id.short()),
+        ("{{.FullID}}", record.id.as_str()),
+        ("{{.Name}}", record.name.as_str()),
+        ("{{.ImageID}}", image.get(..19).unwrap_or(image)),
+        ("{{.ImageFullID}}", image),
+        ("{{.ImageName}}", &record.image_reference),
+        ("{{.DaemonName}}", "docker"),
+    ];
+    let fill = |text: String, (field, value): &(&str, &str)| text.replace(field, value);
+    fields.iter().fold(template.to_owned(), fill)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tags_template_is_filled() {
+        let record = crate::container::tests::record(0xab, "web");
+        assert_eq!(render("{{.Name}}/{{.ID}}", &record), "web/abababababab");
+    }
+
+    #[test]
+    fn a_link_in_a_volume_does_not_lead_out_of_it() {
+        let volume = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/etc", volume.path().join("out")).unwrap();
+        fs::create_dir(volume.path().join("etc")).unwrap();
+        let found = subpath(volume.path(), Some(Path::new("out"))).unwrap();
+        assert_eq!(found, fs::canonicalize(volume.path().join("etc")).unwrap());
+    }
+}

@@ -1,0 +1,249 @@
+//! Makes containers: parse, resolve the image, claim volumes, record, announce.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    os::unix::fs::DirBuilderExt as _,
+    path::Path,
+    sync::Arc,
+};
+
+use hakone_base::{ContainerId, ContainerName};
+use hakone_engine_api::wire;
+use hakone_spec::{ContainerSpec, Create, NetworkMode};
+
+use crate::{
+    CreateRequest, Created, Error, ResolvedImage,
+    container::Container,
+    inner::{Inner, blocking, entropy, now},
+    merge, name,
+    record::{Mount, Record},
+    run::Run,
+    state::State,
+};
+
+/// Attempts at a name that is free.
+const NAME_ATTEMPTS: u32 = 50;
+
+impl Inner {
+    /// Makes a container.
+    pub(crate) async fn create(self: &Arc<Self>, request: CreateRequest) -> Result<Created, Error> {
+        let (config, host, networks) = split(request.body);
+        let reference = config.image.clone().unwrap_or_default();
+        let image = self.neighbours.images.resolve(&reference).await?;
+        let (spec, warnings) = ContainerSpec::parse(
+            &Create {
+                config: &config,
+                host: &host,
+                image: &image.config,
+            },
+            &self.defaults,
+        )?;
+        let id = ContainerId::from_bytes(entropy()?);
+        let name = self.reserve(request.name.as_deref(), &id)?;
+        let draft = Draft {
+            id: id.clone(),
+            name: name.clone(),
+            config,
+            host,
+            networks,
+            reference,
+        };
+        match self.make(draft, &image, &spec).await {
+            Ok(container) => {
+                self.table.insert(Arc::clone(&container));
+                self.announce(&container, "create", &[]);
+                Ok(Created { id, warnings })
+            }
+            Err(error) => {
+                self.table.release(&name);
+                Err(error)
+            }
+        }
+    }
+
+    fn reserve(&self, wanted: Option<&str>, id: &ContainerId) -> Result<ContainerName, Error> {
+        if let Some(wanted) = wanted.filter(|name| !name.is_empty()) {
+            let name = wanted.parse()?;
+            self.table.reserve(&name, id)?;
+            return Ok(name);
+        }
+        for attempt in 0..NAME_ATTEMPTS {
+            let Some(name) = name::generate(entropy()?, attempt) else {
+                continue;
+            };
+            if self.table.reserve(&name, id).is_ok() {
+                return Ok(name);
+            }
+        }
+        // Out of pairs: the id itself is a name.
+        let name = id.short().parse()?;
+        self.table.reserve(&name, id)?;
+        Ok(name)
+    }
+
+    async fn make(
+        &self,
+        draft: Draft,
+        image: &ResolvedImage,
+        spec: &ContainerSpec,
+    ) -> Result<Arc<Container>, Error> {
+        let id = draft.id.clone();
+        let mut claimed = Vec::new();
+        let made = match self.mounts(&id, spec, &mut claimed).await {
+            Ok(mounts) => self.write(draft.record(image, spec, mounts)).await,
+            Err(error) => Err(error),
+        };
+        if made.is_err() {
+            for (name, anonymous) in claimed {
+                self.neighbours
+                    .volumes
+                    .disclaim(&name, &id, anonymous)
+                    .await;
+            }
+            fs::remove_dir_all(self.containers().join(id.as_str())).ok();
+        }
+        made
+    }
+
+    async fn write(&self, record: Record) -> Result<Arc<Container>, Error> {
+        let owner = self.root_owner();
+        let container = Container::new(record, &self.config.data_root, &self.config.run_root);
+        blocking(move || {
+            make_folders(&container.folder, owner)?;
+            container.with(|record| record.save(&container.folder))?;
+            Ok(Arc::new(container))
+        })
+        .await
+    }
+}
+
+/// The container's own folder is closed to others; `upper` becomes its `/`.
+fn make_folders(folder: &Path, owner: Option<(u32, u32)>) -> Result<(), Error> {
+    let make = |path: &Path, mode: u32| {
+        let mut builder = fs::DirBuilder::new();
+        let made = builder.recursive(true).mode(mode).create(path);
+        made.map_err(Error::host("make", path))
+    };
+    make(folder, 0o710)?;
+    for name in ["upper", "work"] {
+        let path = folder.join(name);
+        make(&path, 0o755)?;
+        if let Some((uid, gid)) = owner {
+            std::os::unix::fs::chown(&path, Some(uid), Some(gid))
+                .map_err(Error::host("give away", &path))?;
+        }
+    }
+    match owner {
+        Some((_, gid)) => std::os::unix::fs::chown(folder, None, Some(gid))
+            .map_err(Error::host("give away", folder)),
+        None => Ok(()),
+    }
+}
+
+/// A request that was accepted.
+struct Draft {
+    id: ContainerId,
+    name: ContainerName,
+    config: wire::ContainerConfig,
+    host: wire::HostConfig,
+    networks: BTreeMap<String, wire::EndpointSettings>,
+    reference: String,
+}
+
+impl Draft {
+    fn record(self, image: &ResolvedImage, spec: &ContainerSpec, mounts: Vec<Mount>) -> Record {
+        let mut config = merge::config(&self.config, &image.config, spec);
+        if config.hostname.as_deref().unwrap_or_default().is_empty() {
+            config.hostname = Some(self.id.short().to_owned());
+        }
+        Record {
+            id: self.id,
+            name: self.name,
+            created: now(),
+            image: image.id.clone(),
+            image_reference: self.reference,
+            asked: self.config,
+            config,
+            host: self.host,
+            networks: with_first(self.networks, &spec.network),
+            command: spec.command.args().cloned().collect(),
+            mounts,
+            state: State::Created,
+            run: Run::default(),
+            restarts: 0,
+            stopped: false,
+            health: None,
+            sandbox: None,
+        }
+    }
+}
+
+type Parts = (
+    wire::ContainerConfig,
+    wire::HostConfig,
+    BTreeMap<String, wire::EndpointSettings>,
+);
+
+/// Splits the one flat body into its three parts.
+fn split(body: wire::ContainerCreateBody) -> Parts {
+    let config = wire::ContainerConfig {
+        hostname: body.hostname,
+        domainname: body.domainname,
+        user: body.user,
+        attach_stdin: body.attach_stdin,
+        attach_stdout: body.attach_stdout,
+        attach_stderr: body.attach_stderr,
+        exposed_ports: body.exposed_ports,
+        tty: body.tty,
+        open_stdin: body.open_stdin,
+        stdin_once: body.stdin_once,
+        env: body.env,
+        cmd: body.cmd,
+        healthcheck: body.healthcheck,
+        args_escaped: body.args_escaped,
+        image: body.image,
+        volumes: body.volumes,
+        working_dir: body.working_dir,
+        entrypoint: body.entrypoint,
+        network_disabled: body.network_disabled,
+        on_build: body.on_build,
+        labels: body.labels,
+        stop_signal: body.stop_signal,
+        stop_timeout: body.stop_timeout,
+        shell: body.shell,
+    };
+    let endpoints = body.networking_config.and_then(|n| n.endpoints_config);
+    let host = body.host_config.unwrap_or_default();
+    (config, host, networks(endpoints.unwrap_or_default()))
+}
+
+/// Adds the network of `--network`, which clients may leave out of the endpoints.
+fn with_first(
+    mut networks: BTreeMap<String, wire::EndpointSettings>,
+    mode: &NetworkMode,
+) -> BTreeMap<String, wire::EndpointSettings> {
+    let first = match mode {
+        NetworkMode::Bridge => "bridge",
+        NetworkMode::Named(name) => name,
+        NetworkMode::Host => "host",
+        NetworkMode::None => "none",
+        NetworkMode::Container(_) => return BTreeMap::new(),
+    };
+    networks.entry(first.to_owned()).or_default();
+    networks
+}
+
+/// `default` is the CLI's word for the default bridge.
+fn networks(
+    endpoints: HashMap<String, wire::EndpointSettings>,
+) -> BTreeMap<String, wire::EndpointSettings> {
+    let rename = |name: String| match name.as_str() {
+        "default" | "" => "bridge".to_owned(),
+        _ => name,
+    };
+    endpoints
+        .into_iter()
+        .map(|(name, settings)| (rename(name), settings))
+        .collect()
+}

@@ -1,0 +1,240 @@
+//! Which containers a list means. Pure but for what neighbours know of images and volumes.
+
+use hakone_base::Timestamp;
+use hakone_engine_api::{FilterError, Filters};
+use regex::Regex;
+
+use crate::{
+    Images,
+    record::{MountKind, Record},
+    state::State,
+};
+
+/// Filters made ready: references looked up, patterns compiled.
+pub(crate) struct Prepared<'a> {
+    filters: &'a Filters,
+    names: Vec<Regex>,
+    before: Option<Timestamp>,
+    since: Option<Timestamp>,
+    images: &'a dyn Images,
+}
+
+/// Looks the creation time of a named container up.
+pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Result<Timestamp, crate::Error>;
+
+impl<'a> Prepared<'a> {
+    /// Checks the values of all filters.
+    pub(crate) fn new(
+        filters: &'a Filters,
+        images: &'a dyn Images,
+        created: Lookup<'_>,
+    ) -> Result<Self, crate::Error> {
+        check(filters)?;
+        let names = filters.get("name").map(|pattern| {
+            let found = Regex::new(pattern).ok();
+            found.ok_or_else(|| value("name", pattern))
+        });
+        let all = |key: &str| filters.get(key).map(created).collect::<Result<Vec<_>, _>>();
+        Ok(Self {
+            filters,
+            names: names.collect::<Result<_, _>>()?,
+            before: all("before")?.into_iter().min(),
+            since: all("since")?.into_iter().max(),
+            images,
+        })
+    }
+
+    /// Reports whether filters ask for containers that do not run, which stand in for `all`.
+    pub(crate) fn asks_for_stopped(&self) -> bool {
+        ["status", "exited"].iter().any(|key| self.filters.has(key))
+    }
+
+    /// Reports whether a container passes all filters.
+    pub(crate) fn passes(&self, record: &Record) -> bool {
+        let filters = self.filters;
+        let name = record.name.as_str();
+        let slashed = format!("/{name}");
+        let named = |name: &Regex| name.is_match(&slashed) || name.is_match(record.name.as_str());
+        filters.any("id", |prefix| record.id.as_str().starts_with(prefix))
+            && (self.names.is_empty() || self.names.iter().any(named))
+            && filters.labels(|key| record.label(key))
+            && filters.any("status", |status| record.state.as_str() == status)
+            && self.exited(record)
+            && self.before.is_none_or(|before| record.created < before)
+            && self.since.is_none_or(|since| record.created > since)
+            && filters.any("ancestor", |image| self.descends(record, image))
+            && filters.any("health", |status| health(record) == status)
+            && filters.any("network", |network| on_network(record, network))
+            && filters.any("volume", |volume| has_volume(record, volume))
+            && filters.any("publish", |port| publishes(record, port))
+            && filters.any("expose", |port| exposes(record, port))
+            && filters.any("isolation", |name| matches!(name, "" | "default"))
+            && filters.any("is-task", |task| matches!(task, "0" | "false" | "False"))
+    }
+
+    fn exited(&self, record: &Record) -> bool {
+        let ended = record.run.finished != Timestamp::NEVER && !record.state.is_running();
+        let code = record.run.exit_code.to_string();
+        self.filters.any("exited", |wanted| ended && wanted == code)
+    }
+
+    fn descends(&self, record: &Record, image: &str) -> bool {
+        record.image_reference == image || self.images.descends(&record.image, image)
+    }
+}
+
+fn check(filters: &Filters) -> Result<(), FilterError> {
+    const HEALTH: [&str; 4] = ["none", "starting", "healthy", "unhealthy"];
+    let odd = |key: &str, known: &dyn Fn(&str) -> bool| {
+        let odd = filters.get(key).find(|text| !known(text));
+        odd.map_or(Ok(()), |text| Err(value(key, text)))
+    };
+    odd("status", &|text| State::parse(text).is_some())?;
+    odd("exited", &|text| text.parse::<i64>().is_ok())?;
+    odd("health", &|text| HEALTH.contains(&text))?;
+    odd("publish", &|text| ports(text).is_some())?;
+    odd("expose", &|text| ports(text).is_some())?;
+    filters.flag("is-task").map(|_| ())
+}
+
+fn value(key: &str, value: &str) -> FilterError {
+    FilterError::Value {
+        key: key.to_owned(),
+        value: value.to_owned(),
+    }
+}
+
+fn health(record: &Record) -> &'static str {
+    record
+        .health
+        .as_ref()
+        .map_or("none", |health| health.status.as_str())
+}
+
+fn on_network(record: &Record, wanted: &str) -> bool {
+    let live = record.sandbox.iter().flat_map(|sandbox| &sandbox.endpoints);
+    let by_id = |id: &Option<String>| id.as_deref().is_some_and(|id| id.starts_with(wanted));
+    record.networks.keys().any(|name| name == wanted)
+        || live.clone().any(|(name, _)| name == wanted)
+        || live
+            .clone()
+            .any(|(_, endpoint)| !wanted.is_empty() && by_id(&endpoint.network_id))
+}
+
+fn has_volume(record: &Record, wanted: &str) -> bool {
+    record.mounts.iter().any(|mount| {
+        let source = mount.kind == MountKind::Bind && mount.source == wanted;
+        mount.name.as_deref() == Some(wanted) || mount.destination == wanted || source
+    })
+}
+
+fn publishes(record: &Record, wanted: &str) -> bool {
+    let published = record.sandbox.iter().flat_map(|sandbox| &sandbox.published);
+    let mut numbers = published.map(|port| {
+        let protocol = port.target.protocol.as_str();
+        (port.host_port.get(), port.target.port.get(), protocol)
+    });
+    ports(wanted).is_some_and(|(range, protocol)| {
+        numbers.any(|(host, inside, its)| {
+            its == protocol && (range.contains(&host) || range.contains(&inside))
+        })
+    })
+}
+
+fn exposes(record: &Record, wanted: &str) -> bool {
+    let Some((range, protocol)) = ports(wanted) else {
+        return false;
+    };
+    let exposed = record.config.exposed_ports.iter().flatten();
+    let mut parsed = exposed.filter_map(|port| port.parse::<hakone_base::ExposedPort>().ok());
+    parsed.any(|port| port.protocol.as_str() == protocol && range.contains(&port.port.get()))
+}
+
+/// Reads `80`, `80/udp`, `8000-8010/tcp`.
+fn ports(text: &str) -> Option<(std::ops::RangeInclusive<u16>, &str)> {
+    let (range, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let (first, last) = range.split_once('-').unwrap_or((range, range));
+    let known = matches!(protocol, "tcp" | "udp" | "sctp");
+    known.then_some((first.parse().ok()?..=last.parse().ok()?, protocol))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BoxFuture, Error, Refusal, ResolvedImage, Service, container::tests::record};
+    use hakone_base::Digest;
+
+    struct NoImages;
+
+    impl Images for NoImages {
+        fn resolve<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<ResolvedImage, Refusal>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn descends(&self, _: &Digest, ancestor: &str) -> bool {
+            ancestor == "base"
+        }
+    }
+
+    fn passes(text: &str, record: &Record) -> Result<bool, Error> {
+        let filters = Filters::parse(text, Service::LIST_FILTERS)?;
+        let created = |name: &str| match name {
+            "old" => Ok(Timestamp::from_nanos(1)),
+            other => Err(Error::NotFound(other.into())),
+        };
+        Ok(Prepared::new(&filters, &NoImages, &created)?.passes(record))
+    }
+
+    #[test]
+    fn a_name_is_a_pattern_with_or_without_slash() {
+        let web = record(9, "web-1");
+        for good in ["web", "^/web", "^web-1$", "eb-"] {
+            assert!(
+                passes(&format!(r#"{{"name":["{good}"]}}"#), &web).unwrap(),
+                "{good}"
+            );
+        }
+        assert!(!passes(r#"{"name":["^eb"]}"#, &web).unwrap());
+        assert!(passes(r#"{"name":["db","web"]}"#, &web).unwrap());
+    }
+
+    #[test]
+    fn values_are_checked_in_dockers_words() {
+        let message = |text: &str| passes(text, &record(9, "web")).unwrap_err().to_string();
+        assert_eq!(
+            message(r#"{"status":["xx"]}"#),
+            "invalid filter 'status=xx'"
+        );
+        assert_eq!(message(r#"{"exited":["x"]}"#), "invalid filter 'exited=x'");
+        assert_eq!(message(r#"{"bogus":["x"]}"#), "invalid filter 'bogus'");
+        assert_eq!(
+            message(r#"{"since":["nobody"]}"#),
+            "No such container: nobody"
+        );
+    }
+
+    #[test]
+    fn states_exit_codes_and_ancestors_select() {
+        let mut web = record(9, "web");
+        web.state = State::Exited;
+        web.run.finished = Timestamp::from_nanos(5);
+        web.run.exit_code = 3;
+        assert!(passes(r#"{"status":["exited"],"exited":["3"]}"#, &web).unwrap());
+        assert!(!passes(r#"{"exited":["0"]}"#, &web).unwrap());
+        assert!(passes(r#"{"ancestor":["busybox"]}"#, &web).unwrap());
+        assert!(passes(r#"{"ancestor":["base"]}"#, &web).unwrap());
+        assert!(!passes(r#"{"ancestor":["other"]}"#, &web).unwrap());
+        assert!(passes(r#"{"since":["old"]}"#, &web).unwrap());
+        assert!(!passes(r#"{"before":["old"]}"#, &web).unwrap());
+        assert!(passes(r#"{"health":["none"],"is-task":["false"]}"#, &web).unwrap());
+    }
+
+    #[test]
+    fn exposed_ports_match_by_range_and_protocol() {
+        let mut web = record(9, "web");
+        web.config.exposed_ports = Some(vec!["80/tcp".into(), "53/udp".into()]);
+        assert!(passes(r#"{"expose":["80"]}"#, &web).unwrap());
+        assert!(passes(r#"{"expose":["50-60/udp"]}"#, &web).unwrap());
+        assert!(!passes(r#"{"expose":["53"]}"#, &web).unwrap());
+    }
+}

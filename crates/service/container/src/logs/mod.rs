@@ -1,0 +1,282 @@
+//! Reads containers' logs: Docker's json-file format, rotated files included, in bounded memory.
+//!
+//! Entries come from a hostile container by way of the supervisor's writer, and a crash may tear the last one: a line
+//! that does not parse, or is too long to be one, is skipped and the reading goes on.
+
+mod entry;
+mod follow;
+mod lines;
+mod tail;
+
+use std::{
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::{
+    fs::File,
+    io::{self, AsyncRead, AsyncSeekExt as _, AsyncWriteExt as _, DuplexStream, ReadBuf},
+    task::AbortHandle,
+};
+
+use crate::{Error, LogOptions, LogStream, container::Container, inner::Inner};
+
+use entry::{Entry, Verdict};
+use follow::Bell;
+use lines::Lines;
+
+/// Bytes on their way to a client at most.
+const PIPE: usize = 64 * 1024;
+
+impl Inner {
+    /// Reads a container's log.
+    pub(crate) async fn logs(
+        self: &Arc<Self>,
+        typed: &str,
+        options: LogOptions,
+    ) -> Result<LogStream, Error> {
+        let container = self.table.lookup(typed)?;
+        if !options.stdout && !options.stderr {
+            return Err(Error::Invalid(
+                "Bad parameters: you must choose at least one stream".into(),
+            ));
+        }
+        let (driver, terminal) =
+            container.with(|record| (record.log_driver() == "none", record.terminal()));
+        if driver {
+            return Err(Error::LogUnreadable);
+        }
+        let (ours, client) = tokio::io::duplex(PIPE);
+        let reader = Reader {
+            path: container.log_path(),
+            options,
+            terminal,
+            out: ours,
+        };
+        let task = tokio::spawn(async move {
+            if let Err(error) = reader.run(&container).await
+                && error.kind() != io::ErrorKind::BrokenPipe
+            {
+                tracing::warn!(container.id = %container.id, error = %error, "a log could not be read");
+            }
+        });
+        Ok(LogStream {
+            terminal,
+            output: Box::new(Output {
+                client,
+                task: task.abort_handle(),
+            }),
+        })
+    }
+}
+
+/// The client's end; the reading stops when it is dropped.
+struct Output {
+    client: DuplexStream,
+    task: AbortHandle,
+}
+
+impl AsyncRead for Output {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.client).poll_read(cx, out)
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Reader {
+    path: PathBuf,
+    options: LogOptions,
+    terminal: bool,
+    out: DuplexStream,
+}
+
+impl Reader {
+    async fn run(mut self, container: &Container) -> io::Result<()> {
+        let mut bell = match self.options.follow && container.state().has_process() {
+            true => Some(Bell::new(&self.path, container)?),
+            false => None,
+        };
+        let files = rotated(&self.path);
+        let start = match self.options.tail {
+            Some(count) => {
+                let files = files.clone();
+                let found = move || tail::position(&files, count);
+                tokio::task::spawn_blocking(found).await??
+            }
+            None => tail::Position::default(),
+        };
+        let mut last = None;
+        for (index, path) in files.iter().enumerate().skip(start.file) {
+            let Ok(mut file) = File::open(path).await else {
+                continue;
+            };
+            if index == start.file {
+                file.seek(io::SeekFrom::Start(start.offset)).await?;
+            }
+            let mut lines = Lines::new(file);
+            if !self.pass(&mut lines).await? {
+                return Ok(());
+            }
+            last = Some(lines);
+        }
+        match &mut bell {
+            Some(bell) => self.follow(bell, last).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Goes on with what is written until the container ends.
+    async fn follow(&mut self, bell: &mut Bell, mut last: Option<Lines<File>>) -> io::Result<()> {
+        loop {
+            let goes_on = bell.wait().await;
+            if let Some(lines) = &mut last
+                && !self.pass(lines).await?
+            {
+                return Ok(());
+            }
+            let same = match &last {
+                Some(lines) => follow::is_same(lines.get_ref(), &self.path).await,
+                None => false,
+            };
+            if !same && let Ok(file) = File::open(&self.path).await {
+                let mut lines = Lines::new(file);
+                if !self.pass(&mut lines).await? {
+                    return Ok(());
+                }
+                last = Some(lines);
+            }
+            if !goes_on {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Passes on what a file has; `false` when nothing later is wanted.
+    async fn pass(&mut self, lines: &mut Lines<File>) -> io::Result<bool> {
+        while let Some(line) = lines.next().await? {
+            let Some(entry) = Entry::parse(line) else {
+                continue;
+            };
+            match entry.judge(&self.options) {
+                Verdict::Pass => {
+                    let bytes = entry.print(&self.options, self.terminal);
+                    self.out.write_all(&bytes).await?;
+                }
+                Verdict::Skip => (),
+                Verdict::Over => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Lists a log's files, oldest first: `….2`, `….1`, the newest.
+fn rotated(path: &Path) -> Vec<PathBuf> {
+    let numbered = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    };
+    let mut files: Vec<_> = (1..)
+        .map(numbered)
+        .take_while(|file| file.exists())
+        .collect();
+    files.reverse();
+    files.push(path.to_owned());
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::tests::record;
+    use tokio::io::AsyncReadExt as _;
+
+    fn line(text: &str, second: u32) -> String {
+        format!(
+            "{{\"log\":\"{text}\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-21T10:00:{second:02}.5Z\"}}\n"
+        )
+    }
+
+    async fn read(files: &[(&str, String)], options: LogOptions) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        for (suffix, text) in files {
+            let name = format!("log{suffix}");
+            hakone_store::write_atomic(
+                &folder.path().join(name),
+                text.as_bytes(),
+                hakone_store::Durability::Process,
+            )
+            .unwrap();
+        }
+        let (ours, mut client) = tokio::io::duplex(16);
+        let container = Container::new(record(1, "web"), folder.path(), folder.path());
+        let reader = Reader {
+            path,
+            options,
+            terminal: true,
+            out: ours,
+        };
+        let task = tokio::spawn(async move { reader.run(&container).await });
+        let mut text = String::new();
+        client.read_to_string(&mut text).await.unwrap();
+        task.await.unwrap().unwrap();
+        text
+    }
+
+    const BOTH: LogOptions = LogOptions {
+        follow: false,
+        stdout: true,
+        stderr: true,
+        since: None,
+        until: None,
+        timestamps: false,
+        tail: None,
+        details: false,
+    };
+
+    #[tokio::test]
+    async fn rotated_files_are_read_oldest_first_and_torn_lines_skipped() {
+        let files = [
+            (".2", line("a", 1)),
+            (".1", format!("{}{{\"log\":\"torn", line("b", 2))),
+            ("", format!("garbage\n{}", line("c", 3))),
+        ];
+        assert_eq!(read(&files, BOTH).await, "a\nb\nc\n");
+    }
+
+    #[tokio::test]
+    async fn a_tail_reaches_back_over_rotated_files() {
+        let files = [(".1", line("a", 1) + &line("b", 2)), ("", line("c", 3))];
+        let tail = |count| LogOptions {
+            tail: Some(count),
+            ..BOTH
+        };
+        assert_eq!(read(&files, tail(2)).await, "b\nc\n");
+        assert_eq!(read(&files, tail(0)).await, "");
+        assert_eq!(read(&files, tail(9)).await, "a\nb\nc\n");
+    }
+
+    #[tokio::test]
+    async fn since_and_until_cut_both_ends() {
+        let files = [("", line("a", 1) + &line("b", 2) + &line("c", 3))];
+        let between = LogOptions {
+            since: Some("2026-11-21T10:00:02Z".parse().unwrap()),
+            until: Some("2026-11-21T10:00:03Z".parse().unwrap()),
+            ..BOTH
+        };
+        assert_eq!(read(&files, between).await, "b\n");
+    }
+}

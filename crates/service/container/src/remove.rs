@@ -1,0 +1,186 @@
+//! Removes containers: out of sight at once, their files in the background.
+
+use std::{fs, io, path::Path, sync::Arc, time::Duration};
+
+use hakone_base::{ContainerId, EventKind, Timestamp};
+use hakone_engine_api::{FilterError, Filters};
+use tracing::{info, warn};
+
+use crate::{
+    Error, Pruned, RemoveOptions,
+    container::{Container, hold},
+    inner::{Inner, blocking, now},
+    record::FILE,
+    size,
+    state::State,
+};
+
+/// Time a killed container gets before its removal fails.
+const DYING: Duration = Duration::from_secs(20);
+
+impl Inner {
+    /// Removes a container.
+    pub(crate) async fn remove(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        options: RemoveOptions,
+    ) -> Result<(), Error> {
+        if options.force && container.state().is_running() {
+            self.kill_for_removal(container).await?;
+        }
+        let operation = container.operation.lock().await;
+        let name = container.with(|record| record.name.to_string());
+        if container.changes().borrow().removed {
+            return Err(Error::NotFound(name));
+        }
+        container.state().may_remove(&name)?;
+        container.change(|record| record.state = State::Removing)?;
+        container.await_gone().await;
+        match self.dispose(container, options).await {
+            Ok(()) => {
+                self.table.remove(&container.id);
+                info!(container.id = %container.id, "container removed");
+                self.announce(container, "destroy", &[]);
+                container.gone();
+                drop(operation);
+                Ok(())
+            }
+            Err(error) => {
+                container.change(|record| record.state = State::Dead).ok();
+                Err(error)
+            }
+        }
+    }
+
+    async fn kill_for_removal(self: &Arc<Self>, container: &Arc<Container>) -> Result<(), Error> {
+        container.change(|record| record.stopped = true)?;
+        if container.state() == State::Restarting {
+            let _operation = container.operation.lock().await;
+            return container.change(|record| {
+                if record.state == State::Restarting {
+                    record.state = State::Exited;
+                }
+            });
+        }
+        match self.kill(container, container.id.as_str(), None).await {
+            // Ended by itself meanwhile.
+            Err(Error::Conflict(_)) | Ok(()) => (),
+            Err(error) => return Err(error),
+        }
+        match container.await_exit(Some(DYING)).await {
+            true => Ok(()),
+            false => self.kill_harder(container).await,
+        }
+    }
+
+    /// Takes everything of a container away.
+    async fn dispose(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        options: RemoveOptions,
+    ) -> Result<(), Error> {
+        hold(&container.pending).clear();
+        let (folder, run_folder) = (container.folder.clone(), container.run_folder.clone());
+        let trash = self.trash().join(container.id.as_str());
+        blocking(move || {
+            // The record goes first: a crash from here on finds no half container.
+            unless_missing(fs::remove_file(folder.join(FILE)))
+                .map_err(Error::host("remove the record in", &folder))?;
+            unless_missing(fs::remove_dir_all(&run_folder))
+                .map_err(Error::host("remove", &run_folder))?;
+            unless_missing(fs::rename(&folder, &trash)).map_err(Error::host("remove", &folder))?;
+            tokio::task::spawn_blocking(move || empty(&trash));
+            Ok(())
+        })
+        .await?;
+        for mount in container.with(|record| record.mounts.clone()) {
+            if let Some(name) = &mount.name {
+                let remove = options.volumes && mount.anonymous;
+                let volumes = &self.neighbours.volumes;
+                volumes.disclaim(name, &container.id, remove).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes all containers without a process that pass the filters.
+    pub(crate) async fn prune(self: &Arc<Self>, filters: &Filters) -> Result<Pruned, Error> {
+        let until = until(filters, now())?;
+        let mut pruned = Pruned::default();
+        for container in self.table.all() {
+            if !container.with(|record| prunable(record, filters, until)) {
+                continue;
+            }
+            let bytes = size::writable(&container).await;
+            // One that was started or removed meanwhile is left out.
+            if self
+                .remove(&container, RemoveOptions::default())
+                .await
+                .is_ok()
+            {
+                pruned.containers.push(ContainerId::clone(&container.id));
+                pruned.reclaimed += bytes;
+            }
+        }
+        let reclaimed = ("reclaimed".to_owned(), pruned.reclaimed.to_string());
+        self.events
+            .publish(EventKind::Container, "prune", "", [reclaimed].into());
+        Ok(pruned)
+    }
+}
+
+fn prunable(record: &crate::record::Record, filters: &Filters, until: Option<Timestamp>) -> bool {
+    let stopped = match record.state {
+        State::Created | State::Exited | State::Dead => true,
+        State::Running | State::Paused | State::Restarting | State::Removing => false,
+    };
+    stopped
+        && until.is_none_or(|until| record.created < until)
+        && filters.labels(|key| record.label(key))
+        && !filters.excluded(|key| record.label(key))
+}
+
+fn until(filters: &Filters, now: Timestamp) -> Result<Option<Timestamp>, FilterError> {
+    let parse = |value: &str| {
+        let parsed = Timestamp::parse_relative(value, now).ok();
+        parsed.ok_or_else(|| FilterError::Value {
+            key: "until".into(),
+            value: value.into(),
+        })
+    };
+    filters.get("until").next().map(parse).transpose()
+}
+
+/// Deletes what a removed container wrote; what fails is tried again when the daemon starts.
+pub(crate) fn empty(trash: &Path) {
+    if let Err(error) = unless_missing(fs::remove_dir_all(trash)) {
+        warn!(path = %trash.display(), error = %error, "a removed container's files are left");
+    }
+}
+
+fn unless_missing(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Service, container::tests::record};
+
+    #[test]
+    fn a_prune_takes_stopped_containers_that_pass_its_filters() {
+        let filters = |text: &str| Filters::parse(text, Service::PRUNE_FILTERS).unwrap();
+        let mut web = record(9, "web");
+        web.config.labels = Some([("keep".to_owned(), "1".to_owned())].into());
+        let all = Filters::default();
+        assert!(prunable(&web, &all, None));
+        assert!(!prunable(&web, &filters(r#"{"label!":["keep"]}"#), None));
+        assert!(prunable(&web, &filters(r#"{"label":["keep=1"]}"#), None));
+        assert!(!prunable(&web, &all, Some(Timestamp::from_nanos(1))));
+        web.state = State::Running;
+        assert!(!prunable(&web, &all, None));
+    }
+}

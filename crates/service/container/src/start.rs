@@ -1,0 +1,331 @@
+//! Starts containers: sandbox, bundle, supervisor and wiring side by side, waiting clients, go; or all of it undone.
+
+use std::{fs, sync::Arc, time::Duration};
+
+use hakone_spec::{ContainerSpec, Create, Netns};
+use hakone_supervision::{FailureKind, Reply, Request};
+use rustix::process::{Pid, Signal, kill_process};
+use tracing::{info, warn};
+
+use crate::{
+    Error, Launch, NetworkMode, Prepared, Sandbox,
+    bundle::{self, Plan},
+    container::{Container, hold},
+    health::Health,
+    inner::{Inner, blocking, now},
+    joined,
+    link::{Link, LinkError},
+    record::Record,
+    run::Run,
+    sandbox::hostname,
+    socket,
+    state::State,
+    supervise::drain,
+};
+
+/// What stands before the runtime's own words, since clients look for it.
+const PREFIX: &str = "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: ";
+/// Time that an aborted supervisor gets to undo its work before it is killed.
+const ABORTING: Duration = Duration::from_secs(10);
+
+/// Who starts a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The user: restarts are counted anew, a manual stop is forgotten.
+    User,
+    /// The restart policy.
+    Policy,
+}
+
+/// A container that runs.
+struct Started {
+    pid: i32,
+    sandbox: Option<Sandbox>,
+    link: Link,
+    spec: ContainerSpec,
+}
+
+impl Inner {
+    /// Starts a container on the user's wish.
+    pub(crate) async fn start(self: &Arc<Self>, container: &Arc<Container>) -> Result<(), Error> {
+        let _operation = container.operation.lock().await;
+        container.state().may_start(&container.id)?;
+        self.start_held(container, Cause::User).await
+    }
+
+    /// Starts a container whose operation lock the caller holds.
+    pub(crate) async fn start_held(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        cause: Cause,
+    ) -> Result<(), Error> {
+        container.await_gone().await;
+        match self.launch(container).await {
+            Ok(started) => self.record_start(container, started, cause),
+            Err(error) => {
+                self.undo(container).await;
+                record_failure(container, &error)?;
+                Err(error)
+            }
+        }
+    }
+
+    fn record_start(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        started: Started,
+        cause: Cause,
+    ) -> Result<(), Error> {
+        let saved = container.change(|record| {
+            record.state = State::Running;
+            record.run = Run {
+                pid: started.pid,
+                started: now(),
+                finished: record.run.finished,
+                ..Run::default()
+            };
+            record.stopped = false;
+            record.sandbox = started.sandbox;
+            record.health = started.spec.health.as_ref().map(|_| Health::default());
+            if cause == Cause::User {
+                record.restarts = 0;
+            }
+        });
+        info!(container.id = %container.id, pid = started.pid, "container started");
+        self.announce(container, "start", &[]);
+        self.probe(container, started.spec.health);
+        self.watch(container, started.link);
+        saved
+    }
+
+    async fn launch(self: &Arc<Self>, container: &Arc<Container>) -> Result<Started, Error> {
+        let record = container.record();
+        let images = &self.neighbours.images;
+        let image = images.resolve(record.image.as_str()).await?;
+        let spec = self.parse(&record, &image.config)?;
+        let request = self.sandbox_request(&record, &spec)?;
+        let mode = request.mode.clone();
+        let prepared = match &mode {
+            NetworkMode::Container(_) => None,
+            NetworkMode::Networks | NetworkMode::Host | NetworkMode::None => {
+                Some(self.neighbours.networks.prepare(request).await?)
+            }
+        };
+        let empty = self.mount_volumes(&record).await?;
+        let mut plan = self.plan(container, record, spec, &mode)?;
+        (plan.layers, plan.empty) = (image.layers, empty);
+        plan.etc = prepared.as_ref().map(|prepared| prepared.etc.clone());
+        self.run(container, plan, prepared).await
+    }
+
+    /// Derives the specification again; it was checked when the container was made.
+    pub(crate) fn parse(
+        &self,
+        record: &Record,
+        image: &hakone_engine_api::wire::ImageConfig,
+    ) -> Result<ContainerSpec, Error> {
+        let create = Create {
+            config: &record.asked,
+            host: &record.host,
+            image,
+        };
+        Ok(ContainerSpec::parse(&create, &self.defaults)?.0)
+    }
+
+    /// Makes the volumes' files reachable; gives the destinations of those still empty.
+    async fn mount_volumes(&self, record: &Record) -> Result<Vec<String>, Error> {
+        let mut empty = Vec::new();
+        for mount in &record.mounts {
+            if let Some(name) = &mount.name
+                && self.neighbours.volumes.mount(name, &record.id).await?
+            {
+                empty.push(mount.destination.clone());
+            }
+        }
+        Ok(empty)
+    }
+
+    fn plan(
+        &self,
+        container: &Container,
+        record: Record,
+        spec: ContainerSpec,
+        mode: &NetworkMode,
+    ) -> Result<Plan, Error> {
+        let (network, etc_folder) = match mode {
+            NetworkMode::Host => (Netns::Host, container.folder.clone()),
+            NetworkMode::Networks | NetworkMode::None => (Netns::New, container.folder.clone()),
+            NetworkMode::Container(other) => {
+                let path = self.namespace(other.as_str(), "network", "net")?;
+                let folder = self.table.lookup(other.as_str())?.folder.clone();
+                (Netns::Path(path), folder)
+            }
+        };
+        Ok(Plan {
+            hostname: hostname(&record, &spec),
+            joined: self.joined(&spec)?,
+            shm: self.shm(container, &spec)?,
+            cgroup: self.cgroup(container),
+            host: self.facts.clone(),
+            layers: Vec::new(),
+            empty: Vec::new(),
+            etc: None,
+            etc_folder,
+            network,
+            spec,
+            record,
+        })
+    }
+
+    /// Starts the supervisor while the network is wired, then lets the program go.
+    async fn run(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        plan: Plan,
+        prepared: Option<Prepared>,
+    ) -> Result<Started, Error> {
+        let (namespace, held, wiring) = match prepared {
+            Some(prepared) => (prepared.namespace, prepared.held, Some(prepared.wiring)),
+            None => (None, Vec::new(), None),
+        };
+        let (inner, of) = (Arc::clone(self), Arc::clone(container));
+        let spawning = blocking(move || inner.spawn(&of, plan, namespace));
+        let wiring = async {
+            match wiring {
+                Some(wiring) => wiring.await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let (spawned, wired) = tokio::join!(spawning, wiring);
+        let (supervisor, spec) = spawned?;
+        let go = async {
+            let sandbox = wired?;
+            let (pid, link) = self.go(container, &held).await?;
+            Ok((pid, link, sandbox))
+        };
+        match go.await {
+            Ok((pid, link, sandbox)) => Ok(Started {
+                pid,
+                sandbox,
+                link,
+                spec,
+            }),
+            Err(error) => {
+                abort(container, supervisor).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes the bundle and starts the supervisor. Blocks.
+    fn spawn(
+        &self,
+        container: &Container,
+        plan: Plan,
+        namespace: Option<std::os::fd::OwnedFd>,
+    ) -> Result<(u32, ContainerSpec), Error> {
+        let order = bundle::write(&plan, container, self)?;
+        joined::ensure_shm(container, &plan.spec)?;
+        let listener = socket::listen(&container.run_folder)
+            .map_err(Error::host("listen in", &container.run_folder))?;
+        let complaints = fs::File::create(container.run_folder.join("supervisor.log")).ok();
+        let launch = Launch {
+            order,
+            listener,
+            namespace,
+            complaints: complaints.map(Into::into),
+        };
+        let launched = self.neighbours.launcher.launch(launch);
+        let pid = launched.map_err(Error::host("start the supervisor of", &container.folder))?;
+        container.supervised.send_replace(true);
+        Ok((pid, plan.spec))
+    }
+
+    /// Connects who waits, then starts the program.
+    async fn go(
+        &self,
+        container: &Container,
+        held: &[std::os::fd::OwnedFd],
+    ) -> Result<(i32, Link), Error> {
+        let folder = &container.run_folder;
+        let mut watch = Link::connect(folder).await.map_err(broken)?;
+        watch.send(&Request::Watch).await.map_err(broken)?;
+        let pending = std::mem::take(&mut *hold(&container.pending));
+        for client in pending {
+            client.connect(folder).await?;
+        }
+        if !held.is_empty() {
+            let mut link = Link::connect(folder).await.map_err(broken)?;
+            link.hold(held).await.map_err(broken)?;
+        }
+        match Link::ask(folder, &Request::Start).await.map_err(broken)? {
+            Reply::Started { pid } => Ok((pid, watch)),
+            Reply::Failed { kind, message } => Err(failure(kind, &message)),
+            Reply::Ok | Reply::ExecStarted { .. } | Reply::Held { .. } => {
+                Err(Error::Supervisor("the supervisor misunderstood".into()))
+            }
+        }
+    }
+
+    /// Gives back what a run of the container had outside its supervisor; idempotent.
+    pub(crate) async fn undo(&self, container: &Container) {
+        self.neighbours.networks.release(&container.id).await;
+        for mount in container.with(|record| record.mounts.clone()) {
+            if let Some(name) = &mount.name {
+                self.neighbours.volumes.unmount(name, &container.id).await;
+            }
+        }
+        joined::drop_shm(&container.run_folder);
+    }
+}
+
+fn failure(kind: FailureKind, message: &str) -> Error {
+    Error::Start {
+        message: format!("{PREFIX}{message}: unknown"),
+        code: match kind {
+            FailureKind::NotFound => 127,
+            FailureKind::Permission => 126,
+            FailureKind::Other => 128,
+        },
+    }
+}
+
+fn broken(error: LinkError) -> Error {
+    Error::Supervisor(error.to_string())
+}
+
+/// Keeps the failure where inspect finds it; the container stays as it was, or ends if it waited for a restart.
+fn record_failure(container: &Container, error: &Error) -> Result<(), Error> {
+    let code = match error {
+        Error::Start { code, .. } => *code,
+        _ => 128,
+    };
+    container.change(|record| {
+        record.run.exit_code = code;
+        record.run.error = error.to_string();
+        record.run.pid = 0;
+        record.sandbox = None;
+        if record.state == State::Restarting {
+            record.state = State::Exited;
+        }
+    })
+}
+
+/// Lets a supervisor undo its work and waits for its end; one that does not go is killed.
+async fn abort(container: &Container, supervisor: u32) {
+    let farewell = async {
+        let mut link = Link::connect(&container.run_folder).await?;
+        link.send(&Request::Abort).await?;
+        drain(link).await;
+        Ok::<_, LinkError>(())
+    };
+    if tokio::time::timeout(ABORTING, farewell).await.is_err() {
+        warn!(container.id = %container.id, "a supervisor had to be killed");
+        // It held our connection a moment ago: the number is still its own.
+        let pid = i32::try_from(supervisor).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            kill_process(pid, Signal::KILL).ok();
+        }
+    }
+    container.supervised.send_replace(false);
+}
