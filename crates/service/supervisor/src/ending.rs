@@ -65,7 +65,7 @@ impl Server {
         }
         self.processes.clear();
         self.held = Vec::new();
-        prepare::remove_root(&self.settings.run_dir);
+        self.root = prepare::remove_root(&self.settings.run_dir).or(self.root.take());
         if matches!(self.stage, Stage::Over(_)) {
             self.hang_up();
         }

@@ -13,6 +13,7 @@ use hakone_supervision::{CONFIG_FILE, Order, ROOTFS};
 use hakone_sys::{Namespaces, unshare};
 use oci_spec::runtime::Spec;
 use rustix::{
+    fs::{Mode, OFlags, open},
     mount::{UnmountFlags, unmount},
     process::{PidfdFlags, getpid, getppid, pidfd_open, set_child_subreaper, setsid},
 };
@@ -54,12 +55,17 @@ pub(crate) fn root(order: &Order, spec: &Spec) -> Result<PathBuf, Error> {
     Ok(target)
 }
 
-/// Undoes [`root`]; what is not there is well.
-pub(crate) fn remove_root(run_dir: &Path) {
+/// Takes the root away and gives what keeps it alive; what is not there is well.
+///
+/// Whoever lets the last reference to an overlay go waits until the whole file system of its upper folder is synced:
+/// more than 100 ms on a busy disk. So it is held until everyone has been told of the end. The mount point must be
+/// gone before that: a later `rmdir` could hit the mount of the container's next start.
+pub(crate) fn remove_root(run_dir: &Path) -> Option<OwnedFd> {
     let target = run_dir.join(ROOTFS);
-    // Lazily: a process that will not die must not keep the record of the exit waiting.
+    let kept = open(&target, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok();
     unmount(&target, UnmountFlags::DETACH).ok();
     fs::remove_dir(&target).ok();
+    kept
 }
 
 /// Keeps our mounts from the host.

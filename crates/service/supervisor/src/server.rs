@@ -73,6 +73,8 @@ pub(crate) struct Server {
     pub(crate) born: Instant,
     next_key: u32,
     buffer: Vec<u8>,
+    /// The root of a container that is over. Let go last of all: see [`remove_root`](crate::prepare::remove_root).
+    pub(crate) root: Option<OwnedFd>,
 }
 
 impl Server {
@@ -99,6 +101,7 @@ impl Server {
             born: Instant::now(),
             next_key: INIT,
             buffer: Vec::new(),
+            root: None,
         }
     }
 
