@@ -4,10 +4,18 @@
 //! and compiled into a classic BPF program. The compiler is our own: decision record 0005 says why. Pure: the program is
 //! bytes, who loads it is `host/runtime`.
 
+mod assembler;
+mod call;
+mod compile;
+mod default;
 mod profile;
+mod program;
 mod resolve;
 
+pub use call::{Call, X32_BIT, number};
+pub use compile::compile;
 pub use profile::{
     Action, Architecture, Condition, Error, KernelVersion, Operator, Profile, Rule, Selector,
 };
+pub use program::{Instruction, Program};
 pub use resolve::{Resolved, ResolvedRule};
