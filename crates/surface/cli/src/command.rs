@@ -353,7 +353,12 @@ async fn run(console: Console, command: Command, matches: &ArgMatches) -> u8 {
             return 1;
         }
     };
-    match Box::pin(verb(&session, &cli.verb, command)).await {
+    perform(&session, &cli.verb, command).await
+}
+
+/// Runs a verb and says what went wrong.
+async fn perform(session: &Session, asked: &Verb, command: Command) -> u8 {
+    match Box::pin(verb(session, asked, command)).await {
         Ok(code) => code,
         Err(error) => {
             session.console.complain(&error);
@@ -517,6 +522,9 @@ async fn of_system(session: &Session, verb: &SystemVerb) -> Result<(), Error> {
         SystemVerb::Prune(arguments) => system::prune::run(session, arguments).await,
     }
 }
+
+#[cfg(test)]
+mod recorded;
 
 #[cfg(test)]
 mod tests {

@@ -8,12 +8,13 @@ use tokio::sync::OnceCell;
 use crate::{
     Console, Error,
     client::{Address, Client, Identity},
+    parse::{Process, Surroundings},
 };
 
 /// One run of the command line.
-#[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) console: Console,
+    around: Box<dyn Surroundings + Send + Sync>,
     address: Address,
     identity: Option<Identity>,
     client: OnceCell<Client>,
@@ -22,12 +23,28 @@ pub(crate) struct Session {
 impl Session {
     /// Does not connect yet: many mistakes are found without a daemon.
     pub(crate) fn new(console: Console, address: Address, identity: Option<Identity>) -> Self {
+        Self::with_surroundings(console, Box::new(Process), address, identity)
+    }
+
+    /// Takes another environment and other files than the process's own.
+    pub(crate) fn with_surroundings(
+        console: Console,
+        around: Box<dyn Surroundings + Send + Sync>,
+        address: Address,
+        identity: Option<Identity>,
+    ) -> Self {
         Self {
             console,
+            around,
             address,
             identity,
             client: OnceCell::new(),
         }
+    }
+
+    /// Gives what a command line may refer to beyond itself.
+    pub(crate) fn around(&self) -> &dyn Surroundings {
+        self.around.as_ref()
     }
 
     /// Connects, the first time.

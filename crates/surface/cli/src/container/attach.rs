@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     no_stdin: bool,
     /// Proxy all received signals to the process
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", value_parser = crate::flag::value::truth)]
+    #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", value_parser = crate::flag::value::truth)]
     sig_proxy: bool,
     /// Name or id
     #[arg(value_name = "CONTAINER")]

@@ -10,7 +10,7 @@ use crate::{
     client::Request,
     flag::create::CreateFlags,
     image::pull,
-    parse::{self, Process, create::Creation},
+    parse::{self, create::Creation},
     session::Session,
 };
 
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 
 /// Creates a container and prints its id.
 pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
-    let creation = parse::create::parse(&arguments.flags, &Process)?;
+    let creation = parse::create::parse(&arguments.flags, session.around())?;
     let id = make(session, &arguments.flags, &creation).await?;
     session.console.line(&id)
 }

@@ -10,7 +10,7 @@ use crate::{
     Error,
     client::{Client, Request},
     flag::value,
-    parse::{self, Process},
+    parse,
     session::Session,
     terminal::{
         detach::DetachKeys,
@@ -70,7 +70,7 @@ impl Arguments {
 
 /// Runs a command in a container; the result is its code.
 pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<u8, Error> {
-    let mut config = parse::exec::parse(arguments, &Process)?;
+    let mut config = parse::exec::parse(arguments, session.around())?;
     let keys = DetachKeys::parse(arguments.detach_keys.as_deref())?;
     if !arguments.detach
         && arguments.tty

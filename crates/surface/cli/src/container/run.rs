@@ -10,7 +10,7 @@ use crate::{
     Error,
     client::{Client, Hijacked},
     flag::create::CreateFlags,
-    parse::{self, Process, create::Creation},
+    parse::{self, create::Creation},
     session::Session,
     terminal::{
         detach::DetachKeys,
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "string")]
     detach_keys: Option<String>,
     /// Proxy received signals to the process
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", value_parser = crate::flag::value::truth)]
+    #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", value_parser = crate::flag::value::truth)]
     sig_proxy: bool,
 }
 
@@ -40,7 +40,7 @@ const FAILED: u8 = 125;
 
 /// Runs a container; the result is the code of its process.
 pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<u8, Error> {
-    let creation = match prepare(arguments) {
+    let creation = match prepare(session, arguments) {
         Ok(creation) => creation,
         Err(error) => return Ok(failed(session, &error, FAILED)),
     };
@@ -71,8 +71,8 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<u8, 
     }
 }
 
-fn prepare(arguments: &Arguments) -> Result<Creation, Error> {
-    let mut creation = parse::create::parse(&arguments.flags, &Process)?;
+fn prepare(session: &Session, arguments: &Arguments) -> Result<Creation, Error> {
+    let mut creation = parse::create::parse(&arguments.flags, session.around())?;
     if arguments.detach {
         let body = &mut creation.body;
         (body.attach_stdin, body.attach_stdout, body.attach_stderr) =

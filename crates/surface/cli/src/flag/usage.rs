@@ -80,6 +80,8 @@ fn reason(kind: ErrorKind, error: &Error, command: &Command, path: &str) -> (Str
         }
         ErrorKind::UnknownArgument
         | ErrorKind::TooManyValues
+        | ErrorKind::TooFewValues
+        | ErrorKind::WrongNumberOfValues
         | ErrorKind::MissingRequiredArgument => {
             (format!("hakone: '{path}' {}", wanted(command)), 1)
         }

@@ -99,7 +99,10 @@ pub(crate) fn parse(flags: &CreateFlags) -> Result<Networks, Error> {
                 "network {name:?} is specified multiple times"
             )));
         }
-        networks.endpoints.insert(name, endpoint(attachment)?);
+        let endpoint = endpoint(attachment)?;
+        if endpoint != EndpointSettings::default() || has_endpoint(&name) {
+            networks.endpoints.insert(name, endpoint);
+        }
     }
     Ok(networks)
 }
@@ -107,6 +110,11 @@ pub(crate) fn parse(flags: &CreateFlags) -> Result<Networks, Error> {
 fn user_defined(target: &str) -> bool {
     !matches!(target, "default" | "bridge" | "host" | "none" | "")
         && !target.starts_with("container:")
+}
+
+/// Reports whether containers of this mode have an endpoint of their own.
+fn has_endpoint(target: &str) -> bool {
+    !matches!(target, "host" | "none") && !target.starts_with("container:")
 }
 
 /// Joins the single flags to the first network, where they may not contradict its long form.
