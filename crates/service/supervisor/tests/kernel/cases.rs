@@ -48,7 +48,7 @@ cases![
     an_execs_end_does_not_wait_for_what_it_left_behind,
     nothing_is_logged_when_no_log_is_wanted,
     a_program_has_default_signals_and_no_foreign_descriptors,
-    an_idle_supervisor_dirties_few_pages,
+    an_idle_supervisor_has_few_pages_of_its_own,
     a_second_client_sees_output_and_both_watchers_the_end,
 ];
 
@@ -376,7 +376,7 @@ fn a_program_has_default_signals_and_no_foreign_descriptors(maker: Maker) {
     assert!(!out.contains("/proc/self/fd/4"), "{out}");
 }
 
-fn an_idle_supervisor_dirties_few_pages(maker: Maker) {
+fn an_idle_supervisor_has_few_pages_of_its_own(maker: Maker) {
     const BUDGET: u64 = 512;
     let lab = Lab::new(maker, "echo hi; exec sleep 1000").spawn();
     let mut client = lab.attach(ALL);
@@ -389,8 +389,8 @@ fn an_idle_supervisor_dirties_few_pages(maker: Maker) {
         let line = lines.find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     };
-    let (all, own) = (size("Pss:"), size("Private_Dirty:"));
-    println!("     an idle supervisor: {all} kB proportional, {own} kB dirty");
+    let (all, own) = (size("Pss:"), size("Anonymous:"));
+    println!("     an idle supervisor: {all} kB proportional, {own} kB of its own");
     // The rest is the program's own pages, which all supervisors and the daemon share.
     assert!(own < BUDGET, "{rollup}");
 }
