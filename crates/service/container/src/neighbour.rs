@@ -172,18 +172,20 @@ pub trait Networks: Send + Sync + 'static {
     /// Takes a running container over from a former daemon.
     fn restore(&self, running: Restoration) -> BoxFuture<'_, Result<Sandbox, Refusal>>;
 
-    /// Plugs a running container into one more network.
+    /// Plugs a running container, whose init is `pid`, into one more network.
     fn connect<'a>(
         &'a self,
         container: &'a ContainerId,
+        pid: i32,
         network: &'a str,
         settings: wire::EndpointSettings,
     ) -> BoxFuture<'a, Result<Sandbox, Refusal>>;
 
-    /// Unplugs a running container.
+    /// Unplugs a running container, whose init is `pid`.
     fn disconnect<'a>(
         &'a self,
         container: &'a ContainerId,
+        pid: i32,
         network: &'a str,
         force: bool,
     ) -> BoxFuture<'a, Result<Sandbox, Refusal>>;

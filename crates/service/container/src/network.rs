@@ -35,7 +35,8 @@ impl Inner {
         let sandbox = match running {
             true => {
                 let networks = &self.neighbours.networks;
-                let plugged = networks.connect(&container.id, &network.name, settings.clone());
+                let pid = container.with(|record| record.run.pid);
+                let plugged = networks.connect(&container.id, pid, &network.name, settings.clone());
                 Some(plugged.await?)
             }
             false => None,
@@ -68,7 +69,8 @@ impl Inner {
         let sandbox = match running {
             true => {
                 let networks = &self.neighbours.networks;
-                let unplugged = networks.disconnect(&container.id, &network.name, force);
+                let pid = container.with(|record| record.run.pid);
+                let unplugged = networks.disconnect(&container.id, pid, &network.name, force);
                 Some(unplugged.await.map_err(Error::from)?)
             }
             false => None,

@@ -1,11 +1,16 @@
 //! Compiled system-call filters, kept under `<data root>/seccomp/` by the digest of what they were compiled from.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use hakone_base::Digest;
+use hakone_seccomp::{KernelVersion, Profile, Resolved, compile};
+use hakone_spec::{ContainerSpec, SeccompChoice};
+use hakone_store::{Durability, write_atomic};
 
 use crate::{Error, facts};
-use hakone_base::Digest;
-use hakone_seccomp::{KernelVersion, Profile, Resolved};
-use hakone_spec::{ContainerSpec, SeccompChoice};
 
 /// A filter on disk.
 #[derive(Debug)]
@@ -20,11 +25,7 @@ pub(crate) struct Compiled {
 pub(crate) fn ensure(spec: &ContainerSpec, data_root: &Path) -> Result<Option<Compiled>, Error> {
     let profile = match &spec.security.seccomp {
         SeccompChoice::Unconfined => return Ok(None),
-        // The default profile and the compiler are on their way in hakone-seccomp.
-        SeccompChoice::Default => {
-            tracing::warn!("the default seccomp profile is not compiled in yet");
-            return Ok(None);
-        }
+        SeccompChoice::Default => Profile::default_profile(),
         SeccompChoice::Profile(json) => Profile::parse(json).map_err(refuse)?,
     };
     let (major, minor) = facts::kernel();
@@ -40,6 +41,12 @@ pub(crate) fn ensure(spec: &ContainerSpec, data_root: &Path) -> Result<Option<Co
     let digest = Digest::of(format!("{resolved:?}").as_bytes());
     let folder = data_root.join("seccomp");
     let path = folder.join(format!("{}.bpf", digest.hex()));
+    if !path.exists() {
+        fs::create_dir_all(&folder).map_err(Error::host("make", &folder))?;
+        let program = compile(&resolved).map_err(refuse)?;
+        write_atomic(&path, program.as_bytes(), Durability::Process)
+            .map_err(Error::host("write", &path))?;
+    }
     Ok(Some(Compiled { path, resolved }))
 }
 
