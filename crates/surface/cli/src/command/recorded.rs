@@ -283,17 +283,7 @@ fn clean(value: Value) -> Option<Value> {
                             (key.clone(), json!(names))
                         })
                     }
-                    "Tmpfs" | "EndpointsConfig" => {
-                        value.as_object().filter(|map| !map.is_empty()).map(|map| {
-                            let map: BTreeMap<_, _> = map
-                                .iter()
-                                .map(|(name, value)| {
-                                    (name.clone(), clean(value.clone()).unwrap_or(Value::Null))
-                                })
-                                .collect();
-                            (key.clone(), json!(map))
-                        })
-                    }
+                    "Tmpfs" | "EndpointsConfig" => keyed(&value).map(|map| (key.clone(), map)),
                     "Env" | "Config" => clean(value).map(|value| (key, sorted(value))),
                     _ => clean(value).map(|value| (key, value)),
                 })
@@ -314,6 +304,15 @@ fn clean(value: Value) -> Option<Value> {
         Value::Number(number) if number.as_f64() == Some(0.0) => None,
         other => Some(other),
     }
+}
+
+/// Cleans the members but keeps each of them.
+fn keyed(value: &Value) -> Option<Value> {
+    let map = value.as_object().filter(|map| !map.is_empty())?;
+    let member = |(name, value): (&String, &Value)| {
+        (name.clone(), clean(value.clone()).unwrap_or(Value::Null))
+    };
+    Some(json!(map.iter().map(member).collect::<BTreeMap<_, _>>()))
 }
 
 fn sorted(value: Value) -> Value {

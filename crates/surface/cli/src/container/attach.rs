@@ -43,7 +43,7 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<u8, 
     let config = known.config.unwrap_or_default();
     let tty = config.tty == Some(true);
     let stdin = !arguments.no_stdin && config.open_stdin == Some(true);
-    check(known.state.unwrap_or_default())?;
+    check(&known.state.unwrap_or_default())?;
     if tty && stdin && !session.console.terminal().stdin {
         return Err(Error::usage("the input device is not a TTY"));
     }
@@ -72,7 +72,7 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<u8, 
     }
 }
 
-fn check(state: hakone_engine_api::wire::ContainerState) -> Result<(), Error> {
+fn check(state: &hakone_engine_api::wire::ContainerState) -> Result<(), Error> {
     let says = |flag: Option<bool>| flag == Some(true);
     if !says(state.running) {
         return Err(Error::usage(

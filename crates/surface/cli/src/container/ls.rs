@@ -326,7 +326,7 @@ fn runs(pairs: &[(u16, u16)]) -> Vec<((u16, u16), (u16, u16))> {
                 if inside == last.0 + 1
                     && (outside == last.1 + 1 || outside == 0 && last.1 == 0) =>
             {
-                *last = (inside, outside)
+                *last = (inside, outside);
             }
             _ => found.push(((inside, outside), (inside, outside))),
         }

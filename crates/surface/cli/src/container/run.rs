@@ -64,7 +64,7 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<u8, 
         Err(error) => return Ok(failed(session, &error, FAILED)),
     };
     let client = session.client().await?;
-    let running = start_and_join(session, arguments, &creation, &id, keys);
+    let running = Box::pin(start_and_join(session, arguments, &creation, &id, keys));
     match caught {
         Some(caught) => beside(running, caught.forward(client, &id)).await,
         None => running.await,

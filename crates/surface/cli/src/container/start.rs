@@ -38,7 +38,7 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<u8, 
         arguments.attach || arguments.interactive,
         arguments.containers.as_slice(),
     ) {
-        (true, [one]) => joined(session, arguments, one).await,
+        (true, [one]) => Box::pin(joined(session, arguments, one)).await,
         (true, _) => Err(Error::usage(
             "you cannot start and attach multiple containers at once",
         )),

@@ -16,12 +16,9 @@ pub(crate) struct Complaint {
 /// Translates clap's error about a command line of `root`.
 pub(crate) fn explain(error: &Error, root: &Command, words: &[String]) -> Complaint {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Complaint {
-            text: error.render().to_string(),
-            code: 0,
-            asked_for: true,
-        },
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Complaint {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Complaint {
             text: error.render().to_string(),
             code: 0,
             asked_for: true,

@@ -147,7 +147,11 @@ fn pools(arguments: &Arguments) -> Result<Vec<IpamConfig>, Error> {
         .collect();
     for range in &flags.ip_range {
         let pool = inside(&subnets, &mut pools, subnet(range)?.address(), range)?;
-        refuse_second(pool.ip_range.replace(range.clone()), "ranges", pool)?;
+        refuse_second(
+            pool.ip_range.replace(range.clone()).is_some(),
+            "ranges",
+            pool,
+        )?;
     }
     for gateway in &flags.gateway {
         let address = gateway
@@ -155,7 +159,11 @@ fn pools(arguments: &Arguments) -> Result<Vec<IpamConfig>, Error> {
             .ok()
             .ok_or_else(|| Error::usage(format!("invalid gateway {gateway}")))?;
         let pool = inside(&subnets, &mut pools, address, gateway)?;
-        refuse_second(pool.gateway.replace(gateway.clone()), "gateways", pool)?;
+        refuse_second(
+            pool.gateway.replace(gateway.clone()).is_some(),
+            "gateways",
+            pool,
+        )?;
     }
     for (name, text) in &flags.aux_address {
         let address = text
@@ -187,16 +195,14 @@ fn inside<'a>(
         .ok_or_else(|| Error::usage(format!("no matching subnet for {text}")))
 }
 
-fn refuse_second(before: Option<String>, what: &str, pool: &IpamConfig) -> Result<(), Error> {
-    match before {
-        Some(_) => {
-            let subnet = pool.subnet.clone().unwrap_or_default();
-            Err(Error::usage(format!(
-                "cannot configure multiple {what} on the same subnet ({subnet})"
-            )))
-        }
-        None => Ok(()),
+fn refuse_second(taken: bool, what: &str, pool: &IpamConfig) -> Result<(), Error> {
+    if !taken {
+        return Ok(());
     }
+    let subnet = pool.subnet.clone().unwrap_or_default();
+    Err(Error::usage(format!(
+        "cannot configure multiple {what} on the same subnet ({subnet})"
+    )))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Environment variables and labels, from flags and from files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Surroundings, open_failure};
 use crate::Error;
@@ -55,7 +55,7 @@ fn name(text: &str) -> &str {
     text.split_once('=').map_or(text, |(name, _)| name)
 }
 
-fn lines(file: &PathBuf, around: &dyn Surroundings) -> Result<Vec<String>, Error> {
+fn lines(file: &Path, around: &dyn Surroundings) -> Result<Vec<String>, Error> {
     let text = around
         .read(file)
         .map_err(|error| Error::usage(open_failure(file, &error)))?;
@@ -66,11 +66,7 @@ fn lines(file: &PathBuf, around: &dyn Surroundings) -> Result<Vec<String>, Error
         .collect())
 }
 
-fn from_file(
-    line: &str,
-    file: &std::path::Path,
-    around: &dyn Surroundings,
-) -> Result<Option<String>, Error> {
+fn from_file(line: &str, file: &Path, around: &dyn Surroundings) -> Result<Option<String>, Error> {
     let refuse = |reason: &str| {
         Err(Error::usage(format!(
             "invalid env file ({}): {reason}",

@@ -54,18 +54,18 @@ fn apply(mount: &mut Mount, key: &str, value: Option<&str>, field: &str) -> Resu
         "image-subpath" => {
             mount.image_options = Some(MountImageOptions {
                 subpath: Some(value.to_owned()),
-            })
+            });
         }
         "tmpfs-size" => {
             tmpfs(mount).size_bytes =
-                Some(parse_bytes(value).ok().ok_or_else(|| invalid(key, value))?)
+                Some(parse_bytes(value).ok().ok_or_else(|| invalid(key, value))?);
         }
         "tmpfs-mode" => {
             tmpfs(mount).mode = Some(
                 i64::from_str_radix(value, 8)
                     .ok()
                     .ok_or_else(|| invalid(key, value))?,
-            )
+            );
         }
         _ => return Err(format!("unexpected key '{key}' in '{field}'")),
     }

@@ -6,10 +6,9 @@ use serde_json::Value;
 
 use super::Error;
 
-const NAMES: [&str; 26] = [
-    "and", "eq", "ge", "gt", "html", "index", "join", "json", "le", "len", "lower", "lt", "ne",
-    "not", "or", "pad", "print", "printf", "println", "slice", "split", "title", "truncate",
-    "upper", "urlquery", "call",
+const NAMES: [&str; 23] = [
+    "and", "eq", "ge", "gt", "index", "join", "json", "le", "len", "lower", "lt", "ne", "not",
+    "or", "pad", "print", "printf", "println", "slice", "split", "title", "truncate", "upper",
 ];
 
 /// Reports whether there is a function of this name.
@@ -19,59 +18,74 @@ pub(super) fn known(name: &str) -> bool {
 
 /// Calls a function.
 pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, Error> {
-    let refuse = |reason: &str| Error::Execution {
+    let refuse = |reason: String| Error::Execution {
         at: name.to_owned(),
-        reason: reason.to_owned(),
+        reason,
     };
-    let too_few = || {
-        refuse(&format!(
+    let found = match name {
+        "eq" | "ne" | "lt" | "le" | "gt" | "ge" | "and" | "or" | "not" => logic(name, arguments),
+        "index" | "slice" | "len" => parts(name, arguments),
+        _ => Ok(texts(name, arguments)),
+    };
+    match found {
+        Ok(Some(value)) => Ok(value),
+        Ok(None) => Err(refuse(format!(
             "wrong number of args for {name}: got {}",
             arguments.len()
-        ))
+        ))),
+        Err(reason) => Err(refuse(reason)),
+    }
+}
+
+/// Functions that judge; none when the arguments do not fit in number.
+fn logic(name: &str, arguments: &[Value]) -> Result<Option<Value>, String> {
+    let ordered = |a: &Value, b: &Value| {
+        order(a, b).ok_or_else(|| "incompatible types for comparison".to_owned())
     };
-    let value = match (name, arguments) {
-        ("json", [value]) => Value::String(serde_json::to_string(value).unwrap_or_default()),
+    let holds = match (name, arguments) {
+        ("and", _) => return Ok(pick(arguments, |value| !truth(value))),
+        ("or", _) => return Ok(pick(arguments, truth)),
+        ("not", [value]) => !truth(value),
+        ("eq", [first, rest @ ..]) if !rest.is_empty() => {
+            rest.iter().any(|other| equal(first, other))
+        }
+        ("ne", [a, b]) => !equal(a, b),
+        ("lt", [a, b]) => ordered(a, b)?.is_lt(),
+        ("le", [a, b]) => ordered(a, b)?.is_le(),
+        ("gt", [a, b]) => ordered(a, b)?.is_gt(),
+        ("ge", [a, b]) => ordered(a, b)?.is_ge(),
+        _ => return Ok(None),
+    };
+    Ok(Some(holds.into()))
+}
+
+/// Functions that take something out of something.
+fn parts(name: &str, arguments: &[Value]) -> Result<Option<Value>, String> {
+    match (name, arguments) {
+        ("len", [value]) => length(value)
+            .map(|length| Some(length.into()))
+            .ok_or_else(|| "len of type without length".into()),
+        ("index", [value, keys @ ..]) => index(value, keys).map(Some),
+        ("slice", [value, bounds @ ..]) => slice(value, bounds)
+            .map(Some)
+            .ok_or_else(|| "index out of range".into()),
+        _ => Ok(None),
+    }
+}
+
+/// Functions that make texts.
+fn texts(name: &str, arguments: &[Value]) -> Option<Value> {
+    let joined =
+        |values: &[Value], between: &str| values.iter().map(text).collect::<Vec<_>>().join(between);
+    Some(match (name, arguments) {
+        ("json", [value]) => serde_json::to_string(value).unwrap_or_default().into(),
         ("upper", [value]) => text(value).to_uppercase().into(),
         ("lower", [value]) => text(value).to_lowercase().into(),
         ("title", [value]) => title(&text(value)).into(),
-        ("html" | "urlquery", [value]) => text(value).into(),
-        ("len", [value]) => length(value)
-            .ok_or_else(|| refuse("len of type without length"))?
-            .into(),
-        ("not", [value]) => (!truth(value)).into(),
-        ("and", [..]) => pick(arguments, |value| !truth(value)).ok_or_else(too_few)?,
-        ("or", [..]) => pick(arguments, truth).ok_or_else(too_few)?,
-        ("eq", [first, rest @ ..]) if !rest.is_empty() => {
-            rest.iter().any(|other| equal(first, other)).into()
-        }
-        ("ne", [a, b]) => (!equal(a, b)).into(),
-        ("lt", [a, b]) => (order(a, b)
-            .ok_or_else(|| refuse("incompatible types for comparison"))?
-            == Ordering::Less)
-            .into(),
-        ("le", [a, b]) => (order(a, b)
-            .ok_or_else(|| refuse("incompatible types for comparison"))?
-            != Ordering::Greater)
-            .into(),
-        ("gt", [a, b]) => (order(a, b)
-            .ok_or_else(|| refuse("incompatible types for comparison"))?
-            == Ordering::Greater)
-            .into(),
-        ("ge", [a, b]) => (order(a, b)
-            .ok_or_else(|| refuse("incompatible types for comparison"))?
-            != Ordering::Less)
-            .into(),
-        ("print", values) => values.iter().map(text).collect::<Vec<_>>().join("").into(),
-        ("println", values) => {
-            (values.iter().map(text).collect::<Vec<_>>().join(" ") + "\n").into()
-        }
+        ("print", values) => joined(values, "").into(),
+        ("println", values) => (joined(values, " ") + "\n").into(),
         ("printf", [format, values @ ..]) => printf(&text(format), values).into(),
-        ("join", [Value::Array(items), separator]) => items
-            .iter()
-            .map(text)
-            .collect::<Vec<_>>()
-            .join(&text(separator))
-            .into(),
+        ("join", [Value::Array(items), separator]) => joined(items, &text(separator)).into(),
         ("join", [Value::Null, _]) => "".into(),
         ("split", [value, separator]) => text(value)
             .split(&text(separator))
@@ -89,13 +103,8 @@ pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, Error> {
             " ".repeat(count(after))
         )
         .into(),
-        ("index", [value, keys @ ..]) => index(value, keys).map_err(|reason| refuse(&reason))?,
-        ("slice", [value, bounds @ ..]) => {
-            slice(value, bounds).ok_or_else(|| refuse("index out of range"))?
-        }
-        _ => return Err(too_few()),
-    };
-    Ok(value)
+        _ => return None,
+    })
 }
 
 /// Go's truth: everything but the zero values.

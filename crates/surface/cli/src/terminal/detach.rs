@@ -66,18 +66,16 @@ impl Watch {
     pub(crate) fn take(&mut self, typed: &[u8]) -> Typed {
         let mut send = Vec::with_capacity(typed.len());
         for &byte in typed {
-            if self.keys.0.get(self.matched) == Some(&byte) {
-                self.matched += 1;
-                if self.matched == self.keys.0.len() {
-                    self.matched = 0;
-                    return Typed::Detach(send);
-                }
+            if self.keys.0.get(self.matched) != Some(&byte) {
+                send.extend(self.keys.0.iter().take(self.matched));
+                self.matched = usize::from(self.keys.0.first() == Some(&byte));
+                send.extend((self.matched == 0).then_some(byte));
                 continue;
             }
-            send.extend(self.keys.0.iter().take(self.matched));
-            self.matched = usize::from(self.keys.0.first() == Some(&byte));
-            if self.matched == 0 {
-                send.push(byte);
+            self.matched += 1;
+            if self.matched == self.keys.0.len() {
+                self.matched = 0;
+                return Typed::Detach(send);
             }
         }
         Typed::Send(send)

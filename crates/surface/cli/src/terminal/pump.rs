@@ -2,7 +2,7 @@
 
 use std::future::pending;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{
     detach::{DetachKeys, Typed},
@@ -57,28 +57,35 @@ pub(crate) async fn pump(
 }
 
 /// Sends what is typed; ends when the user detaches. The end of input is passed on as a half-close, and the output goes on.
-async fn input(mut writer: impl tokio::io::AsyncWrite + Unpin, plan: &Plan) {
-    let mut watch = plan.keys.clone().watch();
-    let mut stdin = tokio::io::stdin();
-    let mut buffer = vec![0; 16 * 1024];
-    while plan.stdin {
-        let typed = match stdin.read(&mut buffer).await {
-            Ok(read) if read > 0 => buffer.get(..read).unwrap_or_default(),
-            _ => break,
-        };
-        let typed = match plan.tty {
-            true => watch.take(typed),
-            false => Typed::Send(typed.to_vec()),
-        };
-        let (Typed::Send(bytes) | Typed::Detach(bytes)) = &typed;
-        if writer.write_all(bytes).await.is_err() || writer.flush().await.is_err() {
-            break;
-        }
-        if matches!(typed, Typed::Detach(_)) {
-            return;
-        }
+async fn input(mut writer: impl AsyncWrite + Unpin, plan: &Plan) {
+    if plan.stdin && typed(&mut writer, plan).await {
+        return;
     }
     // A process that is gone already cannot be told.
     drop(writer.shutdown().await);
-    pending().await
+    pending::<()>().await;
+}
+
+/// Sends until the input ends, or the detach keys come: only then true.
+async fn typed(writer: &mut (impl AsyncWrite + Unpin), plan: &Plan) -> bool {
+    let mut watch = plan.keys.clone().watch();
+    let mut stdin = tokio::io::stdin();
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let bytes = match stdin.read(&mut buffer).await {
+            Ok(read) if read > 0 => buffer.get(..read).unwrap_or_default(),
+            _ => return false,
+        };
+        let typed = match plan.tty {
+            true => watch.take(bytes),
+            false => Typed::Send(bytes.to_vec()),
+        };
+        let (Typed::Send(bytes) | Typed::Detach(bytes)) = &typed;
+        if writer.write_all(bytes).await.is_err() || writer.flush().await.is_err() {
+            return false;
+        }
+        if matches!(typed, Typed::Detach(_)) {
+            return true;
+        }
+    }
 }
