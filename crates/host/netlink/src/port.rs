@@ -6,8 +6,8 @@ use crate::{
     Request,
     kernel::{
         AF_UNSPEC, IFLA_BRPORT_GUARD, IFLA_BRPORT_ISOLATED, IFLA_BRPORT_LEARNING,
-        IFLA_BRPORT_MCAST_FLOOD, IFLA_BRPORT_UNICAST_FLOOD, IFLA_IFNAME, IFLA_INFO_SLAVE_DATA,
-        IFLA_INFO_SLAVE_KIND, IFLA_LINKINFO, RTM_NEWLINK,
+        IFLA_BRPORT_MCAST_FLOOD, IFLA_BRPORT_MODE, IFLA_BRPORT_UNICAST_FLOOD, IFLA_IFNAME,
+        IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, IFLA_LINKINFO, RTM_NEWLINK,
     },
     link::ifinfomsg,
     message::Message,
@@ -31,6 +31,9 @@ pub struct Port {
     pub multicast_flood: bool,
     /// Whether spanning-tree frames from the port are dropped.
     pub guard: bool,
+    /// Whether a frame may leave by the port it came by: a container that uses its own published port needs it where
+    /// `bridge-nf-call-iptables` is on, for the frame is then translated without leaving the bridge.
+    pub hairpin: bool,
 }
 
 /// Sets all settings of a port by its name, so that it can follow its creation in one batch.
@@ -41,6 +44,7 @@ pub fn configure_port(name: &IfName, port: Port) -> Request {
             .switch(IFLA_BRPORT_UNICAST_FLOOD, port.unicast_flood)
             .switch(IFLA_BRPORT_MCAST_FLOOD, port.multicast_flood)
             .switch(IFLA_BRPORT_GUARD, port.guard)
+            .switch(IFLA_BRPORT_MODE, port.hairpin)
     });
     Request::new("configure bridge port", name.as_str(), message)
 }

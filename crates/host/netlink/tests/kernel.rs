@@ -84,6 +84,7 @@ fn closed() -> Port {
         unicast_flood: false,
         multicast_flood: false,
         guard: true,
+        hairpin: false,
     }
 }
 

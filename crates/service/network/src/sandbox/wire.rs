@@ -157,6 +157,7 @@ pub(crate) fn attachments<'a>(
         .map(|(endpoint, network)| Attachment {
             network,
             endpoint,
+            publishes: !report.published.is_empty() && report.publishing() == Some(&endpoint.id),
             default_route: (v4 == Some(&endpoint.id), v6 == Some(&endpoint.id)),
         })
         .collect()

@@ -20,6 +20,8 @@ pub(crate) struct Attachment<'a> {
     pub(crate) endpoint: &'a EndpointReport,
     /// Whether the sandbox's IPv4 and IPv6 default routes lead this way.
     pub(crate) default_route: (bool, bool),
+    /// Whether published ports lead to it.
+    pub(crate) publishes: bool,
 }
 
 /// The interfaces of an attachment that has them.
@@ -37,6 +39,7 @@ const CLOSED: Port = Port {
     unicast_flood: false,
     multicast_flood: true,
     guard: true,
+    hairpin: false,
 };
 
 /// Makes the pair, closed towards the bridge and complete inside.
@@ -61,8 +64,12 @@ pub(crate) fn attach(
         mtu: attachment.network.mtu(),
         peer,
     };
+    let port = Port {
+        hairpin: attachment.publishes,
+        ..CLOSED
+    };
     host.links
-        .execute([add_veth(&veth), configure_port(plug.port, CLOSED)])?;
+        .execute([add_veth(&veth), configure_port(plug.port, port)])?;
     let made = host.links.link(plug.port)?;
     let Some((made, eth)) = made.and_then(|made| made.peer.map(|eth| (made, eth))) else {
         return Err(hakone_netlink::Error::NoLink(plug.port.to_string()).into());

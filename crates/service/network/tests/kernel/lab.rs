@@ -26,33 +26,33 @@ const SOON: Duration = Duration::from_secs(5);
 const NEVER: Duration = Duration::from_millis(300);
 
 /// The outside machine and the host's address towards it.
-pub const OUTSIDE: &str = "192.0.2.2";
-pub const LAN: &str = "192.0.2.1";
+pub(crate) const OUTSIDE: &str = "192.0.2.2";
+pub(crate) const LAN: &str = "192.0.2.1";
 
-pub struct Lab {
-    pub runtime: Runtime,
-    pub service: Service,
-    pub bus: Bus,
-    pub config: Config,
-    pub outside: Netns,
+pub(crate) struct Lab {
+    pub(crate) runtime: Runtime,
+    pub(crate) service: Service,
+    pub(crate) bus: Bus,
+    pub(crate) config: Config,
+    pub(crate) outside: Netns,
     host: Netns,
     _folder: tempfile::TempDir,
 }
 
 /// A container without processes: its namespace, kept alive by the test.
-pub struct Container {
-    pub id: ContainerId,
-    pub netns: Netns,
-    pub sandbox: Sandbox,
-    pub report: SandboxReport,
+pub(crate) struct Container {
+    pub(crate) id: ContainerId,
+    pub(crate) netns: Netns,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) report: SandboxReport,
 }
 
 /// Runs a test on a host of its own and checks that nothing of the service is left there.
-pub fn on_own_host(test: impl FnOnce(&mut Lab) + Send) {
+pub(crate) fn on_own_host(test: impl FnOnce(&mut Lab) + Send) {
     on_own_host_with(|_| {}, test);
 }
 
-pub fn on_own_host_with(
+pub(crate) fn on_own_host_with(
     configure: impl FnOnce(&mut Config) + Send,
     test: impl FnOnce(&mut Lab) + Send,
 ) {
@@ -98,16 +98,16 @@ impl Lab {
     }
 
     /// Replaces the service by a new one on the same host, as after a crash: nothing is said to the old one.
-    pub fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         self.service.shutdown();
         self.service = open(&self.runtime, &self.config, &self.bus);
     }
 
-    pub fn network(&self, name: &str, change: impl FnOnce(&mut NetworkSpec)) -> NetworkId {
+    pub(crate) fn network(&self, name: &str, change: impl FnOnce(&mut NetworkSpec)) -> NetworkId {
         self.try_network(name, change).unwrap()
     }
 
-    pub fn try_network(
+    pub(crate) fn try_network(
         &self,
         name: &str,
         change: impl FnOnce(&mut NetworkSpec),
@@ -118,11 +118,11 @@ impl Lab {
     }
 
     /// Starts a container on networks; an empty list is the default bridge.
-    pub fn run(&self, name: &str, networks: &[&str]) -> Container {
+    pub(crate) fn run(&self, name: &str, networks: &[&str]) -> Container {
         self.try_run(request(name, networks)).unwrap()
     }
 
-    pub fn try_run(&self, request: SandboxRequest) -> Result<Container, Error> {
+    pub(crate) fn try_run(&self, request: SandboxRequest) -> Result<Container, Error> {
         let id = request.container.clone();
         self.runtime.block_on(async {
             let mut sandbox = self.service.prepare(request).await?;
@@ -137,16 +137,16 @@ impl Lab {
         })
     }
 
-    pub fn links(&self) -> Vec<Link> {
+    pub(crate) fn links(&self) -> Vec<Link> {
         Socket::open().unwrap().links().unwrap()
     }
 
-    pub fn host(&self) -> &Netns {
+    pub(crate) fn host(&self) -> &Netns {
         &self.host
     }
 
     /// Lets the outside machine send packets for a subnet to this host, as a neighbour on the LAN can.
-    pub fn route_from_outside(&self) {
+    pub(crate) fn route_from_outside(&self) {
         let add = || {
             let mut socket = Socket::open().unwrap();
             let link = socket.link(&name("eth0")).unwrap().unwrap();
@@ -159,28 +159,28 @@ impl Lab {
 }
 
 impl Container {
-    pub fn address(&self) -> IpAddr {
+    pub(crate) fn address(&self) -> IpAddr {
         self.report.endpoints[0].addresses().next().unwrap()
     }
 
-    pub fn at(&self, port: u16) -> SocketAddr {
+    pub(crate) fn at(&self, port: u16) -> SocketAddr {
         SocketAddr::new(self.address(), port)
     }
 
     /// Answers every connection with the client's address, until the test ends.
-    pub fn echo(&self, port: u16) {
+    pub(crate) fn echo(&self, port: u16) {
         serve(
             &self.netns,
             SocketAddr::new("0.0.0.0".parse().unwrap(), port),
         );
     }
 
-    pub fn echo_v6(&self, port: u16) {
+    pub(crate) fn echo_v6(&self, port: u16) {
         serve(&self.netns, SocketAddr::new("::".parse().unwrap(), port));
     }
 
     /// Gives the number of a thread inside, which stands for the container's first process.
-    pub fn init(&self) -> Init {
+    pub(crate) fn init(&self) -> Init {
         let (told, tell) = (mpsc::channel::<i32>(), mpsc::channel::<()>());
         let netns = Netns::from(self.netns.as_fd().try_clone_to_owned().unwrap());
         let (sender, stay) = (told.0, tell.1);
@@ -198,7 +198,7 @@ impl Container {
         }
     }
 
-    pub fn held(&self) -> Vec<OwnedFd> {
+    pub(crate) fn held(&self) -> Vec<OwnedFd> {
         self.sandbox
             .held()
             .iter()
@@ -207,12 +207,12 @@ impl Container {
     }
 }
 
-pub struct Init {
-    pub number: i32,
+pub(crate) struct Init {
+    pub(crate) number: i32,
     _stay: mpsc::Sender<()>,
 }
 
-pub fn serve(netns: &Netns, address: SocketAddr) {
+pub(crate) fn serve(netns: &Netns, address: SocketAddr) {
     let listener = netns.on(|| TcpListener::bind(address).unwrap()).unwrap();
     std::thread::spawn(move || {
         while let Ok((mut client, from)) = listener.accept() {
@@ -222,12 +222,12 @@ pub fn serve(netns: &Netns, address: SocketAddr) {
 }
 
 /// Connects and gives what the server saw as the client's address; `None` when nothing answers.
-pub fn ask(from: &Netns, to: SocketAddr) -> Option<String> {
+pub(crate) fn ask(from: &Netns, to: SocketAddr) -> Option<String> {
     ask_within(from, to, SOON)
 }
 
 /// Reports whether packets to an address vanish.
-pub fn is_cut_off(from: &Netns, to: SocketAddr) -> bool {
+pub(crate) fn is_cut_off(from: &Netns, to: SocketAddr) -> bool {
     ask_within(from, to, NEVER).is_none()
 }
 
@@ -243,7 +243,7 @@ fn ask_within(from: &Netns, to: SocketAddr, patience: Duration) -> Option<String
 }
 
 /// Asks the embedded resolver for an A record; gives the response code and the addresses.
-pub fn look_up(from: &Netns, name: &str) -> (u8, Vec<IpAddr>) {
+pub(crate) fn look_up(from: &Netns, name: &str) -> (u8, Vec<IpAddr>) {
     from.on(|| {
         let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
         socket.connect("127.0.0.11:53").unwrap();
@@ -256,7 +256,7 @@ pub fn look_up(from: &Netns, name: &str) -> (u8, Vec<IpAddr>) {
     .unwrap()
 }
 
-pub fn question(name: &str) -> Vec<u8> {
+pub(crate) fn question(name: &str) -> Vec<u8> {
     let mut bytes = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     for label in name.split('.') {
         bytes.push(label.len() as u8);
@@ -267,7 +267,7 @@ pub fn question(name: &str) -> Vec<u8> {
 }
 
 /// Reads A records whose names are compressed or repeated; enough for the resolver's own answers.
-pub fn addresses(answer: &[u8], question: usize) -> (u8, Vec<IpAddr>) {
+pub(crate) fn addresses(answer: &[u8], question: usize) -> (u8, Vec<IpAddr>) {
     let count = u16::from_be_bytes([answer[6], answer[7]]);
     let mut rest = &answer[question..];
     let mut found = Vec::new();
@@ -284,7 +284,7 @@ pub fn addresses(answer: &[u8], question: usize) -> (u8, Vec<IpAddr>) {
     (answer[3] & 15, found)
 }
 
-pub fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < SOON, "{what} did not happen");
@@ -292,7 +292,7 @@ pub fn until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-pub fn spec(name: &str) -> NetworkSpec {
+pub(crate) fn spec(name: &str) -> NetworkSpec {
     NetworkSpec {
         name: name.parse().unwrap(),
         driver: DriverKind::Bridge,
@@ -308,14 +308,14 @@ pub fn spec(name: &str) -> NetworkSpec {
     }
 }
 
-pub fn pool(subnet: &str) -> PoolRequest {
+pub(crate) fn pool(subnet: &str) -> PoolRequest {
     PoolRequest {
         subnet: Some(subnet.parse().unwrap()),
         ..PoolRequest::default()
     }
 }
 
-pub fn request(name: &str, networks: &[&str]) -> SandboxRequest {
+pub(crate) fn request(name: &str, networks: &[&str]) -> SandboxRequest {
     let mut bytes = [0; 32];
     bytes[..name.len()].copy_from_slice(name.as_bytes());
     let endpoint = |network: &&str| EndpointRequest {
@@ -340,7 +340,7 @@ pub fn request(name: &str, networks: &[&str]) -> SandboxRequest {
     }
 }
 
-pub fn name(text: &str) -> IfName {
+pub(crate) fn name(text: &str) -> IfName {
     text.parse().unwrap()
 }
 

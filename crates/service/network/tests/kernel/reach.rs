@@ -1,9 +1,7 @@
-//! Who reaches whom, with real packets; needs root.
+//! Who reaches whom, with real packets.
 
-mod lab;
-
+use crate::lab::{LAN, OUTSIDE, ask, is_cut_off, on_own_host, pool, serve};
 use hakone_network::NetworkMode;
-use lab::{LAN, OUTSIDE, ask, is_cut_off, on_own_host, pool, serve};
 
 #[test]
 fn members_of_a_network_reach_each_other_and_nobody_elses() {
@@ -111,7 +109,7 @@ fn a_container_on_two_networks_routes_by_the_first_and_forwards_nothing() {
 #[test]
 fn a_container_without_network_has_a_loopback_only() {
     on_own_host(|lab| {
-        let mut request = lab::request("a", &[]);
+        let mut request = crate::lab::request("a", &[]);
         request.mode = NetworkMode::None;
         let alone = lab.try_run(request).unwrap();
         let devices = alone
