@@ -64,12 +64,23 @@ impl Zone {
             return;
         };
         for name in member.names() {
-            if let Some(owners) = self.by_name.get_mut(&name) {
-                owners.remove(container);
+            self.forget(&name, container);
+        }
+        for address in &member.addresses {
+            if self.by_address.get(address) == Some(container) {
+                self.by_address.remove(address);
             }
         }
-        self.by_name.retain(|_, owners| !owners.is_empty());
-        self.by_address.retain(|_, owner| owner != container);
+    }
+
+    fn forget(&mut self, name: &str, container: &ContainerId) {
+        let Some(owners) = self.by_name.get_mut(name) else {
+            return;
+        };
+        owners.remove(container);
+        if owners.is_empty() {
+            self.by_name.remove(name);
+        }
     }
 
     /// Finds the addresses behind a lowercase name, plain or with the network's name behind a dot.

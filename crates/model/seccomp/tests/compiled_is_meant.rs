@@ -26,10 +26,10 @@ mod tests {
             4 => audit,
             16..64 => {
                 let argument = call.arguments[(offset as usize - 16) / 8];
-                if offset % 8 == 0 {
-                    argument as u32
+                if offset.is_multiple_of(8) {
+                    low(argument)
                 } else {
-                    (argument >> 32) as u32
+                    low(argument >> 32)
                 }
             }
             _ => panic!("a word outside the call's data"),
@@ -57,6 +57,10 @@ mod tests {
             };
         }
         unreachable!()
+    }
+
+    fn low(argument: u64) -> u32 {
+        u32::try_from(argument & 0xffff_ffff).unwrap()
     }
 
     fn value(action: Action) -> u32 {
@@ -208,21 +212,21 @@ mod tests {
         for all in [false, true] {
             let rules = default(all);
             let program = compile(&rules).unwrap();
-            for (architecture, _) in AUDIT {
-                for number in 0..1200 {
-                    agree(
-                        &rules,
-                        &program,
-                        &Call {
-                            architecture,
-                            number,
-                            arguments: [0; 6],
-                        },
-                    )
-                    .unwrap();
-                }
+            for call in AUDIT
+                .iter()
+                .flat_map(|(architecture, _)| every_number(*architecture))
+            {
+                agree(&rules, &program, &call).unwrap();
             }
         }
+    }
+
+    fn every_number(architecture: Architecture) -> impl Iterator<Item = Call> {
+        (0..1200).map(move |number| Call {
+            architecture,
+            number,
+            arguments: [0; 6],
+        })
     }
 
     #[test]

@@ -102,12 +102,13 @@ fn merge_env(config: &ContainerConfig, image: &ImageConfig) -> Result<Vec<String
 /// Lays overrides over defaults: same name replaces in place, a name without `=` removes, others are appended.
 pub(crate) fn override_env(mut env: Vec<String>, overrides: &[String]) -> Vec<String> {
     for entry in overrides {
-        let place = env.iter().position(|own| name_of(own) == name_of(entry));
-        match (place, entry.contains('=')) {
-            (Some(place), true) => entry.clone_into(&mut env[place]),
-            (Some(place), false) => drop(env.remove(place)),
-            (None, true) => env.push(entry.clone()),
-            (None, false) => {}
+        let named = |own: &String| name_of(own) == name_of(entry);
+        let place = env.iter().position(named);
+        match (env.iter_mut().find(|own| named(own)), place) {
+            (Some(own), _) if entry.contains('=') => entry.clone_into(own),
+            (Some(_), Some(place)) => drop(env.remove(place)),
+            _ if entry.contains('=') => env.push(entry.clone()),
+            _ => {}
         }
     }
     env
@@ -156,8 +157,8 @@ mod tests {
         }
     }
 
-    fn args(config: ContainerConfig) -> Vec<String> {
-        let command = parse(&config, &image(), &[], None).unwrap();
+    fn args(config: &ContainerConfig) -> Vec<String> {
+        let command = parse(config, &image(), &[], None).unwrap();
         command.args().cloned().collect()
     }
 
@@ -166,7 +167,7 @@ mod tests {
         let command = parse(&ContainerConfig::default(), &image(), &[], None).unwrap();
         assert_eq!(command.working_dir, "/app");
         assert_eq!(command.user, "web");
-        assert_eq!(args(ContainerConfig::default()), ["/entry", "serve"]);
+        assert_eq!(args(&ContainerConfig::default()), ["/entry", "serve"]);
     }
 
     #[test]
@@ -175,12 +176,12 @@ mod tests {
             cmd: list(&["x"]),
             ..Default::default()
         };
-        assert_eq!(args(with_cmd), ["/entry", "x"]);
+        assert_eq!(args(&with_cmd), ["/entry", "x"]);
         let with_entrypoint = ContainerConfig {
             entrypoint: list(&["sh"]),
             ..Default::default()
         };
-        assert_eq!(args(with_entrypoint), ["sh"]);
+        assert_eq!(args(&with_entrypoint), ["sh"]);
     }
 
     #[test]
@@ -190,7 +191,7 @@ mod tests {
             cmd: list(&["ls"]),
             ..Default::default()
         };
-        assert_eq!(args(config), ["ls"]);
+        assert_eq!(args(&config), ["ls"]);
     }
 
     #[test]

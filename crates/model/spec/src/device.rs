@@ -41,10 +41,6 @@ pub enum DeviceKind {
 
 /// What may be done with a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "three independent letters of the kernel's own format"
-)]
 pub struct Access {
     /// Reading.
     pub read: bool,

@@ -5,6 +5,7 @@
 //! start into the document that our own runtime and runc both take. No I/O: what must be looked up on the host (device
 //! numbers, volume paths, CPU lists) comes in as values.
 
+mod adapt;
 mod capability;
 mod command;
 mod defaults;
@@ -28,6 +29,7 @@ mod spec;
 mod sysctl;
 pub mod user;
 
+pub use adapt::adapt;
 pub use capability::{Capability, CapabilitySet};
 pub use command::{Command, DEFAULT_PATH};
 pub use defaults::Defaults;

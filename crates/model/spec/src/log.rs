@@ -133,7 +133,7 @@ fn set(file: &mut JsonFile, key: &str, value: &str) -> Result<(), Error> {
     };
     match key {
         "max-size" => {
-            file.max_size = Some(size(value).ok_or_else(refuse)?).filter(|bytes| *bytes > 0)
+            file.max_size = Some(size(value).ok_or_else(refuse)?).filter(|bytes| *bytes > 0);
         }
         "max-file" => match value.parse() {
             Ok(0) => return Err(Error::LogFiles),

@@ -138,11 +138,10 @@ pub(crate) fn check_remapped(
     host_network: bool,
 ) -> Result<(), Error> {
     match namespaces.user {
-        UserMode::Host => Ok(()),
         UserMode::Remapped if privileged => Err(Error::PrivilegedRemapped),
         UserMode::Remapped if host_network => Err(Error::HostNetworkRemapped),
         UserMode::Remapped if namespaces.pid == PidMode::Host => Err(Error::HostPidRemapped),
-        UserMode::Remapped => Ok(()),
+        UserMode::Host | UserMode::Remapped => Ok(()),
     }
 }
 

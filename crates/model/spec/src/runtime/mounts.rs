@@ -44,64 +44,61 @@ pub(super) fn root_propagation(resolved: &Resolved) -> &'static str {
     found.as_str()
 }
 
+/// A kernel file system: place, type, source, options.
+type System = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+);
+
+/// Those that are the same for every container; `/sys` and the cgroups follow with their access.
+const SYSTEMS: [System; 4] = [
+    ("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
+    (
+        "/dev",
+        "tmpfs",
+        "tmpfs",
+        &["nosuid", "strictatime", "mode=755", "size=65536k"],
+    ),
+    (
+        "/dev/pts",
+        "devpts",
+        "devpts",
+        &[
+            "nosuid",
+            "noexec",
+            "newinstance",
+            "ptmxmode=0666",
+            "mode=0620",
+            "gid=5",
+        ],
+    ),
+    (
+        "/dev/mqueue",
+        "mqueue",
+        "mqueue",
+        &["nosuid", "noexec", "nodev"],
+    ),
+];
+
 fn kernel(spec: &ContainerSpec, resolved: &Resolved) -> Vec<(&'static str, Mount)> {
-    let mut all = vec![
-        system("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
-        system(
-            "/dev",
-            "tmpfs",
-            "tmpfs",
-            &["nosuid", "strictatime", "mode=755", "size=65536k"],
-        ),
-        system(
-            "/dev/pts",
-            "devpts",
-            "devpts",
-            &[
-                "nosuid",
-                "noexec",
-                "newinstance",
-                "ptmxmode=0666",
-                "mode=0620",
-                "gid=5",
-            ],
-        ),
-        system(
-            "/sys",
-            "sysfs",
-            "sysfs",
-            &["nosuid", "noexec", "nodev", sys_access(spec)],
-        ),
-        system(
-            "/sys/fs/cgroup",
-            "cgroup",
-            "cgroup",
-            &["nosuid", "noexec", "nodev", cgroup_access(spec)],
-        ),
-        system(
-            "/dev/mqueue",
-            "mqueue",
-            "mqueue",
-            &["nosuid", "noexec", "nodev"],
-        ),
-    ];
-    let remapped = resolved.mappings.is_some();
-    // The kernel lets a user namespace mount only what its own namespaces govern: the rest is bound from the host.
-    if remapped && spec.namespaces.pid == PidMode::Host {
-        replace(
-            &mut all,
-            bound("/proc", "/proc", &["rbind", "nosuid", "noexec", "nodev"]),
-        );
-    }
-    if remapped && spec.namespaces.ipc == IpcMode::Host {
-        replace(
-            &mut all,
-            bound(
-                "/dev/mqueue",
-                "/dev/mqueue",
-                &["rbind", "nosuid", "noexec", "nodev"],
-            ),
-        );
+    let fixed = SYSTEMS.map(|(place, kind, source, options)| system(place, kind, source, options));
+    let mut all = Vec::from(fixed);
+    all.push(system(
+        "/sys",
+        "sysfs",
+        "sysfs",
+        &["nosuid", "noexec", "nodev", sys_access(spec)],
+    ));
+    all.push(system(
+        "/sys/fs/cgroup",
+        "cgroup",
+        "cgroup",
+        &["nosuid", "noexec", "nodev", cgroup_access(spec)],
+    ));
+    if resolved.mappings.is_some() {
+        bind_shared(spec, &mut all);
     }
     match &resolved.shm {
         Shm::Absent => {}
@@ -124,6 +121,17 @@ fn kernel(spec: &ContainerSpec, resolved: &Resolved) -> Vec<(&'static str, Mount
         }
     }
     all
+}
+
+/// The kernel lets a user namespace mount only what its own namespaces govern: the rest is bound from the host.
+fn bind_shared(spec: &ContainerSpec, all: &mut [(&'static str, Mount)]) {
+    let options = ["rbind", "nosuid", "noexec", "nodev"];
+    if spec.namespaces.pid == PidMode::Host {
+        replace(all, bound("/proc", "/proc", &options));
+    }
+    if spec.namespaces.ipc == IpcMode::Host {
+        replace(all, bound("/dev/mqueue", "/dev/mqueue", &options));
+    }
 }
 
 fn replace(all: &mut [(&'static str, Mount)], with: (&'static str, Mount)) {
