@@ -13,7 +13,7 @@ use std::{
 };
 
 use clap::Args;
-use hakone_http::{Listener, Services};
+use hakone_http::Listener;
 use hakone_store::{Durability, write_atomic};
 use rustix::fs::{FlockOperation, flock};
 use tokio::{

@@ -13,40 +13,30 @@ mod settings;
 
 use std::{path::Path, process::ExitCode};
 
-use clap::{Parser, Subcommand};
-
-/// A container engine whose subject is what may reach what.
-#[derive(Parser)]
-#[command(
-    name = "hakone",
-    version,
-    propagate_version = true,
-    disable_help_subcommand = true
-)]
-struct Cli {
-    #[command(subcommand)]
-    verb: Verb,
-    #[command(flatten)]
-    global: hakone_cli::Global,
-}
-
-#[derive(Subcommand)]
-enum Verb {
-    /// Run the engine
-    Daemon(daemon::Arguments),
-    #[command(flatten)]
-    Client(hakone_cli::Command),
-}
+use clap::{Args as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
-    let mut words = std::env::args_os().skip(1);
-    if words.next().is_some_and(|word| word == "supervise") {
-        let order = words.next().unwrap_or_default();
-        return hakone_supervisor::main(Path::new(&order));
+    let words: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    if words.get(1).is_some_and(|word| word == "supervise") {
+        let order = words.get(2).map_or(Path::new(""), Path::new);
+        return hakone_supervisor::main(order);
     }
-    let cli = Cli::parse();
-    match cli.verb {
-        Verb::Daemon(arguments) => daemon::main(arguments),
-        Verb::Client(command) => hakone_cli::main(command, cli.global),
+    let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let command = command();
+    match hakone_cli::matches(&command, &words) {
+        Err(code) => code,
+        Ok(matches) => match matches.subcommand_matches("daemon") {
+            None => hakone_cli::main(command, &matches),
+            Some(found) => match daemon::Arguments::from_arg_matches(found) {
+                Ok(arguments) => daemon::main(arguments),
+                Err(error) => error.exit(),
+            },
+        },
     }
+}
+
+/// The client's verbs and the daemon's.
+fn command() -> clap::Command {
+    let daemon = clap::Command::new("daemon").about("Run the engine").version(env!("CARGO_PKG_VERSION"));
+    hakone_cli::command().subcommand(daemon::Arguments::augment_args(daemon))
 }

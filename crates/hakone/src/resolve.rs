@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use hakone_http::{Address, SocketAccess, TlsFiles};
-use hakone_network::AddressPool;
+use hakone_network::PoolBase;
 
 use crate::{
     logging::Form,
@@ -217,7 +217,7 @@ fn network(settings: &Settings, folder: PathBuf) -> Result<hakone_network::Confi
     Ok(config)
 }
 
-fn pools(settings: &Settings) -> Result<Vec<AddressPool>, Error> {
+fn pools(settings: &Settings) -> Result<Vec<PoolBase>, Error> {
     settings
         .default_address_pools
         .as_deref()
@@ -228,7 +228,7 @@ fn pools(settings: &Settings) -> Result<Vec<AddressPool>, Error> {
 }
 
 /// Reads `base=10.10.0.0/16,size=24`.
-fn pool(text: &str) -> Result<AddressPool, Error> {
+fn pool(text: &str) -> Result<PoolBase, Error> {
     let wrong = || {
         refuse(
             "default-address-pool",
@@ -248,7 +248,7 @@ fn pool(text: &str) -> Result<AddressPool, Error> {
         .get("size")
         .and_then(|size| size.parse().ok())
         .ok_or_else(wrong)?;
-    Ok(AddressPool { base, size })
+    Ok(PoolBase { base, size })
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ pub(crate) async fn close(services: &Services, resolved: &Resolved) {
         stop_all(services, resolved.shutdown_timeout).await;
     }
     services.containers.close().await;
-    services.networks.shutdown().await;
+    services.networks.shutdown();
 }
 
 async fn stop_all(services: &Services, timeout: u32) {
