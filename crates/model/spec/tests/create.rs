@@ -199,6 +199,33 @@ mod tests {
             document["root"],
             json!({"path": "/run/rootfs", "readonly": false})
         );
+        assert_eq!(
+            document["linux"]["sysctl"],
+            json!({"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"})
+        );
+        let kinds: Vec<_> = document["linux"]["namespaces"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|n| n["type"].as_str().unwrap())
+            .collect();
+        assert_eq!(kinds, ["mount", "network", "uts", "pid", "ipc", "cgroup"]);
+        assert!(
+            document["linux"]["maskedPaths"]
+                .as_array()
+                .unwrap()
+                .contains(&json!("/proc/kcore"))
+        );
+        assert_eq!(
+            document["linux"]["resources"]["devices"][0],
+            json!({"allow": false, "access": "rwm"})
+        );
+        assert_eq!(document["linux"].get("seccomp"), None);
+    }
+
+    #[test]
+    fn a_plain_container_gets_dockers_mounts() {
+        let document = document(&json!({}), &resolved());
         let places: Vec<_> = document["mounts"]
             .as_array()
             .unwrap()
@@ -222,28 +249,6 @@ mod tests {
         );
         assert_eq!(mount(&document, "/dev/shm")["options"][4], "size=67108864");
         assert_eq!(mount(&document, "/sys")["options"][3], "ro");
-        assert_eq!(
-            document["linux"]["sysctl"],
-            json!({"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"})
-        );
-        let kinds: Vec<_> = document["linux"]["namespaces"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|n| n["type"].as_str().unwrap())
-            .collect();
-        assert_eq!(kinds, ["mount", "network", "uts", "pid", "ipc", "cgroup"]);
-        assert!(
-            document["linux"]["maskedPaths"]
-                .as_array()
-                .unwrap()
-                .contains(&json!("/proc/kcore"))
-        );
-        assert_eq!(
-            document["linux"]["resources"]["devices"][0],
-            json!({"allow": false, "access": "rwm"})
-        );
-        assert_eq!(document["linux"].get("seccomp"), None);
     }
 
     #[test]
