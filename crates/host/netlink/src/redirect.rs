@@ -7,13 +7,17 @@
 
 use std::net::Ipv4Addr;
 
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
+use rustix::{
+    io::Errno,
+    net::{
+        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send,
+        socket_with,
+    },
 };
 
 use crate::{
     Error,
-    kernel::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, NLMSG_ERROR},
+    kernel::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NLMSG_ERROR},
     message::{Message, messages},
     socket::errno,
 };
@@ -68,6 +72,27 @@ enum Side {
 /// # Errors
 /// When the kernel has no nftables or refuses the rules.
 pub fn redirect(redirect: Redirect) -> Result<(), Error> {
+    // Deleting a table makes the closing of the socket wait for a grace period of the kernel, some ten milliseconds; a
+    // fresh namespace has none to delete.
+    match load(transaction(redirect, Before::Nothing)) {
+        Err(Errno::EXIST) => load(transaction(redirect, Before::Another)),
+        loaded => loaded,
+    }
+    .map_err(|source| Error::Refused {
+        action: "redirect port",
+        object: redirect.asked.to_string(),
+        source,
+    })
+}
+
+/// What stood in the place of the table.
+#[derive(Clone, Copy)]
+enum Before {
+    Nothing,
+    Another,
+}
+
+fn load(transaction: Vec<Message>) -> Result<(), Errno> {
     let socket = socket_with(
         AddressFamily::NETLINK,
         SocketType::RAW,
@@ -75,26 +100,22 @@ pub fn redirect(redirect: Redirect) -> Result<(), Error> {
         Some(netlink::NETFILTER),
     )?;
     let mut bytes = Vec::with_capacity(4096);
-    for (sequence, message) in (1..).zip(transaction(redirect)) {
+    for (sequence, message) in (1..).zip(transaction) {
         bytes.extend(message.finish(sequence));
     }
     send(&socket, &bytes, SendFlags::empty())?;
     // The last change alone is acknowledged; a refusal of any other arrives before it.
     let mut buffer = [0_u8; 8192];
     let length = recv(&socket, &mut buffer[..], RecvFlags::empty())?.1;
-    let received = buffer.get(..length).ok_or(Error::Reply)?;
+    let received = buffer.get(..length).unwrap_or_default();
     let answer = messages(received).find(|message| message.kind == NLMSG_ERROR);
-    match errno(&answer.ok_or(Error::Reply)?) {
+    match errno(&answer.ok_or(Errno::BADMSG)?) {
         None => Ok(()),
-        Some(source) => Err(Error::Refused {
-            action: "redirect port",
-            object: redirect.asked.to_string(),
-            source,
-        }),
+        Some(refused) => Err(refused),
     }
 }
 
-fn transaction(redirect: Redirect) -> Vec<Message> {
+fn transaction(redirect: Redirect, before: Before) -> Vec<Message> {
     let (query, answer) = (Side::Destination, Side::Source);
     let rewrite = |side, protocol, bound| match side {
         Side::Destination => rule(
@@ -110,11 +131,13 @@ fn transaction(redirect: Redirect) -> Vec<Message> {
             (bound, redirect.asked),
         ),
     };
-    vec![
-        batch(NFNL_MSG_BATCH_BEGIN),
-        table(NFT_MSG_NEWTABLE, NLM_F_CREATE),
-        table(NFT_MSG_DELTABLE, 0),
-        table(NFT_MSG_NEWTABLE, NLM_F_CREATE),
+    let cleared = match before {
+        Before::Nothing => vec![],
+        Before::Another => vec![table(NFT_MSG_DELTABLE, 0)],
+    };
+    let begin = vec![batch(NFNL_MSG_BATCH_BEGIN)];
+    let filled = vec![
+        table(NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL),
         chain(QUERIES),
         chain(ANSWERS),
         rewrite(query, UDP, redirect.udp),
@@ -122,7 +145,8 @@ fn transaction(redirect: Redirect) -> Vec<Message> {
         rewrite(query, TCP, redirect.tcp),
         rewrite(answer, TCP, redirect.tcp).acknowledge(),
         batch(NFNL_MSG_BATCH_END),
-    ]
+    ];
+    [begin, cleared, filled].concat()
 }
 
 fn batch(kind: u16) -> Message {
@@ -163,14 +187,14 @@ fn rule(
         Side::Destination => (16, 2),
     };
     let expressions = |list: Message| {
-        let list = load(list, NFT_PAYLOAD_NETWORK_HEADER, address_at, 4);
+        let list = fetch(list, NFT_PAYLOAD_NETWORK_HEADER, address_at, 4);
         let list = compare(list, &address.octets());
         let list = expression(list, "meta", |meta| {
             meta.big_endian(1, NFT_REG_1)
                 .big_endian(2, NFT_META_L4PROTO)
         });
         let list = compare(list, &[protocol]);
-        let list = load(list, NFT_PAYLOAD_TRANSPORT_HEADER, port_at, 2);
+        let list = fetch(list, NFT_PAYLOAD_TRANSPORT_HEADER, port_at, 2);
         let list = compare(list, &from.to_be_bytes());
         let list = expression(list, "immediate", |immediate| {
             let value = |data: Message| data.attribute(1, &to.to_be_bytes());
@@ -178,13 +202,13 @@ fn rule(
         });
         store(list, port_at, checksum)
     };
-    change(NFT_MSG_NEWRULE, NLM_F_CREATE | 0x800)
+    change(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND)
         .text(1, TABLE)
         .text(2, chain)
         .nested(4, expressions)
 }
 
-fn load(list: Message, header: u32, offset: u32, length: u32) -> Message {
+fn fetch(list: Message, header: u32, offset: u32, length: u32) -> Message {
     expression(list, "payload", |payload| {
         payload
             .big_endian(1, NFT_REG_1)

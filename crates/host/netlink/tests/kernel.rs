@@ -1,4 +1,6 @@
 //! Links, addresses, routes and neighbours on the running kernel, in namespaces of the test's own; needs root.
+#![expect(clippy::tests_outside_test_module, reason = "the whole file is tests")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
     io::Write as _,

@@ -1,4 +1,6 @@
 //! Namespaces on the running kernel; needs root.
+#![expect(clippy::tests_outside_test_module, reason = "the whole file is tests")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{fs, os::fd::AsFd as _, os::unix::fs::MetadataExt as _};
 

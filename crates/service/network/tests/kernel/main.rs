@@ -1,4 +1,6 @@
 //! The network service on the running kernel, each test on a host of its own (a fresh namespace); needs root.
+#![expect(clippy::tests_outside_test_module, reason = "the whole file is tests")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod lab;
 mod life;
