@@ -28,7 +28,7 @@ use crate::{
     detach_keys::{DetachKeys, Scanned, Scanner},
     frames::{Format, FrameReader, OnExit},
     inner::Inner,
-    link::{Link, LinkError},
+    link::{Link, lost},
     state::State,
     stream::{Input, Output},
 };
@@ -180,7 +180,7 @@ impl Pending {
         if self.connection.is_closed() {
             return Ok(());
         }
-        let mut link = Link::connect(run_folder).await.map_err(unreachable)?;
+        let mut link = Link::connect(run_folder).await.map_err(lost)?;
         match link.request(&Request::Attach(self.streams)).await {
             Ok(Reply::Failed { message, .. }) => Err(Error::Supervisor(message)),
             Ok(
@@ -189,13 +189,9 @@ impl Pending {
                 self.connection.send(link.into_stream()).ok();
                 Ok(())
             }
-            Err(error) => Err(unreachable(error)),
+            Err(error) => Err(lost(error)),
         }
     }
-}
-
-fn unreachable(error: LinkError) -> Error {
-    Error::Supervisor(error.to_string())
 }
 
 /// Makes a client's streams of a connection that is there or will come.

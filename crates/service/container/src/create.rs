@@ -49,7 +49,8 @@ impl Inner {
             networks,
             reference,
         };
-        match self.make(draft, &image, &spec).await {
+        // Boxed: the largest part of the work, and a guest in every future above.
+        match Box::pin(self.make(draft, &image, &spec)).await {
             Ok(container) => {
                 self.table.insert(Arc::clone(&container));
                 self.announce(&container, "create", &[]);

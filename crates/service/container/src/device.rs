@@ -19,7 +19,7 @@ pub(crate) fn resolve(spec: &ContainerSpec) -> Result<Vec<ResolvedDevice>, Error
         let metadata = fs::metadata(path).map_err(|source| refuse(request, &source))?;
         match metadata.is_dir() {
             true => {
-                below(path, request, &mut devices).map_err(|source| refuse(request, &source))?
+                below(path, request, &mut devices).map_err(|source| refuse(request, &source))?;
             }
             false => devices.push(
                 one(&request.container, &metadata, request)

@@ -116,15 +116,15 @@ impl Fault for Error {
             | Self::Name(_)
             | Self::SameName
             | Self::Invalid(_)
-            | Self::Filter(_) => Kind::InvalidParameter,
+            | Self::Filter(_)
+            | Self::Start {
+                code: 126 | 127, ..
+            } => Kind::InvalidParameter,
             Self::Spec(error) => error.kind(),
             Self::Forbidden(_) => Kind::Forbidden,
             Self::NameTaken { .. } | Self::Conflict(_) => Kind::Conflict,
             Self::Rename(inner) => inner.kind(),
             Self::NotModified(_) => Kind::NotModified,
-            Self::Start {
-                code: 126 | 127, ..
-            } => Kind::InvalidParameter,
             Self::Neighbour(refusal) => refusal.kind(),
             Self::LogUnreadable => Kind::NotImplemented,
             Self::Start { .. } | Self::Supervisor(_) | Self::Record(_) | Self::Host { .. } => {

@@ -14,7 +14,7 @@ use crate::{
     container::{Container, hold},
     detach_keys::DetachKeys,
     inner::{Inner, entropy},
-    link::{Link, LinkError},
+    link::{Link, LinkError, lost},
     state::not_running,
 };
 
@@ -214,6 +214,14 @@ impl Inner {
         }
     }
 
+    /// Takes a notice of a command's end in; a probe's is nobody's.
+    pub(crate) fn exec_told(&self, container: &Container, id: &ExecId, code: i32) {
+        let execs = hold(&container.execs).clone();
+        if let Some(exec) = execs.iter().find(|exec| exec.id == *id) {
+            self.exec_ended(container, exec, code);
+        }
+    }
+
     /// Ends all commands of a container that ended: the kernel killed them with its first process.
     pub(crate) fn end_execs(&self, container: &Container) {
         for exec in hold(&container.execs).clone() {
@@ -348,10 +356,6 @@ fn failure(kind: FailureKind, message: &str) -> Error {
         message: format!("{PREFIX}{message}: unknown"),
         code,
     }
-}
-
-fn lost(error: LinkError) -> Error {
-    Error::Supervisor(error.to_string())
 }
 
 /// A stream that says what went wrong: the headers are out by then.

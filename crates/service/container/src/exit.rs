@@ -42,7 +42,7 @@ impl Inner {
         }
         if vanished {
             let cgroup = self.cgroup(container);
-            blocking(move || Ok(sweep(&cgroup))).await.ok();
+            swept(cgroup).await;
         }
         self.undo(container).await;
         self.end_execs(container);
@@ -147,6 +147,15 @@ impl Inner {
 /// Reads the restart policy; it was checked when the container was made.
 pub(crate) fn policy(record: &crate::record::Record) -> RestartPolicy {
     RestartPolicy::parse(record.host.restart_policy.as_ref()).unwrap_or_default()
+}
+
+/// Sweeps on a thread for blocking work.
+pub(crate) async fn swept(cgroup: String) {
+    let done = blocking(move || {
+        sweep(&cgroup);
+        Ok(())
+    });
+    done.await.ok();
 }
 
 /// Kills what a vanished supervisor left and takes its cgroup away.

@@ -22,6 +22,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::Error;
+
 /// Time a supervisor may take to answer a question that needs no work of it.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Time that making a container may take, copying an image's files into empty volumes included.
@@ -204,6 +206,12 @@ impl Link {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Tells the caller of a supervisor that cannot be spoken to.
+#[expect(clippy::needless_pass_by_value, reason = "the shape of `map_err`")]
+pub(crate) fn lost(error: LinkError) -> Error {
+    Error::Supervisor(error.to_string())
 }
 
 fn is_end(error: &io::Error) -> bool {

@@ -79,6 +79,10 @@ pub struct ListOptions {
 
 /// What to read of a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "five independent switches of one request"
+)]
 pub struct LogOptions {
     /// Stay until the container stops.
     pub follow: bool,

@@ -51,6 +51,7 @@ impl Inner {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape of `map_err`")]
 fn refuse(error: hakone_cgroup::Error) -> Error {
     Error::Supervisor(format!("cannot freeze or thaw the container: {error}"))
 }

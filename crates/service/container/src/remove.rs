@@ -10,7 +10,7 @@ use crate::{
     Error, Pruned, RemoveOptions,
     container::{Container, hold},
     inner::{Inner, blocking, now},
-    record::FILE,
+    record::{FILE, Record},
     size,
     state::State,
 };
@@ -56,11 +56,7 @@ impl Inner {
         container.change(|record| record.stopped = true)?;
         if container.state() == State::Restarting {
             let _operation = container.operation.lock().await;
-            return container.change(|record| {
-                if record.state == State::Restarting {
-                    record.state = State::Exited;
-                }
-            });
+            return container.change(give_up_restart);
         }
         match self.kill(container, container.id.as_str(), None).await {
             // Ended by itself meanwhile.
@@ -129,7 +125,15 @@ impl Inner {
     }
 }
 
-fn prunable(record: &crate::record::Record, filters: &Filters, until: Option<Timestamp>) -> bool {
+/// A container between two runs has no process: it just does not run again.
+pub(crate) fn give_up_restart(record: &mut Record) {
+    record.stopped = true;
+    if record.state == State::Restarting {
+        record.state = State::Exited;
+    }
+}
+
+fn prunable(record: &Record, filters: &Filters, until: Option<Timestamp>) -> bool {
     let stopped = match record.state {
         State::Created | State::Exited | State::Dead => true,
         State::Running | State::Paused | State::Restarting | State::Removing => false,

@@ -99,16 +99,15 @@ impl Inner {
     async fn bury_start(&self, container: &Arc<Container>) {
         if container.run_folder.exists() {
             let cgroup = self.cgroup(container);
-            blocking(move || Ok(exit::sweep(&cgroup))).await.ok();
+            exit::swept(cgroup).await;
             self.undo(container).await;
         }
     }
 
     /// Goes on with a container that never stopped.
     async fn resume(self: &Arc<Self>, container: &Arc<Container>, pid: i32) {
-        let link = match watch(container).await {
-            Some(link) => link,
-            None => return self.bury(container).await,
+        let Some(link) = watch(container).await else {
+            return self.bury(container).await;
         };
         if let Err(error) = self.rewire(container, pid).await {
             warn!(container.id = %container.id, error = %error, "a running container lost its network");

@@ -27,7 +27,6 @@ fn folder(root: &Path) -> u64 {
             match metadata.is_dir() {
                 true => open.push(entry.path()),
                 false if metadata.nlink() > 1 && !seen.insert((metadata.dev(), metadata.ino())) => {
-                    ()
                 }
                 false => total += metadata.len(),
             }

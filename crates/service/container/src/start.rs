@@ -14,7 +14,7 @@ use crate::{
     health::Health,
     inner::{Inner, blocking, now},
     joined,
-    link::{Link, LinkError},
+    link::{Link, LinkError, lost},
     record::Record,
     run::Run,
     sandbox::hostname,
@@ -60,7 +60,8 @@ impl Inner {
         cause: Cause,
     ) -> Result<(), Error> {
         container.await_gone().await;
-        match self.launch(container).await {
+        // Boxed: the largest part of the work, and a guest in every future above.
+        match Box::pin(self.launch(container)).await {
             Ok(started) => self.record_start(container, started, cause),
             Err(error) => {
                 self.undo(container).await;
@@ -248,17 +249,17 @@ impl Inner {
         held: &[std::os::fd::OwnedFd],
     ) -> Result<(i32, Link), Error> {
         let folder = &container.run_folder;
-        let mut watch = Link::connect(folder).await.map_err(broken)?;
-        watch.send(&Request::Watch).await.map_err(broken)?;
+        let mut watch = Link::connect(folder).await.map_err(lost)?;
+        watch.send(&Request::Watch).await.map_err(lost)?;
         let pending = std::mem::take(&mut *hold(&container.pending));
         for client in pending {
             client.connect(folder).await?;
         }
         if !held.is_empty() {
-            let mut link = Link::connect(folder).await.map_err(broken)?;
-            link.hold(held).await.map_err(broken)?;
+            let mut link = Link::connect(folder).await.map_err(lost)?;
+            link.hold(held).await.map_err(lost)?;
         }
-        match Link::ask(folder, &Request::Start).await.map_err(broken)? {
+        match Link::ask(folder, &Request::Start).await.map_err(lost)? {
             Reply::Started { pid } => Ok((pid, watch)),
             Reply::Failed { kind, message } => Err(failure(kind, &message)),
             Reply::Ok | Reply::ExecStarted { .. } | Reply::Held { .. } => {
@@ -288,10 +289,6 @@ fn failure(kind: FailureKind, message: &str) -> Error {
             FailureKind::Other => 128,
         },
     }
-}
-
-fn broken(error: LinkError) -> Error {
-    Error::Supervisor(error.to_string())
 }
 
 /// Keeps the failure where inspect finds it; the container stays as it was, or ends if it waited for a restart.

@@ -46,12 +46,7 @@ impl Inner {
     /// A container that waits for its restart has no process: it just does not restart.
     async fn stop_restarting(&self, container: &Container) -> Result<(), Error> {
         let _operation = container.operation.lock().await;
-        container.change(|record| {
-            record.stopped = true;
-            if record.state == State::Restarting {
-                record.state = State::Exited;
-            }
-        })?;
+        container.change(crate::remove::give_up_restart)?;
         self.announce(container, "stop", &[]);
         Ok(())
     }
@@ -82,11 +77,7 @@ impl Inner {
         container: &Arc<Container>,
     ) -> Result<(), Error> {
         let cgroup = self.cgroup(container);
-        crate::inner::blocking(move || {
-            crate::exit::sweep(&cgroup);
-            Ok(())
-        })
-        .await?;
+        crate::exit::swept(cgroup).await;
         match container.await_exit(Some(DYING)).await {
             true => Ok(()),
             false => Err(Error::Supervisor(format!(
@@ -164,7 +155,7 @@ impl Inner {
             Ok(_) => (),
             // Gone while we asked: the watch takes its exit in.
             Err(error) => {
-                tracing::debug!(container.id = %container.id, error = %error, "no answer to a signal")
+                tracing::debug!(container.id = %container.id, error = %error, "no answer to a signal");
             }
         }
         self.announce(container, "kill", &[("signal", number.to_string())]);
@@ -189,9 +180,9 @@ fn stop_signal(container: &Container, typed: Option<&str>) -> Result<Signal, Err
 
 fn parse_signal(typed: Option<&str>, default: Signal) -> Result<Signal, Error> {
     match typed {
-        Some(typed) => typed
-            .parse()
-            .map_err(|_: hakone_spec::Error| Error::Invalid(format!("invalid signal: {typed}"))),
+        Some(typed) => typed.parse().map_err(|_refused: hakone_spec::Error| {
+            Error::Invalid(format!("invalid signal: {typed}"))
+        }),
         None => Ok(default),
     }
 }

@@ -6,7 +6,7 @@ use hakone_supervision::{EXIT_FILE, Exit, Notice, SIGNAL_BASE, VANISHED};
 use tracing::warn;
 
 use crate::{
-    container::{Container, hold},
+    container::Container,
     inner::{Inner, now},
     link::Link,
 };
@@ -38,10 +38,7 @@ impl Inner {
                     self.announce(container, "oom", &[]);
                 }
                 Ok(Some(Notice::ExecExited { id, code })) => {
-                    let exec = hold(&container.execs).iter().find(|e| e.id == id).cloned();
-                    if let Some(exec) = exec {
-                        self.exec_ended(container, &exec, code);
-                    }
+                    self.exec_told(container, &id, code);
                 }
                 Ok(Some(Notice::Exited(exit))) => return Some(exit),
                 Ok(None) => return None,

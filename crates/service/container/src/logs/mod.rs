@@ -149,14 +149,15 @@ impl Reader {
                 Some(lines) => follow::is_same(lines.get_ref(), &self.path).await,
                 None => false,
             };
-            if !same && let Ok(file) = File::open(&self.path).await {
-                let mut lines = Lines::new(file);
-                if !self.pass(&mut lines).await? {
-                    return Ok(());
-                }
-                last = Some(lines);
-            }
-            if !goes_on {
+            let fresh = match same {
+                true => None,
+                false => File::open(&self.path).await.ok().map(Lines::new),
+            };
+            let over = match fresh {
+                Some(lines) => !self.pass(last.insert(lines)).await?,
+                None => false,
+            };
+            if over || !goes_on {
                 return Ok(());
             }
         }

@@ -53,17 +53,16 @@ fn search(file: &mut File, count: u64) -> io::Result<Found> {
     while end > 0 {
         let start = end.saturating_sub(BLOCK);
         let block = read(file, start, end - start)?;
-        let mut offset = end;
-        for byte in block.iter().rev() {
-            offset -= 1;
-            // The newline before the first wanted line is the one after `count` others.
-            if *byte == b'\n' {
-                if ends == count {
-                    return Ok(Found::Offset(offset + 1));
-                }
-                ends += 1;
-            }
+        let newline = |(_, byte): &(u64, &u8)| **byte == b'\n';
+        let mut offsets = (start..end).rev().zip(block.iter().rev()).filter(newline);
+        // The newline before the first wanted line is the one after `count` others.
+        let before = offsets
+            .clone()
+            .nth(usize::try_from(count - ends).unwrap_or(usize::MAX));
+        if let Some((offset, _)) = before {
+            return Ok(Found::Offset(offset + 1));
         }
+        ends += offsets.by_ref().map(|_| 1).sum::<u64>();
         end = start;
     }
     match ends >= count {
