@@ -49,9 +49,12 @@ pub(crate) enum Error {
     /// What was asked cannot be asked so.
     #[error("{0}")]
     Usage(String),
+    /// Flags make no sense together.
+    #[error(transparent)]
+    Flags(#[from] hakone_run_flags::Error),
     /// A template does not parse or does not fit the data.
     #[error("template parsing error: {0}")]
-    Template(#[from] crate::template::Error),
+    Template(#[from] hakone_template::Error),
     /// Something of the user's own machine failed.
     #[error("{what}: {source}")]
     Io {
@@ -131,9 +134,11 @@ impl Error {
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Host(_) | Self::Transport(_) | Self::Usage(_) | Self::Template(_) => {
-                Kind::InvalidParameter
-            }
+            Self::Host(_)
+            | Self::Transport(_)
+            | Self::Usage(_)
+            | Self::Flags(_)
+            | Self::Template(_) => Kind::InvalidParameter,
             Self::Unreachable { .. } | Self::Http(_) => Kind::Unavailable,
             Self::Daemon { status, .. } => kind_of(*status),
             Self::Program { .. } => Kind::NotFound,

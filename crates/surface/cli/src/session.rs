@@ -3,12 +3,13 @@
 use std::future::Future;
 
 use futures_util::{StreamExt, stream};
+use hakone_run_flags::Surroundings;
 use tokio::sync::OnceCell;
 
 use crate::{
     Console, Error,
     client::{Address, Client, Identity},
-    parse::{Process, Surroundings},
+    surroundings::Process,
 };
 
 /// One run of the command line.

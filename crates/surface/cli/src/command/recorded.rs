@@ -12,6 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use clap::FromArgMatches;
+use hakone_run_flags::Surroundings;
 use http_body_util::{BodyExt, Full};
 use hyper::{
     Request, Response, StatusCode, body::Incoming, header, server::conn::http1, service::service_fn,
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::net::UnixListener;
 
 use super::{Cli, command, perform};
-use crate::{Console, client::Address, console::Terminal, parse::Surroundings, session::Session};
+use crate::{Console, client::Address, console::Terminal, session::Session};
 
 #[derive(Debug, Deserialize)]
 struct Line {

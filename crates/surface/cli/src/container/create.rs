@@ -4,15 +4,9 @@ use std::path::Path;
 
 use clap::Args;
 use hakone_engine_api::wire::ContainerCreateResponse;
+use hakone_run_flags::{CreateFlags, Creation, create};
 
-use crate::{
-    Error,
-    client::Request,
-    flag::create::CreateFlags,
-    image::pull,
-    parse::{self, create::Creation},
-    session::Session,
-};
+use crate::{Error, client::Request, image::pull, session::Session};
 
 /// Create a new container
 #[derive(Args, Clone, Debug)]
@@ -23,7 +17,7 @@ pub(crate) struct Arguments {
 
 /// Creates a container and prints its id.
 pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
-    let creation = parse::create::parse(&arguments.flags, session.around())?;
+    let creation = create::parse(&arguments.flags, session.around())?;
     let id = make(session, &arguments.flags, &creation).await?;
     session.console.line(&id)
 }

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hakone_engine_api::wire::{ExecInspectResponse, ExecStartConfig, IdResponse};
+use hakone_engine_api::wire::{ExecConfig, ExecInspectResponse, ExecStartConfig, IdResponse};
+
+use hakone_run_flags::{Surroundings, environment, value};
 
 use super::{path, post, run::beside};
 use crate::{
     Error,
     client::{Client, Request},
-    flag::value,
-    parse,
     session::Session,
     terminal::{
         detach::DetachKeys,
@@ -70,7 +70,7 @@ impl Arguments {
 
 /// Runs a command in a container; the result is its code.
 pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<u8, Error> {
-    let mut config = parse::exec::parse(arguments, session.around())?;
+    let mut config = parse(arguments, session.around())?;
     let keys = DetachKeys::parse(arguments.detach_keys.as_deref())?;
     if !arguments.detach
         && arguments.tty
@@ -114,6 +114,25 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<u8, 
         Ended::Detached => Ok(0),
         Ended::Output => code(client, &made.id).await,
     }
+}
+
+/// Builds the request to make the exec; streams are attached unless detached.
+fn parse(flags: &Arguments, around: &dyn Surroundings) -> Result<ExecConfig, Error> {
+    let env = environment::variables(&flags.env_file, &flags.env, around)?;
+    let attached = !flags.detach;
+    Ok(ExecConfig {
+        attach_stdin: Some(attached && flags.interactive),
+        attach_stdout: Some(attached),
+        attach_stderr: Some(attached),
+        detach_keys: flags.detach_keys.clone(),
+        tty: Some(flags.tty),
+        env: (!env.is_empty()).then_some(env),
+        cmd: Some(flags.command().to_vec()),
+        privileged: Some(flags.privileged),
+        user: flags.user.clone(),
+        working_dir: flags.workdir.clone(),
+        console_size: None,
+    })
 }
 
 fn console(arguments: &Arguments) -> Option<Vec<usize>> {

@@ -16,6 +16,7 @@ use crate::{
     output::{Column, Format, Row, list},
     quantity,
     session::Session,
+    surroundings::now,
 };
 
 /// List containers
@@ -128,7 +129,7 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), 
         .flag("size", size)
         .filters(&arguments.filter.filters());
     let found: Vec<ContainerSummary> = session.client().await?.json(request).await?;
-    let now = quantity::now();
+    let now = now();
     let rows = found
         .iter()
         .map(|container| row(container, arguments.no_trunc, now))

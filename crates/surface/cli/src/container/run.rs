@@ -4,13 +4,12 @@ use std::{future::Future, pin::pin};
 
 use clap::Args;
 use hakone_engine_api::wire::ContainerCreateBody;
+use hakone_run_flags::{CreateFlags, Creation};
 
 use super::{create, path, post, wait};
 use crate::{
     Error,
     client::{Client, Hijacked},
-    flag::create::CreateFlags,
-    parse::{self, create::Creation},
     session::Session,
     terminal::{
         detach::DetachKeys,
@@ -72,7 +71,7 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<u8, 
 }
 
 fn prepare(session: &Session, arguments: &Arguments) -> Result<Creation, Error> {
-    let mut creation = parse::create::parse(&arguments.flags, session.around())?;
+    let mut creation = hakone_run_flags::create::parse(&arguments.flags, session.around())?;
     if arguments.detach {
         let body = &mut creation.body;
         (body.attach_stdin, body.attach_stdout, body.attach_stderr) =

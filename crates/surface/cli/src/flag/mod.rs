@@ -1,9 +1,9 @@
 //! Docker's habits of flags on top of clap: `--init=false`, the last of two wins, its words for what is wrong.
 
-pub(crate) mod create;
 pub(crate) mod shared;
 pub(crate) mod usage;
-pub(crate) mod value;
+
+pub(crate) use hakone_run_flags::value;
 
 use clap::{ArgAction, Command, builder::ValueParser};
 

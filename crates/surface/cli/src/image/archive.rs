@@ -20,7 +20,7 @@ pub(crate) async fn read(
     let Some(path) = path else {
         return Ok(ReaderStream::with_capacity(tokio::io::stdin(), PIECE).boxed());
     };
-    let failed = |error: std::io::Error| Error::usage(crate::parse::open_failure(path, &error));
+    let failed = |error: std::io::Error| Error::usage(hakone_run_flags::open_failure(path, &error));
     let file = tokio::fs::File::open(path).await.map_err(failed)?;
     let length = file.metadata().await.map_err(failed)?.len();
     let stream = ReaderStream::with_capacity(file, PIECE);
@@ -40,7 +40,7 @@ pub(crate) async fn write(
     path: &Path,
     stream: impl Stream<Item = Result<Bytes, Error>>,
 ) -> Result<(), Error> {
-    let failed = |error: std::io::Error| Error::usage(crate::parse::open_failure(path, &error));
+    let failed = |error: std::io::Error| Error::usage(hakone_run_flags::open_failure(path, &error));
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())

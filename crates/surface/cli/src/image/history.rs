@@ -12,6 +12,7 @@ use crate::{
     output::{Column, Format, Row, list},
     quantity,
     session::Session,
+    surroundings::now,
 };
 
 /// Show the history of an image
@@ -92,7 +93,7 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), 
 }
 
 fn row(step: &Step, arguments: &Arguments) -> Row {
-    let ago = quantity::human_duration(quantity::now() - step.created);
+    let ago = quantity::human_duration(now() - step.created);
     let size = if arguments.human {
         quantity::human_size(step.size, 3)
     } else {

@@ -11,6 +11,7 @@ use crate::{
     output::{Column, Format, Row, list},
     quantity,
     session::Session,
+    surroundings::now,
 };
 
 /// List images
@@ -121,7 +122,7 @@ fn rows(image: &ImageSummary, arguments: &Arguments) -> Vec<Row> {
         .and_then(|text| text.split_once('@'))
         .map_or("<none>", |(_, digest)| digest);
     let row = |repository: &str, tag: &str| {
-        let ago = quantity::human_duration(quantity::now() - image.created);
+        let ago = quantity::human_duration(now() - image.created);
         Row::default()
             .with("ID", shortened(&image.id, 12, arguments.no_trunc))
             .with("Repository", repository)

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Console, Error, template::Template};
+use hakone_template::Template;
+
+use crate::{Console, Error};
 
 /// Prints what was found, then complains of what was not.
 ///

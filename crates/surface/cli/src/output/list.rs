@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::table;
-use crate::{Console, Error, template::Template};
+use hakone_template::Template;
+
+use crate::{Console, Error};
 
 /// A column that rows of one kind can have.
 #[derive(Clone, Copy, Debug)]

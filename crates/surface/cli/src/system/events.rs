@@ -4,9 +4,11 @@ use clap::Args;
 use futures_util::StreamExt;
 use serde_json::Value;
 
+use hakone_template::Template;
+
 use crate::{
     Console, Error, client::Request, container::logs::moment, flag::shared::FilterFlags,
-    session::Session, template::Template,
+    session::Session,
 };
 
 /// Get real time events from the server

@@ -4,10 +4,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::version::architecture;
-use crate::{
-    Error, client::Request, flag::shared::ObjectFormat, quantity, session::Session,
-    template::Template,
-};
+use hakone_template::Template;
+
+use crate::{Error, client::Request, flag::shared::ObjectFormat, quantity, session::Session};
 
 /// Display system-wide information
 #[derive(Args, Clone, Debug)]

@@ -3,9 +3,9 @@
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use crate::{
-    Error, client::Request, flag::shared::ObjectFormat, session::Session, template::Template,
-};
+use hakone_template::Template;
+
+use crate::{Error, client::Request, flag::shared::ObjectFormat, session::Session};
 
 /// Show the version information of client and daemon
 #[derive(Args, Clone, Debug)]

@@ -10,7 +10,10 @@ use hakone_engine_api::wire::{
 use crate::quantity::parse_bytes;
 
 /// Parses a truth value as Go does.
-pub(crate) fn truth(text: &str) -> Result<bool, String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn truth(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
@@ -21,14 +24,20 @@ pub(crate) fn truth(text: &str) -> Result<bool, String> {
 }
 
 /// Parses a whole number with Go's complaint.
-pub(crate) fn integer(text: &str) -> Result<i64, String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn integer(text: &str) -> Result<i64, String> {
     text.parse()
         .ok()
         .ok_or_else(|| format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
 }
 
 /// Parses a share of processors, `1.5`, into billionths.
-pub(crate) fn cpus(text: &str) -> Result<i64, String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn cpus(text: &str) -> Result<i64, String> {
     let refuse = || format!("failed to parse {text} as a rational number");
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if fraction.len() > 9 {
@@ -43,7 +52,10 @@ pub(crate) fn cpus(text: &str) -> Result<i64, String> {
 }
 
 /// Parses `key=value` or `key` of an environment.
-pub(crate) fn variable(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn variable(text: &str) -> Result<String, String> {
     match text.starts_with('=') || text.is_empty() {
         true => Err(format!("invalid environment variable: {text}")),
         false => Ok(text.to_owned()),
@@ -51,7 +63,10 @@ pub(crate) fn variable(text: &str) -> Result<String, String> {
 }
 
 /// Parses a label.
-pub(crate) fn label(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn label(text: &str) -> Result<String, String> {
     match text.split_once('=').map_or(text, |(key, _)| key).trim() {
         "" => Err(format!("invalid label '{text}': empty name")),
         _ => Ok(text.to_owned()),
@@ -59,13 +74,19 @@ pub(crate) fn label(text: &str) -> Result<String, String> {
 }
 
 /// Parses `key=value`, both wanted.
-pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
     Ok((key.to_owned(), value.to_owned()))
 }
 
 /// Parses `key=value` of a filter.
-pub(crate) fn filter(text: &str) -> Result<(String, String), String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn filter(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) => Ok((key.trim().to_lowercase(), value.trim().to_owned())),
         None => Err("bad format of filter (expected name=value)".into()),
@@ -73,7 +94,10 @@ pub(crate) fn filter(text: &str) -> Result<(String, String), String> {
 }
 
 /// Parses the name of a stream to attach.
-pub(crate) fn stream(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn stream(text: &str) -> Result<String, String> {
     let lower = text.to_lowercase();
     match matches!(lower.as_str(), "stdin" | "stdout" | "stderr") {
         true => Ok(lower),
@@ -82,7 +106,10 @@ pub(crate) fn stream(text: &str) -> Result<String, String> {
 }
 
 /// Parses `host:address`, or `host=address`.
-pub(crate) fn extra_host(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn extra_host(text: &str) -> Result<String, String> {
     let refuse = || format!("bad format for add-host: {text:?}");
     let (host, address) = text
         .split_once('=')
@@ -102,7 +129,10 @@ pub(crate) fn extra_host(text: &str) -> Result<String, String> {
 }
 
 /// Parses an address.
-pub(crate) fn address(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn address(text: &str) -> Result<String, String> {
     match text.trim().parse::<IpAddr>() {
         Ok(address) => Ok(address.to_string()),
         Err(_) => Err(format!("IP address is not correctly formatted: {text}")),
@@ -110,7 +140,10 @@ pub(crate) fn address(text: &str) -> Result<String, String> {
 }
 
 /// Parses a search domain; a lone dot means "none".
-pub(crate) fn domain(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn domain(text: &str) -> Result<String, String> {
     let text = text.trim();
     let fits = |part: &str| {
         !part.is_empty()
@@ -125,7 +158,10 @@ pub(crate) fn domain(text: &str) -> Result<String, String> {
 }
 
 /// Parses `name[:alias]`.
-pub(crate) fn link(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn link(text: &str) -> Result<String, String> {
     match text.split(':').count() {
         _ if text.is_empty() => Err("empty string specified for links".into()),
         1 | 2 => Ok(text.to_owned()),
@@ -134,7 +170,10 @@ pub(crate) fn link(text: &str) -> Result<String, String> {
 }
 
 /// Parses `name=soft[:hard]`.
-pub(crate) fn ulimit(text: &str) -> Result<ResourcesUlimits, String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn ulimit(text: &str) -> Result<ResourcesUlimits, String> {
     const NAMES: [&str; 15] = [
         "core",
         "cpu",
@@ -173,7 +212,10 @@ pub(crate) fn ulimit(text: &str) -> Result<ResourcesUlimits, String> {
 }
 
 /// Parses `path:weight`.
-pub(crate) fn weight(text: &str) -> Result<ResourcesBlkioWeightDevice, String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn weight(text: &str) -> Result<ResourcesBlkioWeightDevice, String> {
     let (path, value) = device_and_value(text)?;
     match value.parse::<usize>() {
         Ok(weight) if weight == 0 || (10..=1000).contains(&weight) => {
@@ -187,7 +229,10 @@ pub(crate) fn weight(text: &str) -> Result<ResourcesBlkioWeightDevice, String> {
 }
 
 /// Parses `path:bytes`.
-pub(crate) fn rate_of_bytes(text: &str) -> Result<ThrottleDevice, String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn rate_of_bytes(text: &str) -> Result<ThrottleDevice, String> {
     let (path, value) = device_and_value(text)?;
     match parse_bytes(&value) {
         Ok(rate) => Ok(ThrottleDevice {
@@ -201,7 +246,10 @@ pub(crate) fn rate_of_bytes(text: &str) -> Result<ThrottleDevice, String> {
 }
 
 /// Parses `path:operations`.
-pub(crate) fn rate_of_operations(text: &str) -> Result<ThrottleDevice, String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn rate_of_operations(text: &str) -> Result<ThrottleDevice, String> {
     let (path, value) = device_and_value(text)?;
     match value.parse::<i64>() {
         Ok(rate) if rate >= 0 => Ok(ThrottleDevice {
@@ -227,7 +275,10 @@ fn device_and_value(text: &str) -> Result<(String, String), String> {
 }
 
 /// Parses `host[:container][:permissions]`.
-pub(crate) fn device(text: &str) -> Result<DeviceMapping, String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn device(text: &str) -> Result<DeviceMapping, String> {
     let mode = |text: &str| {
         !text.is_empty() && text.len() <= 3 && text.chars().all(|c| matches!(c, 'r' | 'w' | 'm'))
     };
@@ -250,7 +301,10 @@ pub(crate) fn device(text: &str) -> Result<DeviceMapping, String> {
 }
 
 /// Parses `type major:minor permissions`.
-pub(crate) fn device_rule(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn device_rule(text: &str) -> Result<String, String> {
     let number = |text: &str| text == "*" || text.parse::<u32>().is_ok();
     let fits = match text.split(' ').collect::<Vec<_>>().as_slice() {
         [kind, numbers, mode] => {
@@ -271,7 +325,10 @@ pub(crate) fn device_rule(text: &str) -> Result<String, String> {
 }
 
 /// Parses `name[:retries]`; the daemon judges the name.
-pub(crate) fn restart(text: &str) -> Result<RestartPolicy, String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn restart(text: &str) -> Result<RestartPolicy, String> {
     let (name, retries) = text.split_once(':').unwrap_or((text, ""));
     if name.is_empty() && text.contains(':') {
         return Err("invalid restart policy format: no policy provided before colon".into());
@@ -304,7 +361,10 @@ pub(crate) fn restart(text: &str) -> Result<RestartPolicy, String> {
 }
 
 /// Parses a kernel setting of a container's own.
-pub(crate) fn sysctl(text: &str) -> Result<(String, String), String> {
+///
+/// # Errors
+/// In docker's words.
+pub fn sysctl(text: &str) -> Result<(String, String), String> {
     const KERNEL: [&str; 7] = [
         "kernel.msgmax",
         "kernel.msgmnb",

@@ -1,6 +1,6 @@
 //! The flags of `create` and `run` that describe the container, exactly docker's.
 //!
-//! What a single value can tell is parsed here already; what takes several flags together is decided in `parse::create`.
+//! What a single value can tell is parsed here already; what takes several flags together is decided in `create`.
 
 use std::path::PathBuf;
 
@@ -10,302 +10,303 @@ use hakone_engine_api::wire::{
     ThrottleDevice,
 };
 
-use super::value;
 use crate::{
-    parse::{self, network::Attachment},
+    mount,
+    network::{self, Attachment},
     quantity::{parse_bytes, parse_bytes_or_unlimited, parse_duration},
+    value,
 };
 
 /// What the container shall be.
 #[expect(clippy::struct_excessive_bools, reason = "docker's switches, one each")]
 #[derive(Args, Clone, Debug)]
-pub(crate) struct CreateFlags {
+pub struct CreateFlags {
     /// Add a custom host-to-IP mapping (host:ip)
     #[arg(long, value_name = "list", value_parser = value::extra_host)]
-    pub(crate) add_host: Vec<String>,
+    pub add_host: Vec<String>,
     /// Add an annotation to the container (passed through to the OCI runtime)
     #[arg(long, value_name = "map", value_parser = value::pair)]
-    pub(crate) annotation: Vec<(String, String)>,
+    pub annotation: Vec<(String, String)>,
     /// Attach to STDIN, STDOUT or STDERR
     #[arg(short = 'a', long, value_name = "list", value_parser = value::stream)]
-    pub(crate) attach: Vec<String>,
+    pub attach: Vec<String>,
     /// Block IO (relative weight), between 10 and 1000, or 0 to disable
     #[arg(long, value_name = "uint16")]
-    pub(crate) blkio_weight: Option<u16>,
+    pub blkio_weight: Option<u16>,
     /// Block IO weight (relative device weight)
     #[arg(long, value_name = "list", value_parser = value::weight)]
-    pub(crate) blkio_weight_device: Vec<ResourcesBlkioWeightDevice>,
+    pub blkio_weight_device: Vec<ResourcesBlkioWeightDevice>,
     /// Add Linux capabilities
     #[arg(long, value_name = "list")]
-    pub(crate) cap_add: Vec<String>,
+    pub cap_add: Vec<String>,
     /// Drop Linux capabilities
     #[arg(long, value_name = "list")]
-    pub(crate) cap_drop: Vec<String>,
+    pub cap_drop: Vec<String>,
     /// Optional parent cgroup for the container
     #[arg(long, value_name = "string")]
-    pub(crate) cgroup_parent: Option<String>,
+    pub cgroup_parent: Option<String>,
     /// Cgroup namespace to use (host|private)
     #[arg(long, value_name = "string")]
-    pub(crate) cgroupns: Option<String>,
+    pub cgroupns: Option<String>,
     /// Write the container ID to the file
     #[arg(long, value_name = "string")]
-    pub(crate) cidfile: Option<PathBuf>,
+    pub cidfile: Option<PathBuf>,
     /// Limit CPU CFS (Completely Fair Scheduler) period
     #[arg(long, value_name = "int", value_parser = value::integer)]
-    pub(crate) cpu_period: Option<i64>,
+    pub cpu_period: Option<i64>,
     /// Limit CPU CFS (Completely Fair Scheduler) quota
     #[arg(long, value_name = "int", value_parser = value::integer, allow_negative_numbers = true)]
-    pub(crate) cpu_quota: Option<i64>,
+    pub cpu_quota: Option<i64>,
     /// Limit CPU real-time period in microseconds
     #[arg(long, value_name = "int", value_parser = value::integer)]
-    pub(crate) cpu_rt_period: Option<i64>,
+    pub cpu_rt_period: Option<i64>,
     /// Limit CPU real-time runtime in microseconds
     #[arg(long, value_name = "int", value_parser = value::integer)]
-    pub(crate) cpu_rt_runtime: Option<i64>,
+    pub cpu_rt_runtime: Option<i64>,
     /// CPU shares (relative weight)
     #[arg(short = 'c', long, value_name = "int", value_parser = value::integer)]
-    pub(crate) cpu_shares: Option<i64>,
+    pub cpu_shares: Option<i64>,
     /// Number of CPUs
     #[arg(long, value_name = "decimal", value_parser = value::cpus)]
-    pub(crate) cpus: Option<i64>,
+    pub cpus: Option<i64>,
     /// CPUs in which to allow execution (0-3, 0,1)
     #[arg(long, value_name = "string")]
-    pub(crate) cpuset_cpus: Option<String>,
+    pub cpuset_cpus: Option<String>,
     /// MEMs in which to allow execution (0-3, 0,1)
     #[arg(long, value_name = "string")]
-    pub(crate) cpuset_mems: Option<String>,
+    pub cpuset_mems: Option<String>,
     /// Add a host device to the container
     #[arg(long, value_name = "list", value_parser = value::device)]
-    pub(crate) device: Vec<DeviceMapping>,
+    pub device: Vec<DeviceMapping>,
     /// Add a rule to the cgroup allowed devices list
     #[arg(long, value_name = "list", value_parser = value::device_rule)]
-    pub(crate) device_cgroup_rule: Vec<String>,
+    pub device_cgroup_rule: Vec<String>,
     /// Limit read rate (bytes per second) from a device
     #[arg(long, value_name = "list", value_parser = value::rate_of_bytes)]
-    pub(crate) device_read_bps: Vec<ThrottleDevice>,
+    pub device_read_bps: Vec<ThrottleDevice>,
     /// Limit read rate (IO per second) from a device
     #[arg(long, value_name = "list", value_parser = value::rate_of_operations)]
-    pub(crate) device_read_iops: Vec<ThrottleDevice>,
+    pub device_read_iops: Vec<ThrottleDevice>,
     /// Limit write rate (bytes per second) to a device
     #[arg(long, value_name = "list", value_parser = value::rate_of_bytes)]
-    pub(crate) device_write_bps: Vec<ThrottleDevice>,
+    pub device_write_bps: Vec<ThrottleDevice>,
     /// Limit write rate (IO per second) to a device
     #[arg(long, value_name = "list", value_parser = value::rate_of_operations)]
-    pub(crate) device_write_iops: Vec<ThrottleDevice>,
+    pub device_write_iops: Vec<ThrottleDevice>,
     /// Accepted for docker's sake; trust is a setting of the daemon
     #[arg(long, hide = true)]
-    pub(crate) disable_content_trust: bool,
+    pub disable_content_trust: bool,
     /// Set custom DNS servers
     #[arg(long, value_name = "list", value_parser = value::address)]
-    pub(crate) dns: Vec<String>,
+    pub dns: Vec<String>,
     /// Set DNS options
     #[arg(long, alias = "dns-opt", value_name = "list")]
-    pub(crate) dns_option: Vec<String>,
+    pub dns_option: Vec<String>,
     /// Set custom DNS search domains
     #[arg(long, value_name = "list", value_parser = value::domain)]
-    pub(crate) dns_search: Vec<String>,
+    pub dns_search: Vec<String>,
     /// Container NIS domain name
     #[arg(long, value_name = "string")]
-    pub(crate) domainname: Option<String>,
+    pub domainname: Option<String>,
     /// Overwrite the default ENTRYPOINT of the image
     #[arg(long, value_name = "string")]
-    pub(crate) entrypoint: Option<String>,
+    pub entrypoint: Option<String>,
     /// Set environment variables
     #[arg(short = 'e', long, value_name = "list", value_parser = value::variable)]
-    pub(crate) env: Vec<String>,
+    pub env: Vec<String>,
     /// Read in a file of environment variables
     #[arg(long, value_name = "list")]
-    pub(crate) env_file: Vec<PathBuf>,
+    pub env_file: Vec<PathBuf>,
     /// Expose a port or a range of ports
     #[arg(long, value_name = "list")]
-    pub(crate) expose: Vec<String>,
+    pub expose: Vec<String>,
     /// Refused: Hakone hands no GPU to a container
     #[arg(long, value_name = "gpu-request")]
-    pub(crate) gpus: Option<String>,
+    pub gpus: Option<String>,
     /// Add additional groups to join
     #[arg(long, value_name = "list")]
-    pub(crate) group_add: Vec<String>,
+    pub group_add: Vec<String>,
     /// Command to run to check health
     #[arg(long, value_name = "string")]
-    pub(crate) health_cmd: Option<String>,
+    pub health_cmd: Option<String>,
     /// Time between running the check (ms|s|m|h)
     #[arg(long, value_name = "duration", value_parser = parse_duration, allow_hyphen_values = true)]
-    pub(crate) health_interval: Option<i64>,
+    pub health_interval: Option<i64>,
     /// Consecutive failures needed to report unhealthy
     #[arg(long, value_name = "int", value_parser = value::integer)]
-    pub(crate) health_retries: Option<i64>,
+    pub health_retries: Option<i64>,
     /// Time between running the check during the start period (ms|s|m|h)
     #[arg(long, value_name = "duration", value_parser = parse_duration, allow_hyphen_values = true)]
-    pub(crate) health_start_interval: Option<i64>,
+    pub health_start_interval: Option<i64>,
     /// Start period for the container to initialize before starting health-retries countdown (ms|s|m|h)
     #[arg(long, value_name = "duration", value_parser = parse_duration, allow_hyphen_values = true)]
-    pub(crate) health_start_period: Option<i64>,
+    pub health_start_period: Option<i64>,
     /// Maximum time to allow one check to run (ms|s|m|h)
     #[arg(long, value_name = "duration", value_parser = parse_duration, allow_hyphen_values = true)]
-    pub(crate) health_timeout: Option<i64>,
+    pub health_timeout: Option<i64>,
     /// Container host name
     #[arg(short = 'h', long, value_name = "string")]
-    pub(crate) hostname: Option<String>,
+    pub hostname: Option<String>,
     /// Run an init inside the container that forwards signals and reaps processes
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = value::truth)]
-    pub(crate) init: Option<bool>,
+    pub init: Option<bool>,
     /// Keep STDIN open even if not attached
     #[arg(short = 'i', long)]
-    pub(crate) interactive: bool,
+    pub interactive: bool,
     /// IPv4 address (e.g., 172.30.100.104)
     #[arg(long, value_name = "string")]
-    pub(crate) ip: Option<String>,
+    pub ip: Option<String>,
     /// IPv6 address (e.g., 2001:db8::33)
     #[arg(long, value_name = "string")]
-    pub(crate) ip6: Option<String>,
+    pub ip6: Option<String>,
     /// IPC mode to use
     #[arg(long, value_name = "string")]
-    pub(crate) ipc: Option<String>,
+    pub ipc: Option<String>,
     /// Container isolation technology
     #[arg(long, value_name = "string")]
-    pub(crate) isolation: Option<String>,
+    pub isolation: Option<String>,
     /// Accepted and ignored, as docker does since 20.10
     #[arg(long, value_name = "bytes", value_parser = parse_bytes, hide = true)]
-    pub(crate) kernel_memory: Option<i64>,
+    pub kernel_memory: Option<i64>,
     /// Set meta data on a container
     #[arg(short = 'l', long, value_name = "list", value_parser = value::label)]
-    pub(crate) label: Vec<String>,
+    pub label: Vec<String>,
     /// Read in a line delimited file of labels
     #[arg(long, value_name = "list")]
-    pub(crate) label_file: Vec<PathBuf>,
+    pub label_file: Vec<PathBuf>,
     /// Add link to another container
     #[arg(long, value_name = "list", value_parser = value::link)]
-    pub(crate) link: Vec<String>,
+    pub link: Vec<String>,
     /// Container IPv4/IPv6 link-local addresses
     #[arg(long, value_name = "list", value_parser = value::address)]
-    pub(crate) link_local_ip: Vec<String>,
+    pub link_local_ip: Vec<String>,
     /// Logging driver for the container
     #[arg(long, value_name = "string")]
-    pub(crate) log_driver: Option<String>,
+    pub log_driver: Option<String>,
     /// Log driver options
     #[arg(long, value_name = "list")]
-    pub(crate) log_opt: Vec<String>,
+    pub log_opt: Vec<String>,
     /// Container MAC address (e.g., 92:d0:c6:0a:29:33)
     #[arg(long, value_name = "string")]
-    pub(crate) mac_address: Option<String>,
+    pub mac_address: Option<String>,
     /// Memory limit
     #[arg(short = 'm', long, value_name = "bytes", value_parser = parse_bytes)]
-    pub(crate) memory: Option<i64>,
+    pub memory: Option<i64>,
     /// Memory soft limit
     #[arg(long, value_name = "bytes", value_parser = parse_bytes)]
-    pub(crate) memory_reservation: Option<i64>,
+    pub memory_reservation: Option<i64>,
     /// Swap limit equal to memory plus swap: '-1' to enable unlimited swap
     #[arg(long, value_name = "bytes", value_parser = parse_bytes_or_unlimited, allow_negative_numbers = true)]
-    pub(crate) memory_swap: Option<i64>,
+    pub memory_swap: Option<i64>,
     /// Tune container memory swappiness (0 to 100)
     #[arg(long, value_name = "int", value_parser = value::integer, allow_negative_numbers = true)]
-    pub(crate) memory_swappiness: Option<i64>,
+    pub memory_swappiness: Option<i64>,
     /// Attach a filesystem mount to the container
-    #[arg(long, value_name = "mount", value_parser = parse::mount::parse)]
-    pub(crate) mount: Vec<Mount>,
+    #[arg(long, value_name = "mount", value_parser = mount::parse)]
+    pub mount: Vec<Mount>,
     /// Assign a name to the container
     #[arg(long, value_name = "string")]
-    pub(crate) name: Option<String>,
+    pub name: Option<String>,
     /// Connect a container to a network
-    #[arg(long, alias = "net", value_name = "network", value_parser = parse::network::attachment)]
-    pub(crate) network: Vec<Attachment>,
+    #[arg(long, alias = "net", value_name = "network", value_parser = network::attachment)]
+    pub network: Vec<Attachment>,
     /// Add network-scoped alias for the container
     #[arg(long, alias = "net-alias", value_name = "list")]
-    pub(crate) network_alias: Vec<String>,
+    pub network_alias: Vec<String>,
     /// Disable any container-specified HEALTHCHECK
     #[arg(long)]
-    pub(crate) no_healthcheck: bool,
+    pub no_healthcheck: bool,
     /// Disable OOM Killer
     #[arg(long)]
-    pub(crate) oom_kill_disable: bool,
+    pub oom_kill_disable: bool,
     /// Tune host's OOM preferences (-1000 to 1000)
     #[arg(long, value_name = "int", value_parser = value::integer, allow_negative_numbers = true)]
-    pub(crate) oom_score_adj: Option<i64>,
+    pub oom_score_adj: Option<i64>,
     /// PID namespace to use
     #[arg(long, value_name = "string")]
-    pub(crate) pid: Option<String>,
+    pub pid: Option<String>,
     /// Tune container pids limit (set -1 for unlimited)
     #[arg(long, value_name = "int", value_parser = value::integer, allow_negative_numbers = true)]
-    pub(crate) pids_limit: Option<i64>,
+    pub pids_limit: Option<i64>,
     /// Set platform if server is multi-platform capable
     #[arg(long, value_name = "string")]
-    pub(crate) platform: Option<String>,
+    pub platform: Option<String>,
     /// Give extended privileges to this container
     #[arg(long)]
-    pub(crate) privileged: bool,
+    pub privileged: bool,
     /// Publish a container's port(s) to the host
     #[arg(short = 'p', long, value_name = "list")]
-    pub(crate) publish: Vec<String>,
+    pub publish: Vec<String>,
     /// Publish all exposed ports to random ports
     #[arg(short = 'P', long)]
-    pub(crate) publish_all: bool,
+    pub publish_all: bool,
     /// Pull image before running ("always", "missing", "never")
     #[arg(long, value_name = "string")]
-    pub(crate) pull: Option<String>,
+    pub pull: Option<String>,
     /// Suppress the pull output
     #[arg(short = 'q', long)]
-    pub(crate) quiet: bool,
+    pub quiet: bool,
     /// Mount the container's root filesystem as read only
     #[arg(long)]
-    pub(crate) read_only: bool,
+    pub read_only: bool,
     /// Restart policy to apply when a container exits
     #[arg(long, value_name = "string", value_parser = value::restart)]
-    pub(crate) restart: Option<RestartPolicy>,
+    pub restart: Option<RestartPolicy>,
     /// Automatically remove the container and its associated anonymous volumes when it exits
     #[arg(long)]
-    pub(crate) rm: bool,
+    pub rm: bool,
     /// Runtime to use for this container
     #[arg(long, value_name = "string")]
-    pub(crate) runtime: Option<String>,
+    pub runtime: Option<String>,
     /// Security Options
     #[arg(long, value_name = "list")]
-    pub(crate) security_opt: Vec<String>,
+    pub security_opt: Vec<String>,
     /// Size of /dev/shm
     #[arg(long, value_name = "bytes", value_parser = parse_bytes)]
-    pub(crate) shm_size: Option<i64>,
+    pub shm_size: Option<i64>,
     /// Signal to stop the container
     #[arg(long, value_name = "string")]
-    pub(crate) stop_signal: Option<String>,
+    pub stop_signal: Option<String>,
     /// Timeout (in seconds) to stop a container
     #[arg(long, value_name = "int", value_parser = value::integer, allow_negative_numbers = true)]
-    pub(crate) stop_timeout: Option<i64>,
+    pub stop_timeout: Option<i64>,
     /// Storage driver options for the container
     #[arg(long, value_name = "list")]
-    pub(crate) storage_opt: Vec<String>,
+    pub storage_opt: Vec<String>,
     /// Sysctl options
     #[arg(long, value_name = "map", value_parser = value::sysctl)]
-    pub(crate) sysctl: Vec<(String, String)>,
+    pub sysctl: Vec<(String, String)>,
     /// Mount a tmpfs directory
     #[arg(long, value_name = "list")]
-    pub(crate) tmpfs: Vec<String>,
+    pub tmpfs: Vec<String>,
     /// Allocate a pseudo-TTY
     #[arg(short = 't', long)]
-    pub(crate) tty: bool,
+    pub tty: bool,
     /// Ulimit options
     #[arg(long, value_name = "ulimit", value_parser = value::ulimit)]
-    pub(crate) ulimit: Vec<ResourcesUlimits>,
+    pub ulimit: Vec<ResourcesUlimits>,
     /// Username or UID (format: <name|uid>[:<group|gid>])
     #[arg(short = 'u', long, value_name = "string")]
-    pub(crate) user: Option<String>,
+    pub user: Option<String>,
     /// User namespace to use
     #[arg(long, value_name = "string")]
-    pub(crate) userns: Option<String>,
+    pub userns: Option<String>,
     /// UTS namespace to use
     #[arg(long, value_name = "string")]
-    pub(crate) uts: Option<String>,
+    pub uts: Option<String>,
     /// Bind mount a volume
     #[arg(short = 'v', long, value_name = "list")]
-    pub(crate) volume: Vec<String>,
+    pub volume: Vec<String>,
     /// Optional volume driver for the container
     #[arg(long, value_name = "string")]
-    pub(crate) volume_driver: Option<String>,
+    pub volume_driver: Option<String>,
     /// Mount volumes from the specified container(s)
     #[arg(long, value_name = "list")]
-    pub(crate) volumes_from: Vec<String>,
+    pub volumes_from: Vec<String>,
     /// Working directory inside the container
     #[arg(short = 'w', long, value_name = "string")]
-    pub(crate) workdir: Option<String>,
+    pub workdir: Option<String>,
     /// The image, the command to run in place of the image's, and its arguments
     #[arg(value_name = "IMAGE [COMMAND] [ARG...]", required = true, trailing_var_arg = true, num_args = 1..)]
-    pub(crate) image_and_command: Vec<String>,
+    pub image_and_command: Vec<String>,
 }

@@ -75,7 +75,7 @@ fn published(text: &str) -> Result<Vec<(String, PortBinding)>, Error> {
     let (address, host, container) = split(text);
     let (container, protocol) = container.split_once('/').unwrap_or((container, "tcp"));
     let protocol = protocol.to_lowercase();
-    let refuse = |text: String| Err(Error::Usage(text));
+    let refuse = |text: String| Err(Error::usage(text));
     let address = address
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))

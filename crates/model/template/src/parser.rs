@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{
+use crate::{
     Error, functions,
     lexer::{Piece, Token},
 };
@@ -12,7 +12,7 @@ const DEEPEST: usize = 64;
 
 /// A step of a template.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Node {
+pub(crate) enum Node {
     Text(String),
     Print(Pipeline),
     Set(String, Pipeline),
@@ -23,18 +23,18 @@ pub(super) enum Node {
 
 /// The head of a `range`: what is walked and the names given to key and element.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Loop {
-    pub(super) names: Vec<String>,
-    pub(super) over: Pipeline,
+pub(crate) struct Loop {
+    pub(crate) names: Vec<String>,
+    pub(crate) over: Pipeline,
 }
 
 /// Commands, each fed with the result of the one before it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Pipeline(pub(super) Vec<Vec<Operand>>);
+pub(crate) struct Pipeline(pub(crate) Vec<Vec<Operand>>);
 
 /// A part of a command.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Operand {
+pub(crate) enum Operand {
     Field(Vec<String>),
     Variable(String, Vec<String>),
     Literal(Value),
@@ -43,7 +43,7 @@ pub(super) enum Operand {
 }
 
 /// Parses the whole template.
-pub(super) fn parse(pieces: Vec<Piece>) -> Result<Vec<Node>, Error> {
+pub(crate) fn parse(pieces: Vec<Piece>) -> Result<Vec<Node>, Error> {
     let mut parser = Parser {
         pieces: pieces.into_iter(),
         depth: 0,

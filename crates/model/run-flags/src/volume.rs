@@ -37,7 +37,7 @@ pub(crate) fn parse(text: &str, folder: &Path) -> Result<Volume, Error> {
 }
 
 /// Joins and removes dots by text alone, as Go does.
-fn absolute(folder: &Path, path: &str) -> String {
+pub(crate) fn absolute(folder: &Path, path: &str) -> String {
     let mut clean = PathBuf::new();
     for part in folder.join(path).components() {
         match part {

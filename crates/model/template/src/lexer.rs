@@ -1,10 +1,10 @@
 //! Cuts a template into text and actions, and an action into tokens.
 
-use super::Error;
+use crate::Error;
 
 /// What stands between `{{` and `}}`, or outside.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     /// Copied as it is.
     Text(String),
     /// To be parsed; the text is kept for messages.
@@ -13,7 +13,7 @@ pub(super) enum Piece {
 
 /// A word of an action.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Token {
+pub(crate) enum Token {
     /// `.` or `.A.B`.
     Field(Vec<String>),
     /// `$x` or `$x.A`.
@@ -39,7 +39,7 @@ pub(super) enum Token {
 }
 
 /// Cuts the whole template.
-pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, Error> {
+pub(crate) fn pieces(text: &str) -> Result<Vec<Piece>, Error> {
     let mut found = Vec::new();
     let mut rest = text;
     let mut trim_next = false;

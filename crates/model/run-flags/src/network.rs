@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use hakone_engine_api::wire::{EndpointIpamConfig, EndpointSettings};
 
-use super::mount::csv;
-use crate::{Error, flag::create::CreateFlags};
+use crate::mount::csv;
+use crate::{Error, flags::CreateFlags};
 
 /// One `--network`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Attachment {
+pub struct Attachment {
     target: String,
     aliases: Vec<String>,
     links: Vec<String>,

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 ///
 /// # Errors
 /// When the text is no size.
-pub(crate) fn parse_bytes(text: &str) -> Result<i64, String> {
+pub fn parse_bytes(text: &str) -> Result<i64, String> {
     let refuse = || format!("invalid size: '{text}'");
     let lower = text.trim().to_ascii_lowercase();
     let digits = lower
@@ -40,7 +40,7 @@ pub(crate) fn parse_bytes(text: &str) -> Result<i64, String> {
 ///
 /// # Errors
 /// When the text is no size.
-pub(crate) fn parse_bytes_or_unlimited(text: &str) -> Result<i64, String> {
+pub fn parse_bytes_or_unlimited(text: &str) -> Result<i64, String> {
     match text {
         "-1" => Ok(-1),
         text => parse_bytes(text),
@@ -51,7 +51,7 @@ pub(crate) fn parse_bytes_or_unlimited(text: &str) -> Result<i64, String> {
 ///
 /// # Errors
 /// When the text is none.
-pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
+pub fn parse_duration(text: &str) -> Result<i64, String> {
     let refuse = || format!("time: invalid duration {text:?}");
     let (sign, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (-1.0, rest),
@@ -105,7 +105,7 @@ fn nanos_of(unit: &str) -> Option<f64> {
 
 /// Prints a size in powers of 1000 with this many significant digits: `4.27MB`.
 #[must_use]
-pub(crate) fn human_size(bytes: i64, digits: usize) -> String {
+pub fn human_size(bytes: i64, digits: usize) -> String {
     const UNITS: [&str; 9] = ["B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"];
     #[expect(clippy::cast_precision_loss, reason = "a handful of digits is printed")]
     let mut size = bytes as f64;
@@ -120,7 +120,7 @@ pub(crate) fn human_size(bytes: i64, digits: usize) -> String {
 
 /// Prints a size in powers of 1024: `15.55GiB`.
 #[must_use]
-pub(crate) fn binary_size(bytes: i64) -> String {
+pub fn binary_size(bytes: i64) -> String {
     const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
     #[expect(clippy::cast_precision_loss, reason = "four digits are printed")]
     let mut size = bytes as f64;
@@ -150,7 +150,7 @@ fn significant(value: f64, digits: usize) -> String {
 
 /// Says a length of time as docker's tables do: `About a minute`, `3 weeks`.
 #[must_use]
-pub(crate) fn human_duration(seconds: i64) -> String {
+pub fn human_duration(seconds: i64) -> String {
     let minutes = seconds / 60;
     let hours = (seconds + 1800) / 3600;
     match seconds {
@@ -170,7 +170,7 @@ pub(crate) fn human_duration(seconds: i64) -> String {
 
 /// Prints a point in time, given in seconds, as Go does: `2026-11-21 20:06:34 +0000 UTC`.
 #[must_use]
-pub(crate) fn date(seconds: i64) -> String {
+pub fn date(seconds: i64) -> String {
     match OffsetDateTime::from_unix_timestamp(seconds) {
         Ok(at) => format!(
             "{} {:02}:{:02}:{:02} +0000 UTC",
@@ -181,12 +181,6 @@ pub(crate) fn date(seconds: i64) -> String {
         ),
         Err(_) => seconds.to_string(),
     }
-}
-
-/// Gives the present in seconds since the epoch.
-#[must_use]
-pub(crate) fn now() -> i64 {
-    OffsetDateTime::now_utc().unix_timestamp()
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Surroundings, open_failure};
-use crate::Error;
+use crate::{Error, Surroundings, open_failure};
 
 /// Gathers the environment: files first, then flags, where a later flag of the same name replaces the earlier.
-pub(crate) fn variables(
+///
+/// # Errors
+/// In docker's words.
+pub fn variables(
     files: &[PathBuf],
     flags: &[String],
     around: &dyn Surroundings,
@@ -31,7 +33,10 @@ pub(crate) fn variables(
 }
 
 /// Gathers labels: files first, then flags.
-pub(crate) fn labels(
+///
+/// # Errors
+/// In docker's words.
+pub fn labels(
     files: &[PathBuf],
     flags: &[String],
     around: &dyn Surroundings,

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{
+use crate::{
     Error, functions,
     parser::{Loop, Node, Operand, Pipeline},
 };
 
 /// Renders the nodes with `data` as the dot.
-pub(super) fn render(
+pub(crate) fn render(
     nodes: &[Node],
     data: &Value,
     labels: &BTreeMap<String, String>,

@@ -2,7 +2,7 @@
 
 use hakone_engine_api::wire::HealthConfig;
 
-use crate::{Error, flag::create::CreateFlags};
+use crate::{Error, flags::CreateFlags};
 
 /// Builds the check, or none when no flag speaks of it.
 pub(crate) fn check(flags: &CreateFlags) -> Result<Option<HealthConfig>, Error> {

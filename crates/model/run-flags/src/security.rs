@@ -2,8 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use super::{Surroundings, open_failure};
-use crate::Error;
+use crate::{Error, Surroundings, open_failure};
 
 /// What `--security-opt` comes to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -84,7 +83,7 @@ fn normal(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::Process;
+    use crate::surroundings::Nothing;
 
     #[test]
     fn capabilities_have_one_spelling() {
@@ -98,7 +97,7 @@ mod tests {
 
     #[test]
     fn unknown_words_are_refused_and_paths_unmasked() {
-        let parsed = |text: &str| options(&[text.to_owned()], &Process);
+        let parsed = |text: &str| options(&[text.to_owned()], &Nothing);
         assert_eq!(
             parsed("x").unwrap_err().to_string(),
             "Invalid --security-opt: \"x\""

@@ -1,22 +1,18 @@
-//! `--format`: the part of Go's template language that docker's users write.
-//!
-//! Fields, variables, pipelines, `if`, `with`, `range`, trimming, comments, and docker's functions. Own code because the one crate
-//! for it has not been kept since 2021. Limits: the template is the user's own, so only nesting is bounded.
-
-mod functions;
-mod lexer;
-mod parser;
-mod render;
+//! A template and what can be wrong with it.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use parser::Node;
+use crate::{
+    lexer,
+    parser::{self, Node},
+    render,
+};
 
 /// Why a template is refused, or does not fit the data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Error {
+pub enum Error {
     /// The text is no template.
     #[error("template: :1: {0}")]
     Syntax(String),
@@ -32,14 +28,14 @@ pub(crate) enum Error {
 
 /// A parsed template.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Template(Vec<Node>);
+pub struct Template(Vec<Node>);
 
 impl Template {
     /// Parses a template.
     ///
     /// # Errors
     /// When the text is no template.
-    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+    pub fn parse(text: &str) -> Result<Self, Error> {
         parser::parse(lexer::pieces(text)?).map(Self)
     }
 
@@ -47,7 +43,7 @@ impl Template {
     ///
     /// # Errors
     /// When it names what the data does not have.
-    pub(crate) fn render(&self, data: &Value) -> Result<String, Error> {
+    pub fn render(&self, data: &Value) -> Result<String, Error> {
         self.render_row(data, &BTreeMap::new())
     }
 
@@ -55,7 +51,7 @@ impl Template {
     ///
     /// # Errors
     /// When it names what the row does not have.
-    pub(crate) fn render_row(
+    pub fn render_row(
         &self,
         data: &Value,
         labels: &BTreeMap<String, String>,

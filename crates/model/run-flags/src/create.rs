@@ -8,28 +8,27 @@ use hakone_engine_api::wire::{
     RestartPolicyNameEnum,
 };
 
-use super::{
-    Surroundings, environment, health, network, port, security,
-    volume::{self, Volume},
-};
 use crate::{
-    Error,
-    flag::{create::CreateFlags, shared},
+    CreateFlags, Error, Surroundings, environment, health, network, port, security,
+    volume::{self, Volume},
 };
 
 /// A container that is not yet asked for.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Creation {
+pub struct Creation {
     /// `--name`.
-    pub(crate) name: Option<String>,
+    pub name: Option<String>,
     /// `--platform`.
-    pub(crate) platform: Option<String>,
+    pub platform: Option<String>,
     /// The body of the request.
-    pub(crate) body: ContainerCreateBody,
+    pub body: ContainerCreateBody,
 }
 
 /// Builds the request.
-pub(crate) fn parse(flags: &CreateFlags, around: &dyn Surroundings) -> Result<Creation, Error> {
+///
+/// # Errors
+/// In docker's words.
+pub fn parse(flags: &CreateFlags, around: &dyn Surroundings) -> Result<Creation, Error> {
     check(flags)?;
     let networks = network::parse(flags)?;
     let ports = port::parse(&flags.publish, &flags.expose)?;
@@ -256,14 +255,20 @@ fn mounts(
         .map(|(path, options)| (path.to_owned(), options.to_owned()))
         .collect());
     host.binds = list(binds);
-    host.mounts = list(flags.mount.clone());
+    let mut mounts = flags.mount.clone();
+    for source in mounts.iter_mut().filter_map(|mount| mount.source.as_mut()) {
+        if source == "." || source.starts_with("./") {
+            *source = volume::absolute(&around.folder(), source);
+        }
+    }
+    host.mounts = list(mounts);
     host.volume_driver.clone_from(&flags.volume_driver);
     host.volumes_from = list(flags.volumes_from.clone());
     Ok(anonymous)
 }
 
 fn log(flags: &CreateFlags) -> Result<HostConfigLogConfig, Error> {
-    let options: HashMap<_, _> = shared::map(&flags.log_opt).into_iter().collect();
+    let options: HashMap<_, _> = flags.log_opt.iter().map(|text| pair(text)).collect();
     if flags.log_driver.as_deref() == Some("none") && !options.is_empty() {
         return Err(Error::usage("invalid logging opts for driver none"));
     }
@@ -271,6 +276,11 @@ fn log(flags: &CreateFlags) -> Result<HostConfigLogConfig, Error> {
         typ: Some(flags.log_driver.clone().unwrap_or_default()),
         config: Some(options),
     })
+}
+
+fn pair(text: &str) -> (String, String) {
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    (key.to_owned(), value.to_owned())
 }
 
 fn restart(flags: &CreateFlags) -> RestartPolicy {
@@ -310,19 +320,18 @@ fn map(pairs: Vec<(String, String)>) -> Option<HashMap<String, String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::Process;
+    use crate::surroundings::Nothing;
     use clap::{Args, Command, FromArgMatches};
 
     fn created(words: &[&str]) -> Result<Creation, String> {
-        let command = crate::flag::dockers(CreateFlags::augment_args(
-            Command::new("run").disable_help_flag(true),
-        ));
+        let command = Command::new("run").disable_help_flag(true);
+        let command = CreateFlags::augment_args(command);
         let words = std::iter::once("run").chain(words.iter().copied());
         let matches = command
             .try_get_matches_from(words)
             .map_err(|error| error.to_string())?;
         let flags = CreateFlags::from_arg_matches(&matches).map_err(|error| error.to_string())?;
-        parse(&flags, &Process).map_err(|error| error.to_string())
+        parse(&flags, &Nothing).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -379,6 +388,13 @@ mod tests {
         for (words, message) in table {
             assert_eq!(created(words).unwrap_err(), message, "{words:?}");
         }
+    }
+
+    #[test]
+    fn a_dotted_source_of_a_mount_is_made_absolute() {
+        let host = created(&["--mount", "type=bind,src=./a,dst=/b", "img"]);
+        let mounts = host.unwrap().body.host_config.unwrap().mounts.unwrap();
+        assert_eq!(mounts[0].source.as_deref(), Some("/home/me/a"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::Error;
+use crate::Error;
 
 const NAMES: [&str; 23] = [
     "and", "eq", "ge", "gt", "index", "join", "json", "le", "len", "lower", "lt", "ne", "not",
@@ -12,12 +12,12 @@ const NAMES: [&str; 23] = [
 ];
 
 /// Reports whether there is a function of this name.
-pub(super) fn known(name: &str) -> bool {
+pub(crate) fn known(name: &str) -> bool {
     NAMES.contains(&name)
 }
 
 /// Calls a function.
-pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, Error> {
+pub(crate) fn call(name: &str, arguments: &[Value]) -> Result<Value, Error> {
     let refuse = |reason: String| Error::Execution {
         at: name.to_owned(),
         reason,
@@ -108,7 +108,7 @@ fn texts(name: &str, arguments: &[Value]) -> Option<Value> {
 }
 
 /// Go's truth: everything but the zero values.
-pub(super) fn truth(value: &Value) -> bool {
+pub(crate) fn truth(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(value) => *value,
@@ -120,7 +120,7 @@ pub(super) fn truth(value: &Value) -> bool {
 }
 
 /// Prints as Go's `%v`.
-pub(super) fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::Null => "<no value>".into(),
         Value::Bool(value) => value.to_string(),
@@ -142,7 +142,7 @@ pub(super) fn text(value: &Value) -> String {
 }
 
 /// Names a value's type for messages.
-pub(super) const fn kind(value: &Value) -> &'static str {
+pub(crate) const fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "nil",
         Value::Bool(_) => "bool",

@@ -7,7 +7,7 @@ use hakone_engine_api::wire::{
     MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig,
 };
 
-use crate::{flag::value, quantity::parse_bytes};
+use crate::{quantity::parse_bytes, value};
 
 /// Parses one mount.
 pub(crate) fn parse(text: &str) -> Result<Mount, String> {
@@ -41,7 +41,7 @@ fn apply(mount: &mut Mount, key: &str, value: Option<&str>, field: &str) -> Resu
     let value = value.ok_or_else(|| format!("invalid field '{field}' must be a key=value pair"))?;
     match key {
         "type" => mount.typ = Some(kind(value)?),
-        "source" | "src" => mount.source = Some(source(value)),
+        "source" | "src" => mount.source = Some(value.to_owned()),
         "target" | "dst" | "destination" => mount.target = Some(value.to_owned()),
         "consistency" => mount.consistency = Some(value.to_lowercase()),
         "bind-propagation" => bind(mount).propagation = Some(propagation(value)?),
@@ -91,14 +91,6 @@ fn kind(value: &str) -> Result<MountType, String> {
         "cluster" => Ok(MountType::CLUSTER),
         "npipe" => Ok(MountType::NPIPE),
         other => Err(format!("invalid mount type: {other}")),
-    }
-}
-
-fn source(value: &str) -> String {
-    let relative = value == "." || value.starts_with("./");
-    match std::path::absolute(value) {
-        Ok(path) if relative => path.display().to_string(),
-        _ => value.to_owned(),
     }
 }
 
