@@ -70,9 +70,7 @@ impl Socket {
         let sequence = self.next();
         send(&self.socket, &question.finish(sequence), SendFlags::empty())?;
         loop {
-            let length = recv(&self.socket, &mut *self.buffer, RecvFlags::TRUNC)?.1;
-            let datagram = self.buffer.get(..length).ok_or(Error::Reply)?;
-            let ours = messages(datagram).find(|message| message.sequence == sequence);
+            let ours = self.receive()?.find(|message| message.sequence == sequence);
             match ours {
                 None => {}
                 Some(message) if message.kind == NLMSG_ERROR => {
@@ -94,33 +92,52 @@ impl Socket {
         let question = Message::new(kind, NLM_F_REQUEST | NLM_F_DUMP, fixed).finish(sequence);
         send(&self.socket, &question, SendFlags::empty())?;
         let mut found = Vec::new();
-        loop {
-            let length = recv(&self.socket, &mut *self.buffer, RecvFlags::TRUNC)?.1;
-            let datagram = self.buffer.get(..length).ok_or(Error::Reply)?;
-            for message in messages(datagram).filter(|message| message.sequence == sequence) {
-                match message.kind {
-                    NLMSG_DONE => return Ok(found),
-                    NLMSG_ERROR => return refusal(&message).map(|()| found),
-                    _ => found.extend(read(&message)),
-                }
-                if message.flags & NLM_F_MULTI == 0 {
-                    return Ok(found);
-                }
+        while !self.read_piece(sequence, &read, &mut found)? {}
+        Ok(found)
+    }
+
+    /// Reads one datagram of a dump; true after the last.
+    fn read_piece<T>(
+        &mut self,
+        sequence: u32,
+        read: &impl Fn(&Received<'_>) -> Option<T>,
+        found: &mut Vec<T>,
+    ) -> Result<bool, Error> {
+        for message in self
+            .receive()?
+            .filter(|message| message.sequence == sequence)
+        {
+            match message.kind {
+                NLMSG_DONE => return Ok(true),
+                NLMSG_ERROR => return refusal(&message).map(|()| true),
+                _ => found.extend(read(&message)),
+            }
+            if message.flags & NLM_F_MULTI == 0 {
+                return Ok(true);
             }
         }
+        Ok(false)
+    }
+
+    fn receive(&mut self) -> Result<impl Iterator<Item = Received<'_>>, Error> {
+        let length = recv(&self.socket, &mut *self.buffer, RecvFlags::TRUNC)?.1;
+        let datagram = self.buffer.get(..length).ok_or(Error::Reply)?;
+        Ok(messages(datagram))
     }
 
     fn acknowledgements(&mut self, requests: &[Request], first: u32) -> Result<(), Error> {
         let mut refused = None;
         let mut missing = requests.len();
         while missing > 0 {
-            let length = recv(&self.socket, &mut *self.buffer, RecvFlags::TRUNC)?.1;
-            let datagram = self.buffer.get(..length).ok_or(Error::Reply)?;
-            for message in messages(datagram).filter(|message| message.kind == NLMSG_ERROR) {
+            let answers = self
+                .receive()?
+                .filter(|message| message.kind == NLMSG_ERROR);
+            // Others are answers to an earlier batch whose reading was cut short.
+            let answers = answers.filter_map(|message| {
                 let place = usize::try_from(message.sequence.wrapping_sub(first));
-                let Some(request) = place.ok().and_then(|place| requests.get(place)) else {
-                    continue; // an answer to an earlier batch whose reading was cut short
-                };
+                Some((requests.get(place.ok()?)?, message))
+            });
+            for (request, message) in answers {
                 missing -= 1;
                 refused = refused.or_else(|| judge(request, &message));
             }

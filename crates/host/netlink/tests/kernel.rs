@@ -237,7 +237,7 @@ fn ask_redirected() {
     client.send(b"who").unwrap();
     let mut buffer = [0; 8];
     let (length, from) = udp.recv_from(&mut buffer).unwrap();
-    udp.send_to(&buffer[..length], from).unwrap();
+    udp.send_to(buffer.get(..length).unwrap(), from).unwrap();
     assert_eq!(client.recv(&mut buffer).unwrap(), 3);
 
     let server = std::thread::spawn({

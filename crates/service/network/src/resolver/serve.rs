@@ -7,7 +7,7 @@ use hakone_dns::{Decision, Transport};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream, UdpSocket},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::{AbortHandle, JoinSet},
     time::{sleep, timeout},
 };
@@ -61,16 +61,13 @@ async fn datagrams(socket: UdpSocket, names: Arc<Names>, quota: Arc<Semaphore>) 
             }
             Decision::Forward => {
                 if let Ok(place) = Arc::clone(&quota).try_acquire_owned() {
-                    let forwarded = forward(
+                    let question = question.to_vec();
+                    waiting.spawn(forward(
+                        place,
                         Arc::clone(&socket),
                         Arc::clone(&names),
-                        question.to_vec(),
-                        client,
-                    );
-                    waiting.spawn(async move {
-                        forwarded.await;
-                        drop(place);
-                    });
+                        (question, client),
+                    ));
                 }
             }
             Decision::Drop => {}
@@ -79,9 +76,15 @@ async fn datagrams(socket: UdpSocket, names: Arc<Names>, quota: Arc<Semaphore>) 
     }
 }
 
-async fn forward(socket: Arc<UdpSocket>, names: Arc<Names>, question: Vec<u8>, client: SocketAddr) {
+async fn forward(
+    place: OwnedSemaphorePermit,
+    socket: Arc<UdpSocket>,
+    names: Arc<Names>,
+    (question, client): (Vec<u8>, SocketAddr),
+) {
     let answer = upstream::ask(&question, &names.upstreams(), Transport::Udp).await;
     socket.send_to(&answer, client).await.ok();
+    drop(place);
 }
 
 async fn connections(listener: TcpListener, names: Arc<Names>, quota: Arc<Semaphore>) {

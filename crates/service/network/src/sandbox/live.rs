@@ -8,7 +8,7 @@ use hakone_netns::{Netns, write_sysctl};
 
 use super::{
     files,
-    plan::{self, Who},
+    plan::{self, Joining, Who},
     wire::{attachments, networks_of, serve},
 };
 use crate::{
@@ -124,7 +124,13 @@ fn reserve(
         hostname: &report.hostname,
     };
     let id = EndpointId::from_bytes(random());
-    let endpoint = plan::endpoint(who, &network, asked, &report.endpoints, &state, id)?;
+    let joining = Joining {
+        who,
+        network: &network,
+        asked,
+        present: &report.endpoints,
+    };
+    let endpoint = plan::endpoint(&joining, &state, id)?;
     state.changed();
     if let Some(attached) = state.sandboxes.get_mut(container) {
         attached.report.endpoints.push(endpoint.clone());

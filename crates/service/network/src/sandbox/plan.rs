@@ -32,7 +32,13 @@ pub(crate) fn plan(
     };
     let mut endpoints = Vec::new();
     for (network, asked) in networks(request, state)? {
-        let planned = endpoint(who, network, &asked, &endpoints, state, new_id())?;
+        let joining = Joining {
+            who,
+            network,
+            asked: &asked,
+            present: &endpoints,
+        };
+        let planned = endpoint(&joining, state, new_id())?;
         endpoints.push(planned);
     }
     Ok(SandboxReport {
@@ -48,15 +54,27 @@ pub(crate) fn plan(
     })
 }
 
+/// A container that joins a network.
+pub(crate) struct Joining<'a> {
+    pub(crate) who: Who<'a>,
+    pub(crate) network: &'a Network,
+    pub(crate) asked: &'a EndpointRequest,
+    /// The endpoints that it has.
+    pub(crate) present: &'a [EndpointReport],
+}
+
 /// Decides one endpoint beside those that the sandbox has.
 pub(crate) fn endpoint(
-    who: Who<'_>,
-    network: &Network,
-    asked: &EndpointRequest,
-    present: &[EndpointReport],
+    joining: &Joining<'_>,
     state: &State,
     id: EndpointId,
 ) -> Result<EndpointReport, Error> {
+    let Joining {
+        who,
+        network,
+        asked,
+        present,
+    } = *joining;
     if present
         .iter()
         .any(|endpoint| endpoint.network == network.id)

@@ -10,7 +10,7 @@ use hakone_base::{ContainerId, EndpointId, ExposedPort};
 use hakone_netlink::{LinkIndex, Socket, bring_up};
 use hakone_netns::{Netns, write_sysctl};
 
-use super::{files, plan, wire::Wiring};
+use super::{files, plan, release::release, wire::Wiring};
 use crate::{
     Error, NetworkMode, PortBinding, SandboxReport, SandboxRequest, port,
     resolver::{self, Listening},
@@ -83,6 +83,8 @@ impl Drop for Sandbox {
 
 /// Takes the steps that need no interface yet. Each failure gives back what was reserved before it.
 pub(crate) fn prepare(service: &Arc<Inner>, request: &SandboxRequest) -> Result<Sandbox, Error> {
+    // A sandbox left over from an earlier run must not keep its addresses, nor its rules.
+    release(service, &request.container)?;
     let mut sandbox = reserve_addresses(service, request)?;
     publish(service, request, &mut sandbox)?;
     sandbox.report.resolver = resolver::settings(service, request, &sandbox.report);
@@ -101,8 +103,6 @@ pub(crate) fn prepare(service: &Arc<Inner>, request: &SandboxRequest) -> Result<
 
 /// Decides under the lock, so that no two sandboxes get one address.
 fn reserve_addresses(service: &Arc<Inner>, request: &SandboxRequest) -> Result<Sandbox, Error> {
-    // A sandbox left over from a start that failed without a release must not keep its addresses.
-    service.forget(&request.container);
     let mut state = lock(&service.state);
     let report = plan::plan(request, &state, || EndpointId::from_bytes(random()))?;
     let attached = Attached {

@@ -59,7 +59,7 @@ fn try_wire(service: &Arc<Inner>, wiring: Wiring) -> Result<(), Error> {
     driver::open_ports(&attachments, &mut host)?;
     drop(host);
     if let Some(netns) = &wiring.netns {
-        set_parameters(netns, wiring.unwired.sysctls)?;
+        set_parameters(netns, &wiring.unwired.sysctls)?;
     }
     serve(service, &wiring.container, wiring.unwired.listening)
 }
@@ -91,7 +91,7 @@ fn set_live(service: &Inner, container: &ContainerId) -> bool {
     }
 }
 
-fn set_parameters(netns: &Netns, sysctls: Vec<(String, String)>) -> Result<(), Error> {
+fn set_parameters(netns: &Netns, sysctls: &[(String, String)]) -> Result<(), Error> {
     if sysctls.is_empty() {
         return Ok(());
     }

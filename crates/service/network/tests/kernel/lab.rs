@@ -60,10 +60,9 @@ pub(crate) fn on_own_host_with(
         let mut lab = Lab::new(configure);
         test(&mut lab);
         lab.runtime.block_on(lab.service.purge()).unwrap();
-        let left: Vec<Link> = lab
-            .links()
+        let left: Vec<Link> = links()
             .into_iter()
-            .filter(|link| link.kind != "" && link.name != "lan0" && link.name != "lan1")
+            .filter(|link| !link.kind.is_empty() && link.name != "lan0" && link.name != "lan1")
             .collect();
         assert_eq!(left, []);
     };
@@ -137,10 +136,6 @@ impl Lab {
         })
     }
 
-    pub(crate) fn links(&self) -> Vec<Link> {
-        Socket::open().unwrap().links().unwrap()
-    }
-
     pub(crate) fn host(&self) -> &Netns {
         &self.host
     }
@@ -160,7 +155,13 @@ impl Lab {
 
 impl Container {
     pub(crate) fn address(&self) -> IpAddr {
-        self.report.endpoints[0].addresses().next().unwrap()
+        self.report
+            .endpoints
+            .first()
+            .unwrap()
+            .addresses()
+            .next()
+            .unwrap()
     }
 
     pub(crate) fn at(&self, port: u16) -> SocketAddr {
@@ -251,7 +252,7 @@ pub(crate) fn look_up(from: &Netns, name: &str) -> (u8, Vec<IpAddr>) {
         socket.send(&question(name)).unwrap();
         let mut buffer = [0; 1500];
         let length = socket.recv(&mut buffer).unwrap();
-        addresses(&buffer[..length], question(name).len())
+        addresses(buffer.get(..length).unwrap(), question(name).len())
     })
     .unwrap()
 }
@@ -259,7 +260,7 @@ pub(crate) fn look_up(from: &Netns, name: &str) -> (u8, Vec<IpAddr>) {
 pub(crate) fn question(name: &str) -> Vec<u8> {
     let mut bytes = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     for label in name.split('.') {
-        bytes.push(label.len() as u8);
+        bytes.push(label.len().try_into().unwrap());
         bytes.extend(label.as_bytes());
     }
     bytes.extend([0, 0, 1, 0, 1]);
@@ -267,21 +268,28 @@ pub(crate) fn question(name: &str) -> Vec<u8> {
 }
 
 /// Reads A records whose names are compressed or repeated; enough for the resolver's own answers.
-pub(crate) fn addresses(answer: &[u8], question: usize) -> (u8, Vec<IpAddr>) {
-    let count = u16::from_be_bytes([answer[6], answer[7]]);
-    let mut rest = &answer[question..];
+fn addresses(answer: &[u8], question: usize) -> (u8, Vec<IpAddr>) {
+    let number = |bytes: &[u8]| u16::from_be_bytes(bytes.try_into().unwrap());
+    let count = number(answer.get(6..8).unwrap());
+    let mut rest = answer.get(question..).unwrap();
     let mut found = Vec::new();
     for _ in 0..count {
-        let name = match rest[0] >= 0xc0 {
-            true => 2,
-            false => rest.iter().position(|byte| *byte == 0).unwrap() + 1,
+        let name = match rest.first().unwrap() {
+            0xc0.. => 2,
+            _ => rest.iter().position(|byte| *byte == 0).unwrap() + 1,
         };
-        let length = usize::from(u16::from_be_bytes([rest[name + 8], rest[name + 9]]));
-        let data: [u8; 4] = rest[name + 10..name + 10 + length].try_into().unwrap();
-        found.push(IpAddr::from(data));
-        rest = &rest[name + 10 + length..];
+        let data = name + 10;
+        let end = data + usize::from(number(rest.get(name + 8..data).unwrap()));
+        let address: [u8; 4] = rest.get(data..end).unwrap().try_into().unwrap();
+        found.push(IpAddr::from(address));
+        rest = rest.get(end..).unwrap();
     }
-    (answer[3] & 15, found)
+    (answer.get(3).unwrap() & 15, found)
+}
+
+/// Lists the host's interfaces.
+pub(crate) fn links() -> Vec<Link> {
+    Socket::open().unwrap().links().unwrap()
 }
 
 pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
@@ -317,7 +325,10 @@ pub(crate) fn pool(subnet: &str) -> PoolRequest {
 
 pub(crate) fn request(name: &str, networks: &[&str]) -> SandboxRequest {
     let mut bytes = [0; 32];
-    bytes[..name.len()].copy_from_slice(name.as_bytes());
+    bytes
+        .get_mut(..name.len())
+        .unwrap()
+        .copy_from_slice(name.as_bytes());
     let endpoint = |network: &&str| EndpointRequest {
         network: (*network).to_owned(),
         ..EndpointRequest::default()

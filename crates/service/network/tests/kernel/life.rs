@@ -3,7 +3,7 @@
 use hakone_base::PublishedPort;
 use hakone_network::PortBinding;
 
-use crate::lab::{LAN, OUTSIDE, ask, is_cut_off, look_up, on_own_host, request, until};
+use crate::lab::{LAN, OUTSIDE, ask, is_cut_off, links, look_up, on_own_host, request, until};
 
 #[test]
 fn after_a_crash_everything_goes_on_and_is_known() {
@@ -56,12 +56,11 @@ fn a_container_that_died_with_the_daemon_leaves_nothing() {
     on_own_host(|lab| {
         let a = lab.run("a", &[]);
         let port = a.report.endpoints[0].port.clone().unwrap();
-        let is_there =
-            |lab: &crate::lab::Lab| lab.links().iter().any(|link| link.name == port.as_str());
+        let is_there = || links().iter().any(|link| link.name == port.as_str());
         lab.crash();
-        assert!(is_there(lab));
+        assert!(is_there());
         lab.runtime.block_on(lab.service.settle()).unwrap();
-        assert!(!is_there(lab));
+        assert!(!is_there());
         assert_eq!(
             lab.run("b", &[]).address(),
             a.address(),
@@ -97,7 +96,7 @@ fn a_release_lets_the_kernel_take_the_interfaces_away() {
         lab.runtime.block_on(lab.service.release(&id)).unwrap();
         drop(a);
         until("the end of the interface", || {
-            !lab.links().iter().any(|link| link.name.starts_with("hk"))
+            !links().iter().any(|link| link.name.starts_with("hk"))
         });
     });
 }
@@ -108,7 +107,7 @@ fn an_interface_that_a_strangers_namespace_keeps_is_swept() {
         let a = lab.run("a", &[]);
         lab.runtime.block_on(lab.service.release(&a.id)).unwrap();
         until("the sweep", || {
-            !lab.links().iter().any(|link| link.name.starts_with("hk"))
+            !links().iter().any(|link| link.name.starts_with("hk"))
         });
         assert!(is_cut_off(&a.netns, format!("{LAN}:1").parse().unwrap()));
     });

@@ -63,8 +63,8 @@ fn upstream() {
     std::thread::spawn(move || {
         let mut buffer = [0; 1500];
         while let Ok((length, from)) = socket.recv_from(&mut buffer) {
-            let mut answer = buffer[..length].to_vec();
-            (answer[2], answer[3], answer[7]) = (0x81, 0x80, 1);
+            let mut answer = buffer.get(..length).unwrap().to_vec();
+            answer.splice(2..8, [0x81, 0x80, 0, 1, 0, 1]);
             answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 203, 0, 113, 7]);
             socket.send_to(&answer, from).unwrap();
         }

@@ -3,7 +3,7 @@
 use hakone_engine_api::Filters;
 use hakone_network::Error;
 
-use crate::lab::{on_own_host, on_own_host_with, pool};
+use crate::lab::{links, on_own_host, on_own_host_with, pool};
 
 const KEYS: &[&str] = &[
     "name", "type", "dangling", "label", "label!", "until", "id", "driver", "scope",
@@ -88,12 +88,12 @@ fn a_removed_network_leaves_no_bridge_and_its_subnet_is_free() {
     on_own_host(|lab| {
         let id = lab.network("n1", |spec| spec.pools = vec![pool("10.1.0.0/24")]);
         let bridge = format!("br-{}", id.short());
-        let is_there = |lab: &crate::lab::Lab| lab.links().iter().any(|link| link.name == bridge);
-        assert!(is_there(lab));
+        let is_there = || links().iter().any(|link| link.name == bridge);
+        assert!(is_there());
         lab.runtime
             .block_on(lab.service.remove(id.short()))
             .unwrap();
-        assert!(!is_there(lab));
+        assert!(!is_there());
         lab.network("n2", |spec| spec.pools = vec![pool("10.1.0.0/24")]);
     });
 }
@@ -103,8 +103,7 @@ fn a_network_is_restored_with_its_bridge() {
     on_own_host(|lab| {
         let id = lab.network("n1", |spec| spec.bridge.mtu = Some(1400));
         lab.crash();
-        let link = lab
-            .links()
+        let link = links()
             .into_iter()
             .find(|link| link.name == format!("br-{}", id.short()))
             .unwrap();
@@ -174,8 +173,7 @@ fn the_default_bridge_follows_the_configuration() {
             (v4.address.to_string(), v4.gateway.unwrap().to_string()),
             ("10.200.0.2".into(), "10.200.0.1".into())
         );
-        let link = lab
-            .links()
+        let link = links()
             .into_iter()
             .find(|link| link.name == "hk-test0")
             .unwrap();

@@ -2,7 +2,7 @@
 
 use std::net::{TcpListener, UdpSocket};
 
-use crate::lab::{LAN, OUTSIDE, ask, is_cut_off, on_own_host};
+use crate::lab::{LAN, OUTSIDE, ask, is_cut_off, links, on_own_host};
 use hakone_netns::write_sysctl;
 use hakone_network::{PortBinding, SandboxRequest};
 
@@ -107,7 +107,7 @@ fn a_port_of_another_container_is_refused_before_anything_starts() {
         let _first = lab
             .try_run(publishing("one", &[("80/tcp", Some(9999))]))
             .unwrap();
-        let before = lab.links().len();
+        let before = links().len();
         let error = lab
             .try_run(publishing("two", &[("80/tcp", Some(9999))]))
             .err()
@@ -122,7 +122,7 @@ fn a_port_of_another_container_is_refused_before_anything_starts() {
             error.ends_with("Bind for 0.0.0.0:9999 failed: port is already allocated"),
             "{error}"
         );
-        assert_eq!(lab.links().len(), before);
+        assert_eq!(links().len(), before);
     });
 }
 

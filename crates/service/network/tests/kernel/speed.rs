@@ -2,12 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::lab::on_own_host;
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
-}
+use crate::lab::{Lab, links, on_own_host, request, until};
 
 #[test]
 #[ignore = "prints figures"]
@@ -16,29 +11,45 @@ fn figures_of_one_endpoint() {
         lab.network("named", |_| {});
         for (what, networks) in [
             ("default bridge", &[][..]),
-            ("named, with resolver", &["named"][..]),
+            ("with resolver", &["named"][..]),
         ] {
-            let (mut prepare, mut wire, mut release) = (Vec::new(), Vec::new(), Vec::new());
-            for _ in 0..101 {
-                let request = crate::lab::request("a", networks);
-                let id = request.container.clone();
-                lab.runtime.block_on(async {
-                    let start = Instant::now();
-                    let mut sandbox = lab.service.prepare(request).await.unwrap();
-                    prepare.push(start.elapsed());
-                    let start = Instant::now();
-                    lab.service.wire(&mut sandbox).await.unwrap();
-                    wire.push(start.elapsed());
-                    let start = Instant::now();
-                    lab.service.release(&id).await.unwrap();
-                    release.push(start.elapsed());
-                });
-                crate::lab::until("the kernel's cleaning up", || {
-                    !lab.links().iter().any(|link| link.name.starts_with("hk"))
-                });
-            }
-            let [prepare, wire, release] = [prepare, wire, release].map(median);
+            let times: Vec<[Duration; 3]> = (0..101)
+                .map(|_| lab.runtime.block_on(once(lab, networks)))
+                .collect();
+            let [prepare, wire, release] = [0, 1, 2].map(|step| median(&times, step));
             println!("{what}: prepare {prepare:?}, wire {wire:?}, release {release:?}");
         }
     });
+}
+
+/// Makes and gives back one sandbox, and waits for the kernel to have cleaned up after it.
+async fn once(lab: &Lab, networks: &[&str]) -> [Duration; 3] {
+    let request = request("a", networks);
+    let id = request.container.clone();
+    let start = Instant::now();
+    let mut sandbox = lab.service.prepare(request).await.unwrap();
+    let prepare = start.elapsed();
+    let start = Instant::now();
+    lab.service.wire(&mut sandbox).await.unwrap();
+    let wire = start.elapsed();
+    let start = Instant::now();
+    lab.service.release(&id).await.unwrap();
+    let release = start.elapsed();
+    drop(sandbox);
+    let is_clean = || {
+        !links()
+            .iter()
+            .any(|link| link.name.starts_with("hk") && link.kind == "veth")
+    };
+    until("the kernel's cleaning up", is_clean);
+    [prepare, wire, release]
+}
+
+fn median(times: &[[Duration; 3]], step: usize) -> Duration {
+    let mut times: Vec<Duration> = times
+        .iter()
+        .filter_map(|times| times.get(step).copied())
+        .collect();
+    times.sort();
+    times.get(times.len() / 2).copied().unwrap()
 }
