@@ -45,9 +45,11 @@ impl Launcher for Joined {
 
 /// Waits on the process descriptor, so that no thread stands idle for each container.
 async fn reap(mut child: Child, pidfd: OwnedFd) {
-    let ended = match AsyncFd::register(pidfd) {
+    #[expect(deprecated, reason = "sound for a descriptor that is owned; its successor is unsafe")]
+    let watched = AsyncFd::new(pidfd);
+    let ended = match watched {
         Ok(pidfd) => pidfd.readable().await.map(|_| ()),
-        Err(error) => Err(io::Error::from(error)),
+        Err(error) => Err(error),
     };
     if let Err(error) = ended.and_then(|()| child.try_wait().map(|_| ())) {
         warn!(%error, "could not reap a supervisor");
