@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Command, ValueEnum};
 
-use crate::{Console, Error};
+use crate::{Console, Error, flag};
 
 /// Print the completion script of a shell
 #[derive(Args, Clone, Debug)]
@@ -37,13 +37,14 @@ pub(crate) enum Shell {
 pub(crate) fn completion(
     console: &Console,
     arguments: &Completion,
-    mut command: Command,
+    command: Command,
 ) -> Result<(), Error> {
     let shell = match arguments.shell {
         Shell::Bash => clap_complete::Shell::Bash,
         Shell::Zsh => clap_complete::Shell::Zsh,
         Shell::Fish => clap_complete::Shell::Fish,
     };
+    let mut command = flag::plain(command);
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, "hakone", &mut script);
     console.bytes(&script)
@@ -53,5 +54,5 @@ pub(crate) fn completion(
 pub(crate) fn man(arguments: &Man, command: Command) -> Result<(), Error> {
     let failed = || format!("write manual pages to {}", arguments.folder.display());
     std::fs::create_dir_all(&arguments.folder).map_err(Error::io(failed()))?;
-    clap_mangen::generate_to(command, &arguments.folder).map_err(Error::io(failed()))
+    clap_mangen::generate_to(flag::plain(command), &arguments.folder).map_err(Error::io(failed()))
 }

@@ -15,7 +15,6 @@ use crate::{
 #[command(
     name = "hakone",
     version,
-    about,
     disable_help_flag = true,
     disable_version_flag = true,
     subcommand_required = true,

@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     /// Do not attach STDIN
     #[arg(long)]
     no_stdin: bool,
-    /// Proxy all received signals to the process
+    /// Proxy all received signals to the process (default true)
     #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", value_parser = crate::flag::value::truth)]
     sig_proxy: bool,
     /// Name or id

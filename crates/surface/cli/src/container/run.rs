@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     /// Override the key sequence for detaching a container
     #[arg(long, value_name = "string")]
     detach_keys: Option<String>,
-    /// Proxy received signals to the process
+    /// Proxy received signals to the process (default true)
     #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", value_parser = crate::flag::value::truth)]
     sig_proxy: bool,
 }

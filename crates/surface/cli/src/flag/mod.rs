@@ -5,7 +5,10 @@ pub(crate) mod usage;
 
 pub(crate) use hakone_run_flags::value;
 
-use clap::{ArgAction, Command, builder::ValueParser};
+use clap::{
+    ArgAction, Command,
+    builder::{Resettable, ValueParser},
+};
 
 /// Lets every switch of the command and its subcommands take `=true` or `=false`, and the last of repeated flags win.
 #[must_use]
@@ -32,6 +35,28 @@ pub(crate) fn dockers(command: Command) -> Command {
     names.into_iter().fold(command, |command, name| {
         command.mut_subcommand(name, dockers)
     })
+}
+
+/// Undoes [`dockers`] for readers: help, completions and manual pages show `--init`, not `--init[=<INIT>]`.
+#[must_use]
+pub(crate) fn plain(command: Command) -> Command {
+    let command = command.mut_args(|argument| match argument.is_require_equals_set() {
+        true => argument
+            .action(ArgAction::SetTrue)
+            .num_args(0)
+            .require_equals(false)
+            .default_value(Resettable::Reset)
+            .default_missing_value(Resettable::Reset)
+            .value_parser(ValueParser::bool()),
+        false => argument,
+    });
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|sub| sub.get_name().to_owned())
+        .collect();
+    names
+        .into_iter()
+        .fold(command, |command, name| command.mut_subcommand(name, plain))
 }
 
 #[cfg(test)]

@@ -16,22 +16,20 @@ pub(crate) struct Complaint {
 /// Translates clap's error about a command line of `root`.
 pub(crate) fn explain(error: &Error, root: &Command, words: &[String]) -> Complaint {
     match error.kind() {
-        ErrorKind::DisplayHelp
-        | ErrorKind::DisplayVersion
-        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Complaint {
-            text: error.render().to_string(),
-            code: 0,
-            asked_for: true,
-        },
+        ErrorKind::DisplayVersion => shown(error.render().to_string()),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let root = super::plain(root.clone());
+            let (command, _) = meant(&root, words);
+            shown(command.clone().render_help().to_string())
+        }
         kind => {
             let (command, path) = meant(root, words);
             let (what, code) = reason(kind, error, command, &path);
-            let usage = command.clone().render_usage().to_string();
+            let usage = super::plain(command.clone()).render_usage().to_string();
             let usage = usage
                 .trim_start_matches("Usage: ")
-                .trim_start_matches(command.get_name())
-                .trim()
-                .to_owned();
+                .trim_start_matches(path.as_str())
+                .trim();
             let text = format!(
                 "{what}\n\nUsage:  {path} {usage}\n\nRun '{path} --help' for more information\n"
             );
@@ -41,6 +39,14 @@ pub(crate) fn explain(error: &Error, root: &Command, words: &[String]) -> Compla
                 asked_for: false,
             }
         }
+    }
+}
+
+fn shown(text: String) -> Complaint {
+    Complaint {
+        text,
+        code: 0,
+        asked_for: true,
     }
 }
 

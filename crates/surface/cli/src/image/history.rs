@@ -20,7 +20,7 @@ use crate::{
 pub(crate) struct Arguments {
     #[command(flatten)]
     format: ListFormat,
-    /// Print sizes and dates in human readable format
+    /// Print sizes and dates in human readable format (default true)
     #[arg(short = 'H', long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", value_parser = value::truth)]
     human: bool,
     /// Don't truncate output
