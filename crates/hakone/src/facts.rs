@@ -1,6 +1,12 @@
 //! Facts of the host that `info` and `version` tell, read once at start.
 
-use std::{fs, num::NonZero, path::Path, thread::available_parallelism};
+use std::{
+    collections::BTreeMap,
+    fs,
+    num::NonZero,
+    path::{Path, PathBuf},
+    thread::available_parallelism,
+};
 
 use hakone_http::About;
 use hakone_store::{Durability, write_atomic};
@@ -30,7 +36,7 @@ pub(crate) fn collect(resolved: &Resolved) -> About {
         live_restore: resolved.live_restore,
         cgroup_version: cgroup_version(),
         security: security(resolved),
-        runtimes: resolved.runtimes.clone(),
+        runtimes: runtimes(resolved),
         default_runtime: resolved.default_runtime.clone(),
         log_driver: resolved.log_driver.clone(),
         warnings: Vec::new(),
@@ -50,6 +56,13 @@ fn security(resolved: &Resolved) -> Vec<String> {
         options.push("name=no-new-privileges".into());
     }
     options
+}
+
+/// The built-in runtime is a runtime too, for those who look.
+fn runtimes(resolved: &Resolved) -> BTreeMap<String, PathBuf> {
+    let mut all = resolved.runtimes.clone();
+    all.insert("hakone".into(), PathBuf::from("hakone"));
+    all
 }
 
 /// A stable id of this installation, made once.

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
 
 /// The client's verbs and the daemon's.
 fn command() -> clap::Command {
-    let daemon = clap::Command::new("daemon").about("Run the engine").version(env!("CARGO_PKG_VERSION"));
-    hakone_cli::command().subcommand(daemon::Arguments::augment_args(daemon))
+    let daemon = daemon::Arguments::augment_args(clap::Command::new("daemon"));
+    let daemon = daemon.about("Run the engine").long_about(None).version(env!("CARGO_PKG_VERSION"));
+    hakone_cli::command().subcommand(daemon)
 }
