@@ -21,7 +21,10 @@ fn main() -> ExitCode {
         let order = words.get(2).map_or(Path::new(""), Path::new);
         return hakone_supervisor::main(order);
     }
-    let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<String> = words
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
     let command = command();
     match hakone_cli::matches(&command, &words) {
         Err(code) => code,
@@ -38,6 +41,9 @@ fn main() -> ExitCode {
 /// The client's verbs and the daemon's.
 fn command() -> clap::Command {
     let daemon = daemon::Arguments::augment_args(clap::Command::new("daemon"));
-    let daemon = daemon.about("Run the engine").long_about(None).version(env!("CARGO_PKG_VERSION"));
+    let daemon = daemon
+        .about("Run the engine")
+        .long_about(None)
+        .version(env!("CARGO_PKG_VERSION"));
     hakone_cli::command().subcommand(daemon)
 }

@@ -179,13 +179,17 @@ fn form(text: Option<&str>) -> Result<Form, Error> {
 /// The built-in runtime, Debian's runc under its usual name, and what the administrator adds.
 fn runtimes(settings: &Settings) -> Result<BTreeMap<String, PathBuf>, Error> {
     let added = pairs("add-runtime", settings.runtimes.as_deref())?;
-    let mut all = BTreeMap::from([("runc".to_owned(), PathBuf::from("runc"))]);
+    let usual = ["/usr/sbin/runc", "/usr/bin/runc"].map(PathBuf::from);
+    let runc = usual.iter().find(|path| path.exists());
+    let mut all: BTreeMap<_, _> = runc
+        .map(|path| ("runc".to_owned(), path.clone()))
+        .into_iter()
+        .collect();
     all.extend(
         added
             .into_iter()
             .map(|(name, path)| (name, PathBuf::from(path))),
     );
-    all.insert("hakone".into(), PathBuf::from("hakone"));
     Ok(all)
 }
 

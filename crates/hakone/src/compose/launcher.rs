@@ -45,7 +45,10 @@ impl Launcher for Joined {
 
 /// Waits on the process descriptor, so that no thread stands idle for each container.
 async fn reap(mut child: Child, pidfd: OwnedFd) {
-    #[expect(deprecated, reason = "sound for a descriptor that is owned; its successor is unsafe")]
+    #[expect(
+        deprecated,
+        reason = "sound for a descriptor that is owned; its successor is unsafe"
+    )]
     let watched = AsyncFd::new(pidfd);
     let ended = match watched {
         Ok(pidfd) => pidfd.readable().await.map(|_| ()),
