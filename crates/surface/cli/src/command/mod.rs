@@ -142,5 +142,38 @@ mod tests {
     #[test]
     fn the_definitions_are_sound() {
         command().debug_assert();
+        flag::plain(command()).debug_assert();
+    }
+
+    #[test]
+    fn help_shows_switches_without_values() {
+        let words = ["hakone", "network", "create", "--help"].map(str::to_owned);
+        let mut root = command();
+        root.build();
+        let error = root.clone().try_get_matches_from(&words).unwrap_err();
+        let help = usage::explain(&error, &root, &words).text;
+        assert!(
+            help.contains("Usage: hakone network create [OPTIONS] <NETWORK>"),
+            "{help}"
+        );
+        assert!(
+            help.contains("--internal") && !help.contains("--internal["),
+            "{help}"
+        );
+    }
+
+    #[test]
+    fn manual_pages_and_completions_come_from_the_same_tree() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut tree = flag::plain(command());
+        clap_mangen::generate_to(tree.clone(), folder.path()).unwrap();
+        assert!(folder.path().join("hakone-network-create.1").exists());
+        let mut script = Vec::new();
+        clap_complete::generate(clap_complete::Shell::Bash, &mut tree, "hakone", &mut script);
+        assert!(
+            String::from_utf8(script)
+                .unwrap()
+                .contains("--network-alias")
+        );
     }
 }

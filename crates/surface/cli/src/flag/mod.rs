@@ -45,6 +45,8 @@ pub(crate) fn plain(command: Command) -> Command {
             .action(ArgAction::SetTrue)
             .num_args(0)
             .require_equals(false)
+            .hide_possible_values(false)
+            .hide_default_value(false)
             .default_value(Resettable::Reset)
             .default_missing_value(Resettable::Reset)
             .value_parser(ValueParser::bool()),

@@ -162,9 +162,9 @@ async fn install(session: &Session, program: &Path, words: &[String]) -> Result<
     )))
 }
 
-/// Drops what only the installation needed.
+/// Drops what only the installation needed, and device nodes, which no image may bring.
 fn trim(root: &Path) -> Result<(), Error> {
-    for folder in ["var/cache/apt/archives", "var/lib/apt/lists"] {
+    for folder in ["var/cache/apt/archives", "var/lib/apt/lists", "dev"] {
         let path = root.join(folder);
         if path.is_dir() {
             std::fs::remove_dir_all(&path)
