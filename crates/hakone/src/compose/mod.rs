@@ -80,6 +80,13 @@ fn config(resolved: &Resolved) -> hakone_container::Config {
             resolved.log_driver.clone(),
             resolved.log_options.clone().into_iter().collect(),
         ),
+        default_runtime: resolved.default_runtime.clone(),
+        ulimits: resolved.default_ulimits.clone(),
+        shm_size: resolved.default_shm_size,
+        init: resolved.init,
+        no_new_privileges: resolved.no_new_privileges,
+        seccomp_profile: resolved.seccomp_profile.clone(),
+        userns_remap: resolved.userns_remap.clone(),
     }
 }
 

@@ -3,12 +3,12 @@
 use std::{collections::HashMap, fs, path::PathBuf, thread};
 
 use hakone_engine_api::wire;
-use hakone_spec::{CgroupMode, CgroupVersion, Defaults, IdMapping, LogSpec};
+use hakone_spec::{CgroupMode, CgroupVersion, Defaults, Limit, LogSpec, SeccompChoice};
 
 use crate::Error;
 
 /// The service's configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     /// What survives a reboot, `/var/lib/hakone`.
     pub data_root: PathBuf,
@@ -18,12 +18,23 @@ pub struct Config {
     pub cgroup_parent: String,
     /// Runtimes that `--runtime` may name besides the builtin one, and their programs.
     pub runtimes: Vec<(String, PathBuf)>,
+    /// The runtime of containers that name none; empty means the builtin one.
+    pub default_runtime: String,
     /// Log driver of containers that name none, `json-file`, and its options.
     pub log_driver: (String, Vec<(String, String)>),
+    /// Limits of containers that do not set the same one, `NAME=SOFT[:HARD]`.
+    pub ulimits: Vec<String>,
+    /// Bytes of `/dev/shm` for containers that do not say; `None` means Docker's 64 MiB.
+    pub shm_size: Option<u64>,
+    /// Whether an init process runs in front of every command.
+    pub init: bool,
+    /// Whether set-user-id programs bring no power in any container.
+    pub no_new_privileges: bool,
+    /// `unconfined`, or the path of a profile in Docker's format; `None` means the engine's own.
+    pub seccomp_profile: Option<String>,
+    /// Whose subordinate ids containers are mapped to, `USER[:GROUP]` or `default`.
+    pub userns_remap: Option<String>,
 }
-
-/// Maps of users and groups of a user namespace.
-pub(crate) type Mappings = (Vec<IdMapping>, Vec<IdMapping>);
 
 impl Config {
     /// Gives the program of a runtime; none for the builtin one.
@@ -34,34 +45,86 @@ impl Config {
 
     /// Reads what specifications fall back to and are bounded by.
     pub(crate) fn defaults(&self, cgroup: CgroupVersion) -> Result<Defaults, Error> {
+        let base = Defaults::default();
         let list = |path: &str| {
             fs::read_to_string(path)
                 .unwrap_or_default()
                 .trim()
                 .to_owned()
         };
+        let mut runtimes = base.runtimes.clone();
+        runtimes.extend(self.runtimes.iter().map(|(name, _)| name.clone()));
+        Ok(Defaults {
+            cpus: thread::available_parallelism()
+                .map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)),
+            cpuset_cpus: list("/sys/devices/system/cpu/online"),
+            cpuset_mems: list("/sys/devices/system/node/online"),
+            log: self.log()?,
+            default_runtime: match self.default_runtime.as_str() {
+                "" => base.default_runtime.clone(),
+                name => name.to_owned(),
+            },
+            runtimes,
+            ulimits: self
+                .ulimits
+                .iter()
+                .map(|text| limit(text))
+                .collect::<Result<_, _>>()?,
+            shm_size: self.shm_size.unwrap_or(base.shm_size),
+            cgroup_mode: match cgroup {
+                CgroupVersion::V1 => CgroupMode::Host,
+                CgroupVersion::V2 => CgroupMode::Private,
+            },
+            init: self.init,
+            userns_remap: self.userns_remap.is_some(),
+            no_new_privileges: self.no_new_privileges,
+            seccomp: self.seccomp()?,
+            ..base
+        })
+    }
+
+    fn log(&self) -> Result<LogSpec, Error> {
         let (driver, options) = &self.log_driver;
         let log = wire::HostConfigLogConfig {
             typ: Some(driver.clone()),
             config: Some(options.iter().cloned().collect::<HashMap<_, _>>()),
         };
-        let mut defaults = Defaults {
-            cpus: thread::available_parallelism()
-                .map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)),
-            cpuset_cpus: list("/sys/devices/system/cpu/online"),
-            cpuset_mems: list("/sys/devices/system/node/online"),
-            log: LogSpec::parse(Some(&log), &LogSpec::default())?,
-            cgroup_mode: match cgroup {
-                CgroupVersion::V1 => CgroupMode::Host,
-                CgroupVersion::V2 => CgroupMode::Private,
-            },
-            ..Defaults::default()
-        };
-        for (name, _) in &self.runtimes {
-            if !defaults.runtimes.contains(name) {
-                defaults.runtimes.push(name.clone());
-            }
+        Ok(LogSpec::parse(Some(&log), &LogSpec::default())?)
+    }
+
+    fn seccomp(&self) -> Result<SeccompChoice, Error> {
+        match self.seccomp_profile.as_deref() {
+            None | Some("" | "builtin") => Ok(SeccompChoice::Default),
+            Some("unconfined") => Ok(SeccompChoice::Unconfined),
+            Some(path) => fs::read_to_string(path)
+                .map(SeccompChoice::Profile)
+                .map_err(Error::host("read", path)),
         }
-        Ok(defaults)
+    }
+}
+
+/// Reads `nofile=1024:2048`; one number stands for both.
+fn limit(text: &str) -> Result<Limit, Error> {
+    let refuse = || Error::Invalid(format!("invalid ulimit argument: {text}"));
+    let (name, values) = text.split_once('=').ok_or_else(refuse)?;
+    let (soft, hard) = values.split_once(':').unwrap_or((values, values));
+    let number = |text: &str| text.parse::<i64>().ok().ok_or_else(refuse);
+    Ok(Limit::parse(&wire::ResourcesUlimits {
+        name: Some(name.to_owned()),
+        soft: Some(number(soft)?),
+        hard: Some(number(hard)?),
+    })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_one_number_is_soft_and_hard() {
+        let both = limit("nofile=1024").unwrap();
+        assert_eq!((both.soft, both.hard), (1024, 1024));
+        assert_eq!(limit("nofile=1:2").unwrap().hard, 2);
+        assert!(limit("nofile").is_err() && limit("nosuch=1").is_err());
     }
 }

@@ -103,7 +103,8 @@ impl Inner {
         }
     }
 
-    async fn auto_remove(self: &Arc<Self>, container: &Arc<Container>) {
+    /// Removes a container that goes when it ends.
+    pub(crate) async fn auto_remove(self: &Arc<Self>, container: &Arc<Container>) {
         let options = RemoveOptions {
             volumes: true,
             force: false,

@@ -7,7 +7,7 @@ use hakone_events::Bus;
 use hakone_spec::{Defaults, HostFacts, IdMapping};
 use tokio::sync::watch;
 
-use crate::{Config, Error, Neighbours, config::Mappings, container::Container, table::Table};
+use crate::{Config, Error, Neighbours, container::Container, remap::Mappings, table::Table};
 
 /// The service's state and its neighbours.
 pub(crate) struct Inner {

@@ -34,6 +34,7 @@ mod options;
 mod pause;
 mod probe;
 mod record;
+mod remap;
 mod remove;
 mod rename;
 mod restart;

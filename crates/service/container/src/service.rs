@@ -59,6 +59,8 @@ impl Service {
         fs::create_dir_all(&run).map_err(Error::host("make", &run))?;
         let facts = facts::read(None);
         let defaults = config.defaults(facts.cgroup)?;
+        let remap = config.userns_remap.as_deref();
+        let mappings = remap.map(crate::remap::read).transpose()?;
         let inner = Arc::new(Inner {
             config,
             neighbours,
@@ -66,7 +68,7 @@ impl Service {
             table: Table::default(),
             facts,
             defaults,
-            mappings: None,
+            mappings,
             closing: tokio::sync::watch::Sender::new(false),
         });
         inner.restore().await?;

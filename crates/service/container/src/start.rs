@@ -48,9 +48,15 @@ struct Started {
 impl Inner {
     /// Starts a container on the user's wish.
     pub(crate) async fn start(self: &Arc<Self>, container: &Arc<Container>) -> Result<(), Error> {
-        let _operation = container.operation.lock().await;
+        let operation = container.operation.lock().await;
         container.state().may_start(&container.id)?;
-        self.start_held(container, Cause::User).await
+        let started = self.start_held(container, Cause::User).await;
+        drop(operation);
+        // A container with --rm goes too if it never ran: its client waits for the removal.
+        if started.is_err() && container.with(Record::auto_remove) {
+            self.auto_remove(container).await;
+        }
+        started
     }
 
     /// Starts a container whose operation lock the caller holds.
@@ -65,6 +71,7 @@ impl Inner {
             Ok(started) => self.record_start(container, started, cause),
             Err(error) => {
                 self.undo(container).await;
+                hold(&container.pending).clear();
                 record_failure(container, &error)?;
                 Err(error)
             }
