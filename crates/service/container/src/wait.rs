@@ -40,7 +40,8 @@ async fn wait(
     };
     Waited {
         code: change.exit_code,
-        error: Some(change.error).filter(|text| !text.is_empty()),
+        // A removal that went well is no error, whatever the run before it was.
+        error: Some(change.error).filter(|text| !text.is_empty() && !change.removed),
     }
 }
 
