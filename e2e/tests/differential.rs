@@ -2,42 +2,79 @@
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::{
+        path::Path,
+        sync::Mutex,
+        time::{Duration, Instant},
+    };
 
-    use hakone_e2e::{Compare, Engine, IMAGE, Lab, Output, Step, scripts, shape};
+    use hakone_e2e::{Compare, Engine, IMAGE, Lab, Output, Script, Step, scripts, shape};
 
     /// Lines where we differ on purpose, and why; `docs/differences.md` tells users.
     const DIFFERENCES: &str = include_str!("../differences.txt");
+    /// Pairs of engines that work on scripts at the same time; dockerd mostly waits.
+    const PAIRS: usize = 3;
+    /// How long the whole comparison may take.
+    const PATIENCE: Duration = Duration::from_secs(300);
 
     #[test]
     fn every_command_line_answers_as_on_dockerd() {
-        let all = scripts(&Path::new(env!("CARGO_MANIFEST_DIR")).join("cases")).unwrap();
+        let mut all = scripts(&Path::new(env!("CARGO_MANIFEST_DIR")).join("cases")).unwrap();
         let lines: usize = all.iter().map(|script| script.steps.len()).sum();
         assert!(lines >= 120, "{lines} lines only");
         let only = std::env::var("HAKONE_CASE").unwrap_or_default();
-        let (ours, theirs) = (Lab::new(), Lab::with(Engine::Dockerd, ""));
-        let mut failures = Vec::new();
-        for script in all.iter().filter(|script| script.name.contains(&only)) {
-            for step in &script.steps {
-                let (mine, peer) = both(&ours, &theirs, step);
-                if differs(step.compare, &mine, &peer) && !on_purpose(&step.line) {
-                    failures.push(format!(
-                        "{}: {}\n  ours   {}\n  theirs {}",
-                        script.name,
-                        step.line,
-                        tell(&mine),
-                        tell(&peer)
-                    ));
-                }
-            }
-        }
+        all.retain(|script| script.name.contains(&only));
+        let compared: usize = all.iter().map(|script| script.steps.len()).sum();
+        let begin = Instant::now();
+        let failures = compare(all);
         assert!(
             failures.is_empty(),
-            "{} of {lines} lines differ:\n{}",
+            "{} of {compared} lines differ:\n{}",
             failures.len(),
             failures.join("\n")
         );
-        println!("{lines} command lines agree");
+        let took = begin.elapsed();
+        println!(
+            "{compared} command lines agree, in {} seconds",
+            took.as_secs()
+        );
+        assert!(took < PATIENCE, "took {took:?}");
+    }
+
+    /// Gives the scripts to several pairs of engines; a script's lines stay with one pair, in order.
+    fn compare(all: Vec<Script>) -> Vec<String> {
+        let pairs = PAIRS.min(all.len());
+        let queue = Mutex::new(all);
+        let failures = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..pairs {
+                scope.spawn(|| {
+                    let (ours, theirs) = (Lab::new(), Lab::with(Engine::Dockerd, ""));
+                    while let Some(script) = next(&queue) {
+                        let found = differences(&ours, &theirs, &script);
+                        failures.lock().unwrap().extend(found);
+                    }
+                });
+            }
+        });
+        failures.into_inner().unwrap()
+    }
+
+    fn next(queue: &Mutex<Vec<Script>>) -> Option<Script> {
+        queue.lock().unwrap().pop()
+    }
+
+    fn differences(ours: &Lab, theirs: &Lab, script: &Script) -> Vec<String> {
+        let mut found = Vec::new();
+        for step in &script.steps {
+            let (mine, peer) = both(ours, theirs, step);
+            if differs(step.compare, &mine, &peer) && !on_purpose(&step.line) {
+                let (mine, peer) = (tell(&mine), tell(&peer));
+                let (name, line) = (&script.name, &step.line);
+                found.push(format!("{name}: {line}\n  ours   {mine}\n  theirs {peer}"));
+            }
+        }
+        found
     }
 
     fn both(ours: &Lab, theirs: &Lab, step: &Step) -> (Output, Output) {
