@@ -35,6 +35,14 @@ pub enum Error {
     /// Renaming failed for the reason within.
     #[error("Error when allocating new name: {0}")]
     Rename(#[source] Box<Error>),
+    /// Killing failed for the reason within.
+    #[error("cannot kill container: {container}: {source}")]
+    Kill {
+        /// The container as the caller named it.
+        container: String,
+        /// What went wrong.
+        source: Box<Error>,
+    },
     /// Renaming to the present name.
     #[error("Renaming a container with the same name as its current name")]
     SameName,
@@ -123,7 +131,7 @@ impl Fault for Error {
             Self::Spec(error) => error.kind(),
             Self::Forbidden(_) => Kind::Forbidden,
             Self::NameTaken { .. } | Self::Conflict(_) => Kind::Conflict,
-            Self::Rename(inner) => inner.kind(),
+            Self::Rename(inner) | Self::Kill { source: inner, .. } => inner.kind(),
             Self::NotModified(_) => Kind::NotModified,
             Self::Neighbour(refusal) => refusal.kind(),
             Self::LogUnreadable => Kind::NotImplemented,

@@ -60,7 +60,7 @@ impl Inner {
             "Names": [format!("/{}", record.name)],
             "Image": record.image_reference,
             "ImageID": record.image.as_str(),
-            "Command": record.command.join(" "),
+            "Command": command(&record.command),
             "Created": record.created.seconds(),
             "Ports": ports(record),
             "Labels": record.config.labels.clone().unwrap_or_default(),
@@ -71,6 +71,16 @@ impl Inner {
             "Mounts": record.mounts.iter().map(inspect::mount).collect::<Vec<_>>(),
         })
     }
+}
+
+/// Prints path and arguments in one line; an argument with a space stands in single quotes.
+fn command(words: &[String]) -> String {
+    let quote = |(n, word): (usize, &String)| match n > 0 && word.contains(' ') {
+        true => format!("'{word}'"),
+        false => word.clone(),
+    };
+    let quoted: Vec<String> = words.iter().enumerate().map(quote).collect();
+    quoted.join(" ")
 }
 
 /// Prints published ports, then those that are only exposed; nothing while the container does not run.
@@ -94,4 +104,16 @@ fn ports(record: &Record) -> Vec<Value> {
         shown.push(json!({"PrivatePort": port.port, "Type": port.protocol.as_str()}));
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_with_spaces_are_quoted() {
+        let words = ["sh", "-c", "echo one"].map(str::to_owned);
+        assert_eq!(command(&words), "sh -c 'echo one'");
+        assert_eq!(command(&["my prog".to_owned()]), "my prog");
+    }
 }

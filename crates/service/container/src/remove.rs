@@ -58,7 +58,7 @@ impl Inner {
             let _operation = container.operation.lock().await;
             return container.change(give_up_restart);
         }
-        match self.kill(container, container.id.as_str(), None).await {
+        match self.kill(container, None).await {
             // Ended by itself meanwhile.
             Err(Error::Conflict(_)) | Ok(()) => (),
             Err(error) => return Err(error),

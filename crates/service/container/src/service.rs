@@ -121,10 +121,16 @@ impl Service {
     /// # Errors
     /// When the container does not run or the signal is none.
     pub async fn kill(&self, container: &str, signal: Option<&str>) -> Result<(), Error> {
-        let typed = container.to_owned();
-        let signal = signal.map(str::to_owned);
+        let killed = self.kill_found(container, signal.map(str::to_owned)).await;
+        killed.map_err(|error| Error::Kill {
+            container: container.to_owned(),
+            source: Box::new(error),
+        })
+    }
+
+    async fn kill_found(&self, container: &str, signal: Option<String>) -> Result<(), Error> {
         let (inner, container) = self.find(container)?;
-        Inner::own(async move { inner.kill(&container, &typed, signal.as_deref()).await }).await
+        Inner::own(async move { inner.kill(&container, signal.as_deref()).await }).await
     }
 
     /// Freezes a container.

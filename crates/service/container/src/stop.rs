@@ -91,15 +91,11 @@ impl Inner {
     pub(crate) async fn kill(
         self: &Arc<Self>,
         container: &Arc<Container>,
-        typed: &str,
         signal: Option<&str>,
     ) -> Result<(), Error> {
         let signal = parse_signal(signal.filter(|s| !s.is_empty()), Signal::KILL)?;
         if !container.state().has_process() {
-            let why = not_running(&container.id);
-            return Err(Error::Conflict(format!(
-                "cannot kill container: {typed}: {why}"
-            )));
+            return Err(not_running(&container.id));
         }
         container.change(|record| record.stopped = true)?;
         self.signal(container, signal).await?;
