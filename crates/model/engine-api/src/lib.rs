@@ -8,6 +8,7 @@ pub mod event;
 pub mod filter;
 pub mod query;
 pub mod stream;
+pub mod word;
 
 /// The JSON types of the API description.
 pub use bollard_stubs::models as wire;

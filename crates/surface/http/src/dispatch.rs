@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Services, containers, events, images, networks, reply::Reply, request::Call, routes::Operation,
-    system, volumes,
+    Services, containers, error::Error, events, images, networks, reply::Reply, request::Call,
+    routes::Operation, system, volumes,
 };
 
 /// Runs one operation on the object named in the path.
@@ -21,6 +21,7 @@ pub(crate) async fn run(
         Operation::Events => events::stream(services, &call),
         Operation::DiskUsage => system::disk_usage(services, &call).await,
         Operation::PluginList => crate::reply::json(&[(); 0]),
+        Operation::PluginInspect => Err(Error::NoPlugin(object)),
         Operation::ContainerList => containers::list(services, call).await,
         Operation::ContainerCreate => containers::create(services, call).await,
         Operation::ContainerInspect => containers::inspect(services, &object, call).await,

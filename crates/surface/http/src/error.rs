@@ -22,6 +22,9 @@ pub(crate) enum Error {
     TooOld(ApiVersion),
     #[error("page not found")]
     Unknown,
+    /// `docker inspect` asks for a plugin last; this answer lets it say that there is no such object.
+    #[error("plugin \"{0}\" not found")]
+    NoPlugin(String),
     #[error("{0} is not implemented by this engine")]
     NotImplemented(&'static str),
     #[error("unsupported Content-Type header ({0}): must be 'application/json'")]
@@ -68,7 +71,7 @@ impl Fault for Error {
             | Self::Read(_)
             | Self::Parameter(_)
             | Self::Filter(_) => Kind::InvalidParameter,
-            Self::Unknown => Kind::NotFound,
+            Self::Unknown | Self::NoPlugin(_) => Kind::NotFound,
             Self::NotImplemented(_) => Kind::NotImplemented,
             Self::Service { kind, .. } => *kind,
         }

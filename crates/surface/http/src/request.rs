@@ -5,7 +5,7 @@ use std::{collections::HashMap, io};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use hakone_base::ApiVersion;
-use hakone_engine_api::{Filters, query};
+use hakone_engine_api::{Filters, query, word};
 use http_body_util::{BodyExt as _, BodyStream, LengthLimitError, Limited};
 use hyper::{
     Request,
@@ -114,7 +114,7 @@ impl Call {
             return Ok((None, self.request));
         }
         check_kind(kind.as_deref())?;
-        let value = serde_json::from_slice(&body).map_err(Error::Json)?;
+        let value = serde_json::from_slice(&body).map_err(|error| refused(error, &body))?;
         Ok((Some(value), self.request))
     }
 
@@ -138,6 +138,11 @@ async fn collect(body: &mut Incoming, limit: usize) -> Result<Bytes, Error> {
         Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge(limit)),
         Err(error) => Err(Error::Read(error.to_string())),
     }
+}
+
+/// Explains a body that does not parse: by Docker's word for an unknown word in it, else by what the parser says.
+fn refused(error: serde_json::Error, body: &[u8]) -> Error {
+    word::refusal(body).map_or(Error::Json(error), Error::Parameter)
 }
 
 fn check_kind(kind: Option<&[u8]>) -> Result<(), Error> {
