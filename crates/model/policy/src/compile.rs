@@ -257,23 +257,32 @@ fn entering() -> Vec<Rule> {
 }
 
 /// By input interface and not by source, so that a forged source does not leave untranslated. Published flows between
-/// containers are translated too: their replies must come back through the host. (With `bridge-nf-call-iptables` the
-/// bridge itself translates a flow between two of its ports there and back, and no input interface is known: the source
-/// then stays.)
+/// containers are translated too: their replies must come back through the host. With `bridge-nf-call-iptables` a bridge
+/// translates a flow between two of its ports by itself and shows no input interface here: the source tells it then.
 fn masquerade() -> Vec<Rule> {
     let from = |set| within(Field::InputInterface, set);
-    let into_bridge = within(Field::OutputInterface, "bridges");
+    let into_bridge = || within(Field::OutputInterface, "bridges");
     let published = [
-        into_bridge.clone(),
+        into_bridge(),
         from("bridges"),
         Expression::Published,
         Expression::Masquerade,
     ];
+    let back = |family, set| {
+        let key = vec![Field::OutputInterface, Field::Source(family)];
+        let own = Expression::In(key, name(set));
+        rule(
+            "published, from a member",
+            [own, Expression::Published, Expression::Masquerade],
+        )
+    };
     vec![
         rule("published, from a container", published),
+        back(V4, "sources_ip"),
+        back(V6, "sources_ip6"),
         rule(
             "seen as it is",
-            [into_bridge, Expression::Do(Action::Accept)],
+            [into_bridge(), Expression::Do(Action::Accept)],
         ),
         rule(
             "out of a network",

@@ -210,12 +210,16 @@ fn is_link_local(address: IpAddr) -> bool {
 }
 
 /// The real source is seen, except outside of a masqueraded network and by published ports from a container: there the
-/// reply must find its way back through the host.
+/// reply must find its way back through the host. The same holds for whoever uses an address of the network he enters.
 fn source_seen(from: Place<'_>, to: Place<'_>, packet: &Packet, aimed: &Aimed) -> SourceSeen {
     let masqueraded = match (from, to) {
         (Place::Network(_), Place::Network(_)) => aimed.published,
+        (Place::Host | Place::Outside, Place::Network(bridge)) => {
+            aimed.published && is_members(bridge, packet.source)
+        }
         (Place::Network(bridge), Place::Outside) => bridge.masquerade,
-        (Place::Host | Place::Outside, _) | (Place::Network(_), Place::Host) => false,
+        (Place::Host | Place::Outside, Place::Host | Place::Outside)
+        | (Place::Network(_), Place::Host) => false,
     };
     match masqueraded && packet.flow == Flow::New {
         true => SourceSeen::Masqueraded,

@@ -15,7 +15,9 @@ mod simulate;
 mod topology;
 
 pub use compile::{TABLE, compile};
-pub use packet::{Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Transport, Verdict};
+pub use packet::{
+    Bridged, Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Transport, Verdict,
+};
 pub use plan::{Change, SetRef, plan};
 pub use ruleset::Ruleset;
 pub use topology::{Bridge, DirectRouting, Endpoint, Icc, Options, Topology};

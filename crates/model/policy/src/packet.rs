@@ -63,6 +63,17 @@ pub struct Host {
     addresses: Vec<IpAddr>,
     uplink: IfName,
     routes: Vec<(Subnet, IfName)>,
+    bridged: Bridged,
+}
+
+/// Whether frames between two ports of a bridge pass the rules of IP as well (`bridge-nf-call-iptables`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bridged {
+    /// They do not: what the host translates it also routes.
+    #[default]
+    Free,
+    /// They do: a bridge leads a translated packet to another of its ports by itself, and the last hook sees no input.
+    Filtered,
 }
 
 /// Where the host sends a packet.
@@ -122,7 +133,20 @@ impl Host {
             addresses: gateways.chain(addresses).copied().collect(),
             uplink,
             routes: routes.collect(),
+            bridged: Bridged::Free,
         }
+    }
+
+    /// Says how the host treats frames between two ports of a bridge.
+    #[must_use]
+    pub fn with_bridged(self, bridged: Bridged) -> Self {
+        Self { bridged, ..self }
+    }
+
+    /// Tells how the host treats frames between two ports of a bridge.
+    #[must_use]
+    pub(crate) const fn bridged(&self) -> Bridged {
+        self.bridged
     }
 
     /// Reports whether the address is one of this host's.

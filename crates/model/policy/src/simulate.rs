@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use hakone_base::IfName;
 
 use crate::{
-    packet::{Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Verdict},
+    packet::{Bridged, Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Verdict},
     ruleset::{
         Action, Chain, ChainKind, Elements, Expression, Family, Field, Hook, IpFamily, Key, Name,
         Rule, Ruleset, Set, Table, Target, Value,
@@ -127,6 +127,9 @@ impl<'a> Road<'a> {
             Route::Through(name) => {
                 self.output = Some(name.clone());
                 self.pass(Hook::Forward)?;
+                if self.host.bridged() == Bridged::Filtered && self.input == self.output {
+                    self.input = None;
+                }
                 self.leave(name)
             }
         }

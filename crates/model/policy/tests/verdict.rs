@@ -5,7 +5,7 @@ mod worlds;
 
 use hakone_policy::{Ruleset, Topology, compile, plan};
 use proptest::prelude::*;
-use worlds::{any_packet, any_topology, host};
+use worlds::{any_bridged, any_packet, any_topology, host};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
@@ -14,8 +14,9 @@ proptest! {
     fn rules_agree_with_topology(
         topology in any_topology(),
         packets in prop::collection::vec(any_packet(), 100),
+        bridged in any_bridged(),
     ) {
-        let (rules, host) = (compile(&topology), host(&topology));
+        let (rules, host) = (compile(&topology), host(&topology).with_bridged(bridged));
         for packet in packets {
             let (did, meant) = (rules.verdict(&host, &packet), topology.verdict(&host, &packet));
             prop_assert_eq!(did, meant, "{:?}", packet);

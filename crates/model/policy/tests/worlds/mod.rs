@@ -7,8 +7,8 @@ use hakone_base::{
     ContainerId, EndpointId, ExposedPort, IfName, MacAddr, NetworkId, Protocol, PublishedPort,
 };
 use hakone_policy::{
-    Bridge, DirectRouting, Endpoint, Flow, Host, Icc, Options, Origin, Packet, Topology, Transport,
-    ruleset::State,
+    Bridge, Bridged, DirectRouting, Endpoint, Flow, Host, Icc, Options, Origin, Packet, Topology,
+    Transport, ruleset::State,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -21,6 +21,10 @@ pub(crate) fn host_addresses() -> [IpAddr; 3] {
 
 pub(crate) fn host(topology: &Topology) -> Host {
     Host::new(topology, &host_addresses(), "eth0".parse().unwrap())
+}
+
+pub(crate) fn any_bridged() -> impl Strategy<Value = Bridged> {
+    select(vec![Bridged::Free, Bridged::Filtered])
 }
 
 pub(crate) fn bridge_name(index: u8) -> IfName {
