@@ -1,7 +1,10 @@
-//! Numbers of the kernel's headers: `linux/netlink.h`, `linux/netfilter/{nfnetlink,nf_tables}.h`.
+//! Numbers of the kernel's headers: `linux/netlink.h`, `linux/netfilter/{nfnetlink,nf_tables,nfnetlink_conntrack}.h`.
 
 pub(crate) const NLMSG_ERROR: u16 = 2;
+pub(crate) const NLMSG_DONE: u16 = 3;
 pub(crate) const NLM_F_REQUEST: u16 = 1;
+pub(crate) const NLM_F_ACK: u16 = 4;
+pub(crate) const NLM_F_DUMP: u16 = 0x300;
 pub(crate) const NLM_F_CREATE: u16 = 0x400;
 pub(crate) const NLM_F_APPEND: u16 = 0x800;
 pub(crate) const NLA_F_NESTED: u16 = 0x8000;
@@ -21,6 +24,11 @@ pub(crate) const NEWSETELEM: u16 = 12;
 pub(crate) const DELSETELEM: u16 = 14;
 pub(crate) const NEWGEN: u16 = 15;
 pub(crate) const GETGEN: u16 = 16;
+
+/// `NFNL_SUBSYS_CTNETLINK` and its messages.
+pub(crate) const CONNTRACK: u16 = 1;
+pub(crate) const GET_FLOW: u16 = 1;
+pub(crate) const DELETE_FLOW: u16 = 2;
 
 pub(crate) const NFPROTO_INET: u8 = 1;
 pub(crate) const NFPROTO_IPV4: u8 = 2;
@@ -102,6 +110,16 @@ pub(crate) mod attribute {
     pub(crate) const NAT_REG_PROTO_MIN: u16 = 5;
     pub(crate) const IMMEDIATE_DREG: u16 = 1;
     pub(crate) const IMMEDIATE_DATA: u16 = 2;
+
+    pub(crate) const FLOW_ORIGINAL: u16 = 1;
+    pub(crate) const FLOW_FILTER: u16 = 25;
+    pub(crate) const FILTER_ORIGINAL: u16 = 1;
+    pub(crate) const TUPLE_ADDRESSES: u16 = 1;
+    pub(crate) const TUPLE_PROTOCOL: u16 = 2;
+    pub(crate) const ADDRESS_TO: u16 = 2;
+    pub(crate) const ADDRESS_TO_V6: u16 = 4;
+    pub(crate) const PROTOCOL_NUMBER: u16 = 1;
+    pub(crate) const PROTOCOL_TO: u16 = 3;
 }
 
 pub(crate) const SET_INTERVAL: u32 = 4;

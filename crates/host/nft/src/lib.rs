@@ -2,10 +2,12 @@
 //!
 //! Speaks nfnetlink on a socket of its own: no `nft` child on any path. [`Firewall`] replaces our tables whole in one atomic
 //! transaction, or changes the few elements that differ; what was refused is named. Tables of others are left alone.
+//! [`forget_flows`] ends what connection tracking remembers of translations that hold no longer.
 
 mod error;
 mod expression;
 mod firewall;
+mod flows;
 mod kernel;
 mod message;
 mod request;
@@ -14,4 +16,5 @@ mod value;
 
 pub use error::Error;
 pub use firewall::Firewall;
+pub use flows::forget_flows;
 pub use request::Object;

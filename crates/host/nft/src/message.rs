@@ -47,6 +47,11 @@ impl Message {
         self.attribute(kind | NLA_F_NESTED, fill);
     }
 
+    /// Adds attributes that are written already, as an attribute of attributes.
+    pub(crate) fn nested(&mut self, kind: u16, value: &[u8]) {
+        self.bytes(kind | NLA_F_NESTED, value);
+    }
+
     /// Closes the message.
     pub(crate) fn finish(mut self, sequence: u32) -> Vec<u8> {
         let length = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
@@ -84,20 +89,24 @@ pub(crate) struct Received<'a> {
 impl Received<'_> {
     /// Finds an attribute behind `struct nfgenmsg`.
     pub(crate) fn attribute(&self, kind: u16) -> Option<&[u8]> {
-        let mut rest = self.payload.get(HEADERS - 16..)?;
-        loop {
-            let length = usize::from(u16_at(rest, 0)?);
-            let value = rest.get(4..length)?;
-            if u16_at(rest, 2)? & !NLA_F_NESTED == kind {
-                return Some(value);
-            }
-            rest = rest.get(length.next_multiple_of(4)..)?;
-        }
+        find(self.payload.get(HEADERS - 16..)?, kind)
     }
 
     /// Reads the error code of an acknowledgement; zero is success.
     pub(crate) fn code(&self) -> Option<i32> {
         Some(i32::from_ne_bytes(self.payload.get(..4)?.try_into().ok()?))
+    }
+}
+
+/// Finds an attribute in a list of them.
+pub(crate) fn find(mut rest: &[u8], kind: u16) -> Option<&[u8]> {
+    loop {
+        let length = usize::from(u16_at(rest, 0)?);
+        let value = rest.get(4..length)?;
+        if u16_at(rest, 2)? & !NLA_F_NESTED == kind {
+            return Some(value);
+        }
+        rest = rest.get(length.next_multiple_of(4)..)?;
     }
 }
 

@@ -1,6 +1,6 @@
 //! The host's side of the kernel: one netlink socket, one firewall, one at a time.
 
-use hakone_base::BridgeName;
+use hakone_base::{BridgeName, PublishedPort};
 use hakone_netlink::{Link, LinkIndex, Socket};
 use hakone_nft::Firewall;
 
@@ -40,6 +40,16 @@ impl Host {
         }
         self.loaded = Some(generation);
         Ok(())
+    }
+
+    /// Lets the flows to published ports begin anew, for their leading changed. A flow that stays is a nuisance, no hole.
+    pub(crate) fn forget_flows(&self, ports: &[PublishedPort]) {
+        if self.firewall.is_none() {
+            return;
+        }
+        if let Err(error) = hakone_nft::forget_flows(ports) {
+            tracing::warn!(%error, "flows to published ports not forgotten");
+        }
     }
 
     /// Takes our rules away.

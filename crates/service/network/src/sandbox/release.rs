@@ -49,6 +49,7 @@ fn forget_in_kernel(service: &Inner, report: &SandboxReport) -> Result<(), Error
     let networks = networks_of(service, report);
     let mut host = lock(&service.host);
     let mut outcome = host.load_rules(&service.state);
+    host.forget_flows(&report.published);
     for attachment in attachments(report, &networks) {
         outcome = outcome.and(driver::detach(&attachment, &mut host, false));
     }

@@ -56,6 +56,7 @@ fn try_wire(service: &Arc<Inner>, wiring: Wiring) -> Result<(), Error> {
     }
     let mut host = lock(&service.host);
     host.load_rules(&service.state)?;
+    host.forget_flows(&wiring.report.published);
     driver::open_ports(&attachments, &mut host)?;
     drop(host);
     if let Some(netns) = &wiring.netns {
