@@ -9,8 +9,8 @@ use std::{
 
 use hakone_base::{ContainerId, ContainerName, Fault, Port};
 use hakone_container::{
-    BoxFuture, Etc, Network, NetworkMode, Networks, PortRequest, Prepared, Refusal, Restoration,
-    Sandbox, SandboxRequest,
+    BoxFuture, Etc, Network, NetworkMode, Networks, PortRequest, Prepared, Refusal, Replugged,
+    Restoration, Sandbox, SandboxRequest,
 };
 use hakone_engine_api::wire::EndpointSettings;
 use hakone_network::{
@@ -56,16 +56,11 @@ impl Networks for Joined {
         pid: i32,
         network: &'a str,
         settings: EndpointSettings,
-    ) -> BoxFuture<'a, Result<Sandbox, Refusal>> {
+    ) -> BoxFuture<'a, Result<Replugged, Refusal>> {
         Box::pin(async move {
             let wanted = endpoint((network.to_owned(), settings))?;
-            shown(
-                &self
-                    .0
-                    .connect(container, pid, wanted)
-                    .await
-                    .map_err(boxed)?,
-            )
+            let report = self.0.connect(container, pid, wanted).await;
+            replugged(&report.map_err(boxed)?)
         })
     }
 
@@ -75,15 +70,10 @@ impl Networks for Joined {
         pid: i32,
         network: &'a str,
         _force: bool,
-    ) -> BoxFuture<'a, Result<Sandbox, Refusal>> {
+    ) -> BoxFuture<'a, Result<Replugged, Refusal>> {
         Box::pin(async move {
-            shown(
-                &self
-                    .0
-                    .disconnect(container, pid, network)
-                    .await
-                    .map_err(boxed)?,
-            )
+            let report = self.0.disconnect(container, pid, network).await;
+            replugged(&report.map_err(boxed)?)
         })
     }
 
@@ -115,11 +105,7 @@ async fn prepare(service: Service, request: SandboxRequest) -> Result<Prepared, 
         .iter()
         .map(|fd| clone(std::os::fd::AsFd::as_fd(fd)));
     let held: Vec<OwnedFd> = held.collect::<Result<_, _>>()?;
-    let report = sandbox.report();
-    let etc = Etc {
-        hosts: report.hosts.clone().unwrap_or_default(),
-        resolv_conf: report.resolv_conf.clone().unwrap_or_default(),
-    };
+    let etc = etc(sandbox.report());
     let wiring = Box::pin(async move { shown(&service.wire(&mut sandbox).await.map_err(boxed)?) });
     Ok(Prepared {
         namespace,
@@ -127,6 +113,20 @@ async fn prepare(service: Service, request: SandboxRequest) -> Result<Prepared, 
         held,
         wiring,
     })
+}
+
+fn replugged(report: &SandboxReport) -> Result<Replugged, Refusal> {
+    Ok(Replugged {
+        sandbox: shown(report)?,
+        etc: etc(report),
+    })
+}
+
+fn etc(report: &SandboxReport) -> Etc {
+    Etc {
+        hosts: report.hosts.clone().unwrap_or_default(),
+        resolv_conf: report.resolv_conf.clone().unwrap_or_default(),
+    }
 }
 
 /// What inspect shows, and the whole report as notes for the next daemon.

@@ -94,10 +94,22 @@ fn write_etc(plan: &Plan) -> Result<(), Error> {
     let Some(etc) = &plan.etc else {
         return Ok(());
     };
-    let put = |name: &str, text: &str| put(&plan.etc_folder.join(name), text.as_bytes());
-    put("hostname", &format!("{}\n", plan.hostname))?;
-    put("hosts", &etc.hosts)?;
-    put("resolv.conf", &etc.resolv_conf)
+    let name = format!("{}\n", plan.hostname);
+    put(&plan.etc_folder.join("hostname"), name.as_bytes())?;
+    write_names(&plan.etc_folder, etc)
+}
+
+/// Writes what a container knows by name; a running one sees it at once.
+pub(crate) fn write_names(folder: &Path, etc: &Etc) -> Result<(), Error> {
+    put(&folder.join("hosts"), etc.hosts.as_bytes())?;
+    put(&folder.join("resolv.conf"), etc.resolv_conf.as_bytes())
+}
+
+/// Reads the host name of the container whose folder this is.
+pub(crate) fn hostname(folder: &Path) -> Result<String, Error> {
+    let path = folder.join("hostname");
+    let text = fs::read_to_string(&path).map_err(Error::host("read", &path))?;
+    Ok(text.trim_end().to_owned())
 }
 
 /// Writes in place, never by rename: a running container sees these files through bind mounts of the very inodes.

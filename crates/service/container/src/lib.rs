@@ -58,8 +58,8 @@ pub use config::Config;
 pub use error::Error;
 pub use neighbour::{
     BoxFuture, Etc, Images, Launch, Launcher, Neighbours, Network, NetworkMode, Networks,
-    PortRequest, Prepared, Refusal, ResolvedImage, Restoration, Sandbox, SandboxRequest, Volume,
-    VolumeRequest, Volumes, Wiring,
+    PortRequest, Prepared, Refusal, Replugged, ResolvedImage, Restoration, Sandbox, SandboxRequest,
+    Volume, VolumeRequest, Volumes, Wiring,
 };
 pub use options::{
     AttachOptions, Counts, CreateRequest, Created, ExecStarted, ImageUse, ListOptions, LogOptions,

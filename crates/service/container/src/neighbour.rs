@@ -116,6 +116,15 @@ pub struct Etc {
     pub resolv_conf: String,
 }
 
+/// A sandbox after one of its endpoints came or went.
+#[derive(Clone, Debug, Default)]
+pub struct Replugged {
+    /// What it is now.
+    pub sandbox: Sandbox,
+    /// What it is to find in `/etc` now.
+    pub etc: Etc,
+}
+
 /// Finishes a sandbox while the supervisor starts.
 pub type Wiring = BoxFuture<'static, Result<Sandbox, Refusal>>;
 
@@ -179,7 +188,7 @@ pub trait Networks: Send + Sync + 'static {
         pid: i32,
         network: &'a str,
         settings: wire::EndpointSettings,
-    ) -> BoxFuture<'a, Result<Sandbox, Refusal>>;
+    ) -> BoxFuture<'a, Result<Replugged, Refusal>>;
 
     /// Unplugs a running container, whose init is `pid`.
     fn disconnect<'a>(
@@ -188,7 +197,7 @@ pub trait Networks: Send + Sync + 'static {
         pid: i32,
         network: &'a str,
         force: bool,
-    ) -> BoxFuture<'a, Result<Sandbox, Refusal>>;
+    ) -> BoxFuture<'a, Result<Replugged, Refusal>>;
 
     /// Gives back all that a container has; idempotent, never fails from the caller's view.
     fn release<'a>(&'a self, container: &'a ContainerId) -> BoxFuture<'a, ()>;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hakone_engine_api::wire;
 
-use crate::{Error, container::Container, inner::Inner};
+use crate::{Error, Replugged, Sandbox, bundle, container::Container, inner::Inner};
 
 impl Inner {
     /// Connects a container to a network.
@@ -37,7 +37,7 @@ impl Inner {
                 let networks = &self.neighbours.networks;
                 let pid = container.with(|record| record.run.pid);
                 let plugged = networks.connect(&container.id, pid, &network.name, settings.clone());
-                Some(plugged.await?)
+                Some(adopt(container, plugged.await?)?)
             }
             false => None,
         };
@@ -71,7 +71,7 @@ impl Inner {
                 let networks = &self.neighbours.networks;
                 let pid = container.with(|record| record.run.pid);
                 let unplugged = networks.disconnect(&container.id, pid, &network.name, force);
-                Some(unplugged.await.map_err(Error::from)?)
+                Some(adopt(container, unplugged.await?)?)
             }
             false => None,
         };
@@ -83,4 +83,10 @@ impl Inner {
             record.sandbox = sandbox;
         })
     }
+}
+
+/// Lets a running container see its names as they are now.
+fn adopt(container: &Container, replugged: Replugged) -> Result<Sandbox, Error> {
+    bundle::write_names(&container.folder, &replugged.etc)?;
+    Ok(replugged.sandbox)
 }

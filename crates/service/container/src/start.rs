@@ -169,8 +169,15 @@ impl Inner {
                 (Netns::Path(path), folder)
             }
         };
+        // Whoever shares a network is called by one name: the file in `/etc` is shared too.
+        let hostname = match mode {
+            NetworkMode::Container(_) => bundle::hostname(&etc_folder)?,
+            NetworkMode::Host | NetworkMode::Networks | NetworkMode::None => {
+                hostname(&record, &spec)
+            }
+        };
         Ok(Plan {
-            hostname: hostname(&record, &spec),
+            hostname,
             joined: self.joined(&spec)?,
             shm: self.shm(container, &spec)?,
             cgroup: self.cgroup(container),
