@@ -9,6 +9,7 @@ mod image;
 mod lab;
 mod leftovers;
 mod netns;
+mod reach;
 mod shape;
 mod shell;
 
@@ -17,5 +18,6 @@ pub use engine::Engine;
 pub use image::busybox_archive;
 pub use lab::{IMAGE, Lab};
 pub use netns::Namespace;
+pub use reach::{Background, ask_udp};
 pub use shape::shape;
 pub use shell::{Output, eventually, sh};

@@ -1,5 +1,9 @@
 //! Network namespaces of the laboratory's hosts.
 
+use std::path::Path;
+
+use hakone_netns::Netns;
+
 use crate::{Output, sh};
 
 /// A named network namespace, removed on drop.
@@ -32,6 +36,17 @@ impl Namespace {
     pub fn sh(&self, line: &str) -> Output {
         let quoted = line.replace('\'', r"'\''");
         sh(&format!("{} sh -c '{quoted}'", self.enter()))
+    }
+
+    /// Runs a closure in it, on a thread of its own: sockets made there stay there.
+    #[expect(
+        clippy::expect_used,
+        reason = "a laboratory without its namespace is no laboratory"
+    )]
+    pub fn on<T: Send>(&self, run: impl FnOnce() -> T + Send) -> T {
+        let netns = Netns::open(&Path::new("/run/netns").join(&self.0));
+        let ran = netns.and_then(|netns| netns.on(run));
+        ran.expect("the namespace can be entered")
     }
 
     /// Joins two namespaces by a pair of interfaces with addresses.

@@ -2,51 +2,26 @@
 
 #[cfg(test)]
 mod tests {
-    use hakone_e2e::{IMAGE, Lab, eventually};
+    use std::net::UdpSocket;
+
+    use hakone_e2e::{IMAGE, Lab, ask_udp, eventually};
 
     const SERVE: &str =
         "sh -c 'while :; do echo served by $(hostname) | nc -l -p 80 >/dev/null; done'";
-
-    fn server(lab: &Lab, name: &str, options: &str) {
-        lab.docker(&format!(
-            "run -d --name {name} -h {name} {options} {IMAGE} httpd -f -p 80 -h /etc"
-        ))
-        .ok();
-        eventually("the server listens", || {
-            lab.docker(&format!("exec {name} sh -c 'netstat -ltn | grep -q :80'"))
-                .code
-                == 0
-        });
-    }
-
-    fn address(lab: &Lab, name: &str, network: &str) -> String {
-        lab.docker(&format!(
-            "inspect -f '{{{{(index .NetworkSettings.Networks \"{network}\").IPAddress}}}}' {name}"
-        ))
-        .ok()
-    }
-
-    fn reaches(lab: &Lab, from: &str, to: &str) -> bool {
-        lab.docker(&format!(
-            "exec {from} wget -q -T 1 -O /dev/null http://{to}/passwd"
-        ))
-        .code
-            == 0
-    }
 
     #[test]
     fn members_of_a_network_reach_each_other_by_address_name_and_alias() {
         let lab = Lab::new();
         lab.docker("network create red").ok();
-        server(&lab, "web", "--network red --network-alias www");
+        lab.server("web", "--network red --network-alias www");
         lab.docker(&format!(
             "run -d --name probe --network red {IMAGE} sleep 1000"
         ))
         .ok();
-        assert!(reaches(&lab, "probe", &address(&lab, "web", "red")));
-        assert!(reaches(&lab, "probe", "web"));
-        assert!(reaches(&lab, "probe", "www"));
-        assert!(reaches(&lab, "probe", "WEB"), "names are case-insensitive");
+        assert!(lab.reaches("probe", &lab.address("web", "red")));
+        assert!(lab.reaches("probe", "web"));
+        assert!(lab.reaches("probe", "www"));
+        assert!(lab.reaches("probe", "WEB"), "names are case-insensitive");
     }
 
     #[test]
@@ -55,7 +30,7 @@ mod tests {
         for network in ["red", "blue"] {
             lab.docker(&format!("network create {network}")).ok();
         }
-        server(&lab, "web", "--network red");
+        lab.server("web", "--network red");
         for network in ["blue", "bridge"] {
             lab.docker(&format!(
                 "run -d --name in-{network} --network {network} {IMAGE} sleep 1000"
@@ -63,10 +38,10 @@ mod tests {
             .ok();
             let from = format!("in-{network}");
             assert!(
-                !reaches(&lab, &from, &address(&lab, "web", "red")),
+                !lab.reaches(&from, &lab.address("web", "red")),
                 "address from {network}"
             );
-            assert!(!reaches(&lab, &from, "web"), "name from {network}");
+            assert!(!lab.reaches(&from, "web"), "name from {network}");
         }
         let gateway = lab
             .docker("network inspect -f '{{(index .IPAM.Config 0).Gateway}}' red")
@@ -79,13 +54,8 @@ mod tests {
     #[test]
     fn a_published_port_answers_everywhere_and_shows_the_real_source() {
         let lab = Lab::new();
-        lab.docker(&format!(
-            "run -d --name web -p 8080:80 {IMAGE} sh -c 'while :; do nc -l -p 80 -e sh -c \"netstat -tn | grep :80\"; done'"
-        )).ok();
-        let seen = || lab.outside.sh("nc -w 2 10.99.0.1 8080 < /dev/null").stdout;
-        eventually("the outside is served", || seen().contains("10.99.0.2"));
-        server(&lab, "plain", "-p 8081:80");
-        let get = |url: &str| format!("curl -s --max-time 3 {url} | grep -q root");
+        lab.server("plain", "-p 8081:80");
+        let get = |url: &str| format!("curl -gsf --max-time 3 {url} | grep -q root");
         assert_eq!(
             lab.outside.sh(&get("http://10.99.0.1:8081/passwd")).code,
             0,
@@ -103,7 +73,7 @@ mod tests {
         lab.docker(&format!("run -d --name peer {IMAGE} sleep 1000"))
             .ok();
         assert!(
-            reaches(&lab, "peer", "10.99.0.1:8081"),
+            lab.reaches("peer", "10.99.0.1:8081"),
             "hairpin through the host's address"
         );
         lab.docker("network create other").ok();
@@ -112,7 +82,7 @@ mod tests {
         ))
         .ok();
         assert!(
-            reaches(&lab, "far", "10.99.0.1:8081"),
+            lab.reaches("far", "10.99.0.1:8081"),
             "from another network through the host's address"
         );
     }
@@ -120,13 +90,12 @@ mod tests {
     #[test]
     fn udp_is_published_and_answers_from_the_address_asked() {
         let lab = Lab::new();
-        lab.docker(&format!(
-            "run -d --name echo -p 5300:53/udp {IMAGE} nc -u -l -p 53 -e cat"
-        ))
-        .ok();
-        let ask = "echo hello | timeout 2 nc -u -w 1 10.99.0.1 5300";
+        lab.probe("echo", "-p 5300:53/udp");
+        let _server = lab.answer_udp("echo", 53, "hello");
+        let client = lab.outside.on(|| UdpSocket::bind("10.99.0.2:0").unwrap());
+        client.connect("10.99.0.1:5300").unwrap();
         eventually("an answer comes", || {
-            lab.outside.sh(ask).stdout.contains("hello")
+            ask_udp(&client).as_deref() == Some("hello")
         });
     }
 
@@ -136,25 +105,25 @@ mod tests {
         lab.host
             .sh("iptables -P FORWARD ACCEPT; sysctl -qw net.ipv4.ip_forward=1")
             .ok();
-        server(&lab, "web", "-p 127.0.0.1:8080:80");
-        let inside = address(&lab, "web", "bridge");
+        lab.server("web", "-p 127.0.0.1:8080:80");
+        let inside = lab.address("web", "bridge");
         assert_ne!(
             lab.outside
-                .sh(&format!("curl -s --max-time 1 http://{inside}/passwd"))
+                .sh(&format!("curl -gsf --max-time 1 http://{inside}/passwd"))
                 .code,
             0,
             "direct"
         );
         assert_ne!(
             lab.outside
-                .sh("curl -s --max-time 1 http://10.99.0.1:8080/passwd")
+                .sh("curl -gsf --max-time 1 http://10.99.0.1:8080/passwd")
                 .code,
             0,
             "loopback port"
         );
         assert_eq!(
             lab.host
-                .sh("curl -s --max-time 3 http://127.0.0.1:8080/passwd")
+                .sh("curl -gsf --max-time 3 http://127.0.0.1:8080/passwd")
                 .code,
             0
         );
@@ -162,7 +131,7 @@ mod tests {
         lab.outside.sh("sysctl -qw net.ipv4.conf.all.route_localnet=1; ip route add 127.0.0.1/32 via 10.99.0.1 table 7; ip rule add to 127.0.0.1 lookup 7 pref 1; ip rule del pref 0; true").ok();
         assert_ne!(
             lab.outside
-                .sh("curl -s --max-time 1 http://127.0.0.1:8080/passwd")
+                .sh("curl -gsf --max-time 1 http://127.0.0.1:8080/passwd")
                 .code,
             0,
             "routed loopback"
@@ -184,12 +153,12 @@ mod tests {
     fn an_internal_network_has_no_way_in_or_out() {
         let lab = Lab::new();
         lab.docker("network create --internal cell").ok();
-        server(&lab, "web", "--network cell -p 8080:80");
+        lab.server("web", "--network cell -p 8080:80");
         lab.docker(&format!(
             "run -d --name probe --network cell {IMAGE} sleep 1000"
         ))
         .ok();
-        assert!(reaches(&lab, "probe", "web"), "members reach each other");
+        assert!(lab.reaches("probe", "web"), "members reach each other");
         assert_ne!(
             lab.docker("exec probe ping -c1 -W1 10.99.0.2").code,
             0,
@@ -197,7 +166,7 @@ mod tests {
         );
         assert_ne!(
             lab.outside
-                .sh("curl -s --max-time 1 http://10.99.0.1:8080/passwd")
+                .sh("curl -gsf --max-time 1 http://10.99.0.1:8080/passwd")
                 .code,
             0,
             "in"
@@ -213,7 +182,7 @@ mod tests {
             .ok();
         lab.docker("network create --ipv6 --subnet fd00:2::/64 blue")
             .ok();
-        server(&lab, "web", "--network red --ip6 fd00:1::80 -p 8080:80");
+        lab.server("web", "--network red --ip6 fd00:1::80 -p 8080:80");
         lab.docker(&format!(
             "run -d --name peer --network red {IMAGE} sleep 1000"
         ))
@@ -222,18 +191,18 @@ mod tests {
             "run -d --name far --network blue {IMAGE} sleep 1000"
         ))
         .ok();
-        assert!(reaches(&lab, "peer", "[fd00:1::80]"), "same network");
-        assert!(!reaches(&lab, "far", "[fd00:1::80]"), "other network");
+        assert!(lab.reaches("peer", "[fd00:1::80]"), "same network");
+        assert!(!lab.reaches("far", "[fd00:1::80]"), "other network");
         assert_ne!(
             lab.outside
-                .sh("curl -s --max-time 1 'http://[fd00:1::80]/passwd'")
+                .sh("curl -gsf --max-time 1 'http://[fd00:1::80]/passwd'")
                 .code,
             0,
             "unpublished"
         );
         assert_eq!(
             lab.outside
-                .sh("curl -s --max-time 3 'http://[fd99::1]:8080/passwd'")
+                .sh("curl -gsf --max-time 3 'http://[fd99::1]:8080/passwd'")
                 .code,
             0,
             "published"
@@ -246,15 +215,15 @@ mod tests {
         let lab = Lab::new();
         lab.docker("network create -o com.docker.network.bridge.enable_icc=false quiet")
             .ok();
-        server(&lab, "web", "--network quiet -p 8080:80");
+        lab.server("web", "--network quiet -p 8080:80");
         lab.docker(&format!(
             "run -d --name probe --network quiet {IMAGE} sleep 1000"
         ))
         .ok();
-        assert!(!reaches(&lab, "probe", &address(&lab, "web", "quiet")));
+        assert!(!lab.reaches("probe", &lab.address("web", "quiet")));
         assert_eq!(
             lab.outside
-                .sh("curl -s --max-time 3 http://10.99.0.1:8080/passwd")
+                .sh("curl -gsf --max-time 3 http://10.99.0.1:8080/passwd")
                 .code,
             0,
             "published"
@@ -270,10 +239,12 @@ mod tests {
     fn a_dns_server_in_a_container_may_bind_port_53() {
         let lab = Lab::new();
         lab.docker("network create red").ok();
-        lab.docker(&format!(
-            "run -d --name dns --network red {IMAGE} nc -u -l -p 53"
-        ))
-        .ok();
+        lab.probe("dns", "--network red");
+        for address in ["0.0.0.0:53", "127.0.0.1:53"] {
+            let bound = lab.inside("dns", || UdpSocket::bind(address).map(drop));
+            assert!(bound.is_ok(), "{address}: {bound:?}");
+        }
+        let _server = lab.inside("dns", || UdpSocket::bind("0.0.0.0:53"));
         assert_eq!(
             lab.docker("exec dns nslookup dns").code,
             0,
@@ -285,12 +256,12 @@ mod tests {
     fn two_engines_live_side_by_side() {
         let (one, two) = (Lab::new(), Lab::new());
         for lab in [&one, &two] {
-            server(lab, "web", "-p 8080:80");
+            lab.server("web", "-p 8080:80");
         }
         for lab in [&one, &two] {
             assert_eq!(
                 lab.outside
-                    .sh("curl -s --max-time 3 http://10.99.0.1:8080/passwd")
+                    .sh("curl -gsf --max-time 3 http://10.99.0.1:8080/passwd")
                     .code,
                 0
             );
@@ -303,7 +274,7 @@ mod tests {
         lab.docker(&format!("run -d --name web -p 8080:80 {IMAGE} {SERVE}"))
             .ok();
         lab.docker("restart -t 0 web").ok();
-        let get = "timeout 2 nc 10.99.0.1 8080 < /dev/null";
+        let get = "curl -s --http0.9 --max-time 2 http://10.99.0.1:8080/";
         eventually("it is served", || lab.outside.sh(get).code == 0);
     }
 }

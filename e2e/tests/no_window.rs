@@ -1,0 +1,186 @@
+//! No window: whatever the engine does or suffers, no packet crosses from one network to another.
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::UdpSocket,
+        sync::{
+            Arc,
+            atomic::{AtomicU64, Ordering},
+        },
+        thread,
+        time::Duration,
+    };
+
+    use hakone_e2e::{Background, IMAGE, Lab};
+    use rustix::process::Signal;
+
+    /// Where the fresh container of each round appears.
+    const FRESH: &str = "10.92.0.77";
+
+    #[test]
+    fn a_prober_sees_nothing_of_another_network_while_networks_containers_and_daemons_come_and_go()
+    {
+        let mut lab = Lab::new();
+        lab.docker("network create --subnet 10.91.0.0/24 --ipv6 --subnet fd00:91::/64 red")
+            .ok();
+        lab.docker("network create --subnet 10.92.0.0/24 --ipv6 --subnet fd00:92::/64 blue")
+            .ok();
+        lab.probe("attacker", "--network red --ip 10.91.0.2");
+        lab.probe("friend", "--network red --ip 10.91.0.3");
+        lab.probe(
+            "steady",
+            "--network blue --ip 10.92.0.2 --ip6 fd00:92::2 -p 8080:80",
+        );
+        let (friend, steady) = (Listener::of(&lab, "friend"), Listener::of(&lab, "steady"));
+        let targets = ["10.91.0.3", "10.92.0.2", "fd00:92::2", FRESH];
+        let prober = Prober::start(&lab, "attacker", &targets);
+
+        for round in 0..4 {
+            lab.docker(&format!("network create other{round}")).ok();
+            fresh(&lab);
+            lab.docker(&format!(
+                "network connect other{round} steady; docker network disconnect other{round} steady"
+            ))
+            .ok();
+            lab.docker(&format!("network rm other{round}")).ok();
+        }
+        lab.stop(Signal::TERM);
+        lab.start();
+        fresh(&lab);
+        lab.crash();
+        fresh(&lab);
+        lab.docker("restart -t 0 steady").ok();
+
+        let sent = prober.stop();
+        let (reached, leaked) = (friend.count(), steady.count());
+        assert_eq!(leaked, 0, "of {sent} rounds of probes");
+        assert!(
+            reached * 10 > sent * 9,
+            "the friend got {reached} of {sent}: the prober is no measure"
+        );
+    }
+
+    #[test]
+    fn members_of_a_quiet_network_see_nothing_of_each_other_whatever_bridges_pass_on() {
+        let mut lab = Lab::new();
+        lab.docker("network create -o com.docker.network.bridge.enable_icc=false --subnet 10.92.0.0/24 --ipv6 --subnet fd00:92::/64 quiet").ok();
+        lab.probe("steady", "--network quiet --ip 10.92.0.2 --ip6 fd00:92::2");
+        lab.probe("attacker", "--network quiet --ip 10.92.0.3");
+        let steady = Listener::of(&lab, "steady");
+        let prober = Prober::start(&lab, "attacker", &["10.92.0.2", "fd00:92::2", FRESH]);
+        for bridged in ["1", "0"] {
+            let set = |family: &str| {
+                lab.host.sh(&format!(
+                    "sysctl -qw net.bridge.bridge-nf-call-{family}={bridged}"
+                ))
+            };
+            set("iptables");
+            set("ip6tables");
+            fresh_on(&lab, "quiet");
+        }
+        lab.crash();
+        fresh_on(&lab, "quiet");
+        assert_eq!(
+            lab.docker("exec attacker ping -c1 -W2 10.99.0.2").code,
+            0,
+            "out"
+        );
+        let sent = prober.stop();
+        assert_eq!(steady.count(), 0, "of {sent} rounds of probes");
+        assert!(sent > 1000, "{sent} rounds are no measure");
+    }
+
+    fn fresh(lab: &Lab) {
+        fresh_on(lab, "blue");
+    }
+
+    /// Starts a container in the prober's sights and lets it count the datagrams it got, to open ports and closed ones.
+    fn fresh_on(lab: &Lab, network: &str) {
+        let count = "sleep 0.3; grep ^Udp: /proc/net/snmp";
+        let line = format!(
+            "run --rm --network {network} --ip {FRESH} -p 8099:99/udp {IMAGE} sh -c '{count}'"
+        );
+        let counters = lab.docker(&line).ok();
+        let mut lines = counters
+            .lines()
+            .map(|line| line.split(' ').collect::<Vec<_>>());
+        let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
+        for (name, value) in names.iter().zip(values) {
+            if ["InDatagrams", "NoPorts"].contains(name) {
+                assert_eq!(value, "0", "{name} of a container that just started");
+            }
+        }
+    }
+
+    /// Counts the datagrams that a container gets on port 9.
+    struct Listener {
+        count: Arc<AtomicU64>,
+        _counting: Background,
+    }
+
+    impl Listener {
+        fn of(lab: &Lab, name: &str) -> Self {
+            let socket = lab.inside(name, || UdpSocket::bind("[::]:9").unwrap());
+            let patience = Some(Duration::from_millis(100));
+            socket.set_read_timeout(patience).unwrap();
+            let count = Arc::new(AtomicU64::new(0));
+            let counter = Arc::clone(&count);
+            let counting = Background::run(move || {
+                if socket.recv(&mut [0; 16]).is_ok() {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            Self {
+                count,
+                _counting: counting,
+            }
+        }
+
+        fn count(&self) -> u64 {
+            self.count.load(Ordering::Relaxed)
+        }
+    }
+
+    /// Sends to port 9 of every target, some thousand rounds a second.
+    struct Prober {
+        rounds: Arc<AtomicU64>,
+        sending: Background,
+    }
+
+    impl Prober {
+        fn start(lab: &Lab, from: &str, targets: &[&str]) -> Self {
+            let sockets: Vec<UdpSocket> =
+                lab.inside(from, || targets.iter().map(|to| towards(to)).collect());
+            let rounds = Arc::new(AtomicU64::new(0));
+            let counter = Arc::clone(&rounds);
+            let sending = Background::run(move || {
+                for socket in &sockets {
+                    // A neighbour that is not there refuses some; the next round asks again.
+                    socket.send(b"probe").ok();
+                }
+                counter.fetch_add(1, Ordering::Relaxed);
+                thread::sleep(Duration::from_micros(300));
+            });
+            Self { rounds, sending }
+        }
+
+        /// Ends it and gives the number of rounds.
+        fn stop(self) -> u64 {
+            drop(self.sending);
+            self.rounds.load(Ordering::Relaxed)
+        }
+    }
+
+    fn towards(target: &str) -> UdpSocket {
+        let (own, target) = match target.contains(':') {
+            true => ("[::]:0", format!("[{target}]:9")),
+            false => ("0.0.0.0:0", format!("{target}:9")),
+        };
+        let socket = UdpSocket::bind(own).unwrap();
+        socket.connect(target).unwrap();
+        // A datagram that waits for a neighbour must not hold up the next.
+        socket.set_nonblocking(true).unwrap();
+        socket
+    }
+}
