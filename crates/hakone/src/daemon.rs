@@ -87,7 +87,7 @@ fn complain(error: &dyn std::error::Error) {
 }
 
 fn run(arguments: Arguments) -> Result<(), Error> {
-    let (settings, remarks) = settings::gather(arguments.settings, &arguments.files)?;
+    let (settings, remarks) = settings::gather(&arguments.settings, &arguments.files)?;
     let resolved = resolve(settings)?;
     if arguments.validate {
         report(&remarks);
@@ -139,8 +139,12 @@ fn prepare(resolved: &Resolved) -> Result<File, Error> {
         .append(true)
         .open(&path)
         .map_err(folder)?;
-    flock(&lock, FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| Error::Locked(resolved.data_root.clone()))?;
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            return Err(Error::Locked(resolved.data_root.clone()));
+        }
+        locked => locked.map_err(|errno| folder(errno.into()))?,
+    }
     let pid = format!("{}\n", std::process::id());
     write_atomic(&resolved.pidfile, pid.as_bytes(), Durability::Process).map_err(|source| {
         Error::Folder {

@@ -7,82 +7,141 @@ use serde_json::{Map, Value};
 use crate::settings::Settings;
 
 /// What a key of `daemon.json` means to us.
+#[derive(Clone, Copy)]
 enum Meaning {
     /// The same as our setting of this name.
     Same(&'static str),
     /// A map of `KEY: VALUE` that we keep as a list of `KEY=VALUE`.
     Pairs(&'static str),
+    /// A structured value that we keep in the text form of our flag.
+    Converted,
     /// Understood, and already so.
     Holds(&'static str),
     /// Understood, and not to be had yet.
     Later(&'static str),
 }
 
+use Meaning::{Converted, Holds, Later, Pairs, Same};
+
+/// Every key that dockerd 28 knows.
+const KEYS: &[(&str, Meaning)] = &[
+    ("hosts", Same("hosts")),
+    ("group", Same("group")),
+    ("data-root", Same("data-root")),
+    ("graph", Same("data-root")),
+    ("exec-root", Same("exec-root")),
+    ("pidfile", Same("pidfile")),
+    ("tlsverify", Same("tlsverify")),
+    ("tlscacert", Same("tlscacert")),
+    ("tlscert", Same("tlscert")),
+    ("tlskey", Same("tlskey")),
+    ("debug", Same("debug")),
+    ("log-level", Same("log-level")),
+    ("log-format", Same("log-format")),
+    ("labels", Same("labels")),
+    ("live-restore", Same("live-restore")),
+    ("log-driver", Same("log-driver")),
+    ("log-opts", Pairs("log-opts")),
+    ("default-shm-size", Same("default-shm-size")),
+    ("default-runtime", Same("default-runtime")),
+    ("cgroup-parent", Same("cgroup-parent")),
+    ("userns-remap", Same("userns-remap")),
+    ("seccomp-profile", Same("seccomp-profile")),
+    ("no-new-privileges", Same("no-new-privileges")),
+    ("init", Same("init")),
+    ("shutdown-timeout", Same("shutdown-timeout")),
+    ("bridge", Same("bridge")),
+    ("bip", Same("bip")),
+    ("fixed-cidr", Same("fixed-cidr")),
+    ("ipv6", Same("ipv6")),
+    ("fixed-cidr-v6", Same("fixed-cidr-v6")),
+    ("mtu", Same("mtu")),
+    ("icc", Same("icc")),
+    ("ip-forward", Same("ip-forward")),
+    ("ip-masq", Same("ip-masq")),
+    ("iptables", Same("iptables")),
+    ("ip", Same("ip")),
+    ("dns", Same("dns")),
+    ("dns-search", Same("dns-search")),
+    ("dns-opts", Same("dns-opts")),
+    ("default-address-pools", Converted),
+    ("runtimes", Converted),
+    ("default-ulimits", Converted),
+    ("ip6tables", Holds("IPv6 always has the rules of IPv4")),
+    (
+        "userland-proxy",
+        Holds("loopback is served inside the daemon, no proxy process exists"),
+    ),
+    (
+        "userland-proxy-path",
+        Holds("no such helper program exists here"),
+    ),
+    ("containerd", Holds("no such helper program exists here")),
+    (
+        "containerd-namespace",
+        Holds("no such helper program exists here"),
+    ),
+    ("init-path", Holds("no such helper program exists here")),
+    (
+        "storage-driver",
+        Holds("overlay is the only storage driver"),
+    ),
+    ("tls", Holds("TCP is served with mutual TLS only")),
+    ("selinux-enabled", Later("has no effect")),
+    ("exec-opts", Later("has no effect")),
+    ("storage-opts", Later("has no effect")),
+    ("features", Later("has no effect")),
+    ("experimental", Later("has no effect")),
+    (
+        "registry-mirrors",
+        Later("has no effect before registries are supported"),
+    ),
+    (
+        "insecure-registries",
+        Later("has no effect before registries are supported"),
+    ),
+    (
+        "max-concurrent-downloads",
+        Later("has no effect before registries are supported"),
+    ),
+    (
+        "max-concurrent-uploads",
+        Later("has no effect before registries are supported"),
+    ),
+    (
+        "max-download-attempts",
+        Later("has no effect before registries are supported"),
+    ),
+    (
+        "proxies",
+        Later("has no effect before registries are supported"),
+    ),
+    (
+        "builder",
+        Later("has no effect before builds are supported"),
+    ),
+    (
+        "metrics-addr",
+        Later("has no effect before metrics are supported"),
+    ),
+    (
+        "swarm-default-advertise-addr",
+        Later("has no effect before swarm mode is supported"),
+    ),
+    (
+        "node-generic-resources",
+        Later("has no effect before swarm mode is supported"),
+    ),
+    (
+        "network-control-plane-mtu",
+        Later("has no effect before swarm mode is supported"),
+    ),
+];
+
 fn meaning(key: &str) -> Option<Meaning> {
-    use Meaning::{Holds, Later, Pairs, Same};
-    Some(match key {
-        "hosts" => Same("hosts"),
-        "group" => Same("group"),
-        "data-root" | "graph" => Same("data-root"),
-        "exec-root" => Same("exec-root"),
-        "pidfile" => Same("pidfile"),
-        "tlsverify" => Same("tlsverify"),
-        "tlscacert" => Same("tlscacert"),
-        "tlscert" => Same("tlscert"),
-        "tlskey" => Same("tlskey"),
-        "debug" => Same("debug"),
-        "log-level" => Same("log-level"),
-        "log-format" => Same("log-format"),
-        "labels" => Same("labels"),
-        "live-restore" => Same("live-restore"),
-        "log-driver" => Same("log-driver"),
-        "log-opts" => Pairs("log-opts"),
-        "default-shm-size" => Same("default-shm-size"),
-        "default-runtime" => Same("default-runtime"),
-        "cgroup-parent" => Same("cgroup-parent"),
-        "userns-remap" => Same("userns-remap"),
-        "seccomp-profile" => Same("seccomp-profile"),
-        "no-new-privileges" => Same("no-new-privileges"),
-        "init" => Same("init"),
-        "shutdown-timeout" => Same("shutdown-timeout"),
-        "bridge" => Same("bridge"),
-        "bip" => Same("bip"),
-        "fixed-cidr" => Same("fixed-cidr"),
-        "ipv6" => Same("ipv6"),
-        "fixed-cidr-v6" => Same("fixed-cidr-v6"),
-        "mtu" => Same("mtu"),
-        "icc" => Same("icc"),
-        "ip-forward" => Same("ip-forward"),
-        "ip-masq" => Same("ip-masq"),
-        "iptables" => Same("iptables"),
-        "ip" => Same("ip"),
-        "dns" => Same("dns"),
-        "dns-search" => Same("dns-search"),
-        "dns-opts" => Same("dns-opts"),
-        "default-address-pools" | "runtimes" | "default-ulimits" => Same("converted"),
-        "ip6tables" => Holds("IPv6 always has the rules of IPv4"),
-        "userland-proxy" => Holds("loopback is served inside the daemon, no proxy process exists"),
-        "userland-proxy-path" | "containerd" | "containerd-namespace" | "init-path" => {
-            Holds("no such helper program exists here")
-        }
-        "storage-driver" => Holds("overlay is the only storage driver"),
-        "tls" => Holds("TCP is served with mutual TLS only"),
-        "selinux-enabled" | "exec-opts" | "storage-opts" | "features" | "experimental" => {
-            Later("has no effect")
-        }
-        "registry-mirrors"
-        | "insecure-registries"
-        | "max-concurrent-downloads"
-        | "max-concurrent-uploads"
-        | "max-download-attempts"
-        | "proxies" => Later("has no effect before registries are supported"),
-        "builder" => Later("has no effect before builds are supported"),
-        "metrics-addr" => Later("has no effect before metrics are supported"),
-        "swarm-default-advertise-addr" | "node-generic-resources" | "network-control-plane-mtu" => {
-            Later("has no effect before swarm mode is supported")
-        }
-        _ => return None,
-    })
+    KEYS.iter()
+        .find(|(known, _)| *known == key)
+        .map(|(_, meaning)| *meaning)
 }
 
 /// Parses the file's text.
@@ -96,18 +155,17 @@ pub(crate) fn parse(text: &str) -> Result<(Settings, Vec<String>), String> {
     let mut remarks = Vec::new();
     for (key, value) in found {
         match meaning(&key) {
-            Some(Meaning::Same("converted")) => {
+            Some(Converted) => {
                 let (name, list) = convert(&key, &value)?;
                 taken.insert(name.into(), list);
             }
-            Some(Meaning::Same(name)) => {
+            Some(Same(name)) => {
                 taken.insert(name.into(), value);
             }
-            Some(Meaning::Pairs(name)) => {
+            Some(Pairs(name)) => {
                 taken.insert(name.into(), pairs(&key, &value)?);
             }
-            Some(Meaning::Holds(why)) => remarks.push(format!("{key}: {why}")),
-            Some(Meaning::Later(why)) => remarks.push(format!("{key}: {why}")),
+            Some(Holds(why) | Later(why)) => remarks.push(format!("{key}: {why}")),
             None => return Err(format!("unknown key {key:?}")),
         }
     }

@@ -12,10 +12,6 @@ use crate::{
 
 /// Settings ready to use.
 #[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a switch of its own on the command line"
-)]
 pub(crate) struct Resolved {
     pub(crate) addresses: Vec<Address>,
     pub(crate) access: SocketAccess,
@@ -91,7 +87,7 @@ pub(crate) fn resolve(settings: Settings) -> Result<Resolved, Error> {
     })
 }
 
-fn refuse(key: &'static str, value: &str, reason: impl ToString) -> Error {
+fn refuse(key: &'static str, value: &str, reason: impl std::fmt::Display) -> Error {
     Error::Value {
         key,
         value: value.to_owned(),

@@ -268,7 +268,7 @@ pub(crate) enum Error {
 const DEFAULT_FILE: &str = "/etc/hakone/daemon.toml";
 
 /// Joins all sources; the second value says what of a `daemon.json` has no meaning here.
-pub(crate) fn gather(flags: Settings, files: &Files) -> Result<(Settings, Vec<String>), Error> {
+pub(crate) fn gather(flags: &Settings, files: &Files) -> Result<(Settings, Vec<String>), Error> {
     let mut remarks = Vec::new();
     let mut joined = Settings::default();
     if let Some(path) = &files.docker_config {
@@ -287,7 +287,7 @@ pub(crate) fn gather(flags: Settings, files: &Files) -> Result<(Settings, Vec<St
     if let Some(path) = toml {
         joined = overlay(&joined, &parse_toml(path, &read(path)?)?, path)?;
     }
-    joined = overlay(&joined, &flags, Path::new("flags"))?;
+    joined = overlay(&joined, flags, Path::new("flags"))?;
     Ok((joined, remarks))
 }
 
@@ -378,7 +378,7 @@ mod tests {
             config: Some(path),
             docker_config: None,
         };
-        let (settings, _) = gather(flags, &files).unwrap();
+        let (settings, _) = gather(&flags, &files).unwrap();
         assert_eq!((settings.mtu, settings.icc), (Some(9000), Some(false)));
     }
 
@@ -389,7 +389,9 @@ mod tests {
             config: Some(path),
             docker_config: None,
         };
-        let error = gather(Settings::default(), &files).unwrap_err().to_string();
+        let error = gather(&Settings::default(), &files)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("icq"), "{error}");
     }
 

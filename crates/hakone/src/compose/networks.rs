@@ -176,7 +176,7 @@ fn convert(request: SandboxRequest) -> Result<hakone_network::SandboxRequest, Re
         exposed: request.exposed,
         bindings: request
             .bindings
-            .into_iter()
+            .iter()
             .map(binding)
             .collect::<Result<_, _>>()?,
         publish_all: request.publish_all,
@@ -225,7 +225,7 @@ fn address<A: std::str::FromStr>(text: Option<String>) -> Result<Option<A>, Refu
     }
 }
 
-fn binding(request: PortRequest) -> Result<PortBinding, Refusal> {
+fn binding(request: &PortRequest) -> Result<PortBinding, Refusal> {
     Ok(PortBinding {
         target: request.target,
         host_address: request.host_address,
@@ -252,7 +252,7 @@ fn extra_host(line: &str) -> Result<ExtraHost, Refusal> {
     let bare = target.trim_start_matches('[').trim_end_matches(']');
     let target = match bare {
         "host-gateway" => HostTarget::HostGateway,
-        text => HostTarget::Address(text.parse::<IpAddr>().map_err(|_| wrong())?),
+        text => HostTarget::Address(text.parse::<IpAddr>().ok().ok_or_else(wrong)?),
     };
     Ok(ExtraHost {
         name: name.to_owned(),

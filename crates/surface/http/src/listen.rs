@@ -73,7 +73,7 @@ impl std::str::FromStr for Address {
         let refuse = || ListenError::Address(text.to_owned());
         match text.split_once("://") {
             Some(("unix", path)) if path.starts_with('/') => Ok(Self::Unix(path.into())),
-            Some(("tcp", address)) => address.parse().map(Self::Tcp).map_err(|_| refuse()),
+            Some(("tcp", address)) => address.parse().ok().map(Self::Tcp).ok_or_else(refuse),
             Some(("fd", _)) => Ok(Self::Systemd),
             _ => Err(refuse()),
         }

@@ -267,13 +267,13 @@ fn decode(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn find(method: Method, path: &str) -> Option<(State, String)> {
-        lookup(&method, path)
+    fn find(method: &Method, path: &str) -> Option<(State, String)> {
+        lookup(method, path)
     }
 
     #[test]
     fn an_image_name_may_hold_slashes() {
-        let found = find(Method::GET, "/images/localhost:5000/a/b/json").unwrap();
+        let found = find(&Method::GET, "/images/localhost:5000/a/b/json").unwrap();
         assert_eq!(
             found,
             (
@@ -285,26 +285,26 @@ mod tests {
 
     #[test]
     fn fixed_paths_come_before_names() {
-        let found = find(Method::GET, "/containers/json").unwrap();
+        let found = find(&Method::GET, "/containers/json").unwrap();
         assert_eq!(found.0, State::Served(Operation::ContainerList));
         assert_eq!(
-            find(Method::GET, "/images/json").unwrap().0,
+            find(&Method::GET, "/images/json").unwrap().0,
             State::Served(Operation::ImageList)
         );
     }
 
     #[test]
     fn unknown_paths_and_wrong_methods_are_no_endpoints() {
-        assert!(find(Method::GET, "/nosuch").is_none());
-        assert!(find(Method::PUT, "/containers/json").is_none());
-        assert!(find(Method::GET, "/containers/a/b/json").is_none());
-        assert!(find(Method::DELETE, "/containers/").is_none());
+        assert!(find(&Method::GET, "/nosuch").is_none());
+        assert!(find(&Method::PUT, "/containers/json").is_none());
+        assert!(find(&Method::GET, "/containers/a/b/json").is_none());
+        assert!(find(&Method::DELETE, "/containers/").is_none());
     }
 
     #[test]
     fn what_comes_later_is_known() {
         assert_eq!(
-            find(Method::GET, "/swarm").unwrap().0,
+            find(&Method::GET, "/swarm").unwrap().0,
             State::Later("swarm mode")
         );
     }
