@@ -142,3 +142,13 @@ impl Fault for Error {
         }
     }
 }
+
+impl From<hakone_container_model::Error> for Error {
+    fn from(refusal: hakone_container_model::Error) -> Self {
+        match refusal {
+            hakone_container_model::Error::NotModified(id) => Self::NotModified(id),
+            hakone_container_model::Error::Conflict(message) => Self::Conflict(message),
+            hakone_container_model::Error::Invalid(message) => Self::Invalid(message),
+        }
+    }
+}

@@ -145,7 +145,7 @@ impl Inner {
         let name = container.with(|record| record.name.to_string());
         let started = match container.state().may_exec(&container.id, &name) {
             Ok(()) => self.ask_exec(container, exec, config).await,
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         };
         let link = match started {
             Ok(link) => link,
@@ -235,7 +235,7 @@ impl Inner {
     pub(crate) async fn exec_resize(&self, typed: &str, size: Size) -> Result<(), Error> {
         let (container, exec) = self.exec(typed)?;
         if !matches!(exec.progress(), Progress::Running { .. }) {
-            return Err(not_running(&container.id));
+            return Err(not_running(&container.id).into());
         }
         let size = WindowSize {
             rows: size.rows,

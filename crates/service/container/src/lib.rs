@@ -5,12 +5,13 @@
 //! for, and announces what happened. What it needs of networks, images and volumes it declares as narrow traits
 //! ([`Networks`], [`Images`], [`Volumes`]); the binary joins them.
 
+use hakone_container_model::{detach_keys, health, name, restart, run, state, status};
+
 mod attach;
 mod bundle;
 mod config;
 mod container;
 mod create;
-mod detach_keys;
 mod device;
 mod error;
 mod exec;
@@ -18,7 +19,6 @@ mod exit;
 mod facts;
 mod filter;
 mod frames;
-mod health;
 mod inner;
 mod inspect;
 mod joined;
@@ -27,7 +27,6 @@ mod list;
 mod logs;
 mod merge;
 mod mounts;
-mod name;
 mod neighbour;
 mod network;
 mod options;
@@ -37,17 +36,13 @@ mod record;
 mod remap;
 mod remove;
 mod rename;
-mod restart;
 mod restore;
-mod run;
 mod sandbox;
 mod seccomp;
 mod service;
 mod size;
 mod socket;
 mod start;
-mod state;
-mod status;
 mod stop;
 mod stream;
 mod supervise;

@@ -95,7 +95,7 @@ impl Inner {
     ) -> Result<(), Error> {
         let signal = parse_signal(signal.filter(|s| !s.is_empty()), Signal::KILL)?;
         if !container.state().has_process() {
-            return Err(not_running(&container.id));
+            return Err(not_running(&container.id).into());
         }
         container.change(|record| record.stopped = true)?;
         self.signal(container, signal).await?;

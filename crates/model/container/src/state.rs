@@ -10,7 +10,7 @@ use crate::Error;
 /// Where in its life a container is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum State {
+pub enum State {
     /// Never ran, or its program could not be started.
     Created,
     /// Its process runs.
@@ -29,7 +29,7 @@ pub(crate) enum State {
 
 impl State {
     /// Every state, as the `status` filter takes them.
-    pub(crate) const ALL: [Self; 7] = [
+    pub const ALL: [Self; 7] = [
         Self::Created,
         Self::Running,
         Self::Paused,
@@ -40,7 +40,7 @@ impl State {
     ];
 
     /// Gives the state's word in the API.
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Created => "created",
             Self::Running => "running",
@@ -53,22 +53,22 @@ impl State {
     }
 
     /// Parses such a word.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 
     /// Reports whether a process exists.
-    pub(crate) const fn has_process(self) -> bool {
+    pub const fn has_process(self) -> bool {
         matches!(self, Self::Running | Self::Paused)
     }
 
     /// Reports whether the API says `Running`: a container between two runs counts as running.
-    pub(crate) const fn is_running(self) -> bool {
+    pub const fn is_running(self) -> bool {
         matches!(self, Self::Running | Self::Paused | Self::Restarting)
     }
 
     /// Reports whether `docker start` may start it; a running one is not modified.
-    pub(crate) fn may_start(self, id: &ContainerId) -> Result<(), Error> {
+    pub fn may_start(self, id: &ContainerId) -> Result<(), Error> {
         match self {
             Self::Created | Self::Exited | Self::Restarting => Ok(()),
             Self::Running => Err(Error::NotModified(id.clone())),
@@ -82,7 +82,7 @@ impl State {
     }
 
     /// Gives the state after a freeze.
-    pub(crate) fn pause(self, id: &ContainerId) -> Result<Self, Error> {
+    pub fn pause(self, id: &ContainerId) -> Result<Self, Error> {
         match self {
             Self::Running => Ok(Self::Paused),
             Self::Paused => Err(Error::Conflict(format!("Container {id} is already paused"))),
@@ -92,7 +92,7 @@ impl State {
     }
 
     /// Gives the state after a thaw.
-    pub(crate) fn unpause(self, id: &ContainerId) -> Result<Self, Error> {
+    pub fn unpause(self, id: &ContainerId) -> Result<Self, Error> {
         match self {
             Self::Paused => Ok(Self::Running),
             Self::Created
@@ -105,7 +105,7 @@ impl State {
     }
 
     /// Reports whether signals, resizes and new commands have somebody to go to.
-    pub(crate) fn needs_process(self, id: &ContainerId) -> Result<(), Error> {
+    pub fn needs_process(self, id: &ContainerId) -> Result<(), Error> {
         match self {
             Self::Running | Self::Paused => Ok(()),
             Self::Restarting => Err(restarting(id)),
@@ -114,7 +114,7 @@ impl State {
     }
 
     /// Reports whether a command may be executed inside; `typed` is how the user named the container.
-    pub(crate) fn may_exec(self, id: &ContainerId, typed: &str) -> Result<(), Error> {
+    pub fn may_exec(self, id: &ContainerId, typed: &str) -> Result<(), Error> {
         match self {
             Self::Paused => Err(Error::Conflict(format!(
                 "Container {typed} is paused, unpause the container before exec"
@@ -127,7 +127,7 @@ impl State {
     }
 
     /// Reports whether a client may attach now, or to the next run.
-    pub(crate) fn may_attach(self, typed: &str) -> Result<(), Error> {
+    pub fn may_attach(self, typed: &str) -> Result<(), Error> {
         match self {
             Self::Created | Self::Running | Self::Exited => Ok(()),
             Self::Paused => Err(Error::Conflict(format!(
@@ -143,7 +143,7 @@ impl State {
     }
 
     /// Reports whether it may be removed without force.
-    pub(crate) fn may_remove(self, name: &str) -> Result<(), Error> {
+    pub fn may_remove(self, name: &str) -> Result<(), Error> {
         let why = match self {
             Self::Created | Self::Exited | Self::Dead => return Ok(()),
             Self::Running => {
@@ -171,7 +171,9 @@ impl fmt::Display for State {
     }
 }
 
-pub(crate) fn not_running(id: &ContainerId) -> Error {
+/// Says that a container does not run.
+#[must_use]
+pub fn not_running(id: &ContainerId) -> Error {
     Error::Conflict(format!("container {id} is not running"))
 }
 

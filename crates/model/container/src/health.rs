@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 /// Probe results kept for inspect.
 const KEPT: usize = 5;
 /// Bytes of a probe's output kept.
-pub(crate) const MAX_OUTPUT: usize = 4096;
+pub const MAX_OUTPUT: usize = 4096;
 
 /// What the probes say so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Status {
+pub enum Status {
     /// No verdict yet.
     Starting,
     /// The last probes succeeded.
@@ -25,7 +25,7 @@ pub(crate) enum Status {
 
 impl Status {
     /// Gives the word of the API.
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "starting",
             Self::Healthy => "healthy",
@@ -34,7 +34,7 @@ impl Status {
     }
 
     /// Gives the words inside the parentheses of `docker ps`.
-    pub(crate) const fn in_status(self) -> &'static str {
+    pub const fn in_status(self) -> &'static str {
         match self {
             Self::Starting => "health: starting",
             Self::Healthy => "healthy",
@@ -45,26 +45,26 @@ impl Status {
 
 /// One probe's result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Probe {
+pub struct Probe {
     /// When it began.
-    pub(crate) start: Timestamp,
+    pub start: Timestamp,
     /// When it ended.
-    pub(crate) end: Timestamp,
+    pub end: Timestamp,
     /// Its exit code; -1 when it took too long or could not be run.
-    pub(crate) code: i64,
+    pub code: i64,
     /// The beginning of what it wrote.
-    pub(crate) output: String,
+    pub output: String,
 }
 
 /// A container's health.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Health {
+pub struct Health {
     /// The verdict.
-    pub(crate) status: Status,
+    pub status: Status,
     /// Failures in a row.
-    pub(crate) streak: u32,
+    pub streak: u32,
     /// The last results, oldest first.
-    pub(crate) log: VecDeque<Probe>,
+    pub log: VecDeque<Probe>,
 }
 
 impl Default for Health {
@@ -79,7 +79,7 @@ impl Default for Health {
 
 impl Health {
     /// Takes a result in; gives the new status if it changed.
-    pub(crate) fn take(
+    pub fn take(
         &mut self,
         probe: Probe,
         rules: &Healthcheck,
@@ -110,7 +110,7 @@ impl Health {
     }
 
     /// Gives the time until the next probe.
-    pub(crate) fn pause(&self, rules: &Healthcheck, running: Duration) -> Duration {
+    pub fn pause(&self, rules: &Healthcheck, running: Duration) -> Duration {
         match self.status == Status::Starting && running < rules.start_period {
             true => rules.start_interval,
             false => rules.interval,

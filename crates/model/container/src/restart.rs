@@ -13,11 +13,11 @@ const LASTING: Duration = Duration::from_secs(10);
 
 /// The delays between restarts: doubled each time up to a minute, anew after a run of ten seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Backoff(Option<Duration>);
+pub struct Backoff(Option<Duration>);
 
 impl Backoff {
     /// Gives the delay after a run of this length, and the state to ask next time.
-    pub(crate) fn after(self, ran: Duration) -> (Duration, Self) {
+    pub fn after(self, ran: Duration) -> (Duration, Self) {
         let delay = match self.0 {
             Some(last) if ran < LASTING => (last * 2).min(LONGEST),
             Some(_) | None => FIRST,
@@ -28,23 +28,23 @@ impl Backoff {
 
 /// What a restart policy looks at.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ended {
+pub struct Ended {
     /// The exit code.
-    pub(crate) code: i64,
+    pub code: i64,
     /// Whether the user stopped it.
-    pub(crate) stopped: bool,
+    pub stopped: bool,
     /// Restarts so far.
-    pub(crate) restarts: u32,
+    pub restarts: u32,
 }
 
 /// Reports whether the policy starts a container again after an exit.
-pub(crate) fn after_exit(policy: RestartPolicy, ended: Ended) -> bool {
+pub fn after_exit(policy: RestartPolicy, ended: Ended) -> bool {
     !ended.stopped && wanted(policy, ended)
 }
 
 /// Reports whether the policy starts a container when the daemon starts: a manual stop holds for
 /// `unless-stopped` alone.
-pub(crate) fn at_daemon_start(policy: RestartPolicy, ended: Ended) -> bool {
+pub fn at_daemon_start(policy: RestartPolicy, ended: Ended) -> bool {
     match policy {
         RestartPolicy::Always => true,
         RestartPolicy::No | RestartPolicy::UnlessStopped | RestartPolicy::OnFailure { .. } => {

@@ -7,7 +7,7 @@ use hakone_base::ContainerName;
 use words::{ADJECTIVES, SURNAMES};
 
 /// Makes the name that `entropy` chooses; a number is added from the `attempt` on at which pairs are likely all taken.
-pub(crate) fn generate(entropy: [u8; 8], attempt: u32) -> Option<ContainerName> {
+pub fn generate(entropy: [u8; 8], attempt: u32) -> Option<ContainerName> {
     let [a, b, c, d, e, f, g, h] = entropy;
     let adjective = pick(&ADJECTIVES, u32::from_be_bytes([a, b, c, d]))?;
     let surname = pick(&SURNAMES, u32::from_be_bytes([e, f, g, h]))?;

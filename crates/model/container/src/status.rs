@@ -7,7 +7,7 @@ use hakone_base::Timestamp;
 use crate::{health::Status as Health, run::Run, state::State};
 
 /// Prints what `docker ps` shows in its column STATUS.
-pub(crate) fn status(state: State, run: &Run, health: Option<Health>, now: Timestamp) -> String {
+pub fn status(state: State, run: &Run, health: Option<Health>, now: Timestamp) -> String {
     let up = || age(now.since(run.started));
     let ended = || age(now.since(run.finished));
     match (state, health) {

@@ -7,11 +7,11 @@ const DEFAULT: [u8; 2] = [16, 17];
 
 /// A sequence of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DetachKeys(Vec<u8>);
+pub struct DetachKeys(Vec<u8>);
 
 impl DetachKeys {
     /// Parses keys as typed: single letters or `ctrl-<letter>`, comma-separated; nothing means the default.
-    pub(crate) fn parse(text: Option<&str>) -> Result<Self, Error> {
+    pub fn parse(text: Option<&str>) -> Result<Self, Error> {
         match text {
             None | Some("") => Ok(Self(DEFAULT.to_vec())),
             Some(text) => text.split(',').map(key).collect::<Result<_, _>>().map(Self),
@@ -41,14 +41,14 @@ fn key(text: &str) -> Result<u8, Error> {
 
 /// Looks for the keys in a stream; holds back what may still become them.
 #[derive(Debug)]
-pub(crate) struct Scanner {
+pub struct Scanner {
     keys: DetachKeys,
     seen: usize,
 }
 
 /// What became of a piece of input.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Scanned {
+pub enum Scanned {
     /// Bytes for the process.
     Pass(Vec<u8>),
     /// Bytes for the process, and then the client leaves.
@@ -57,12 +57,12 @@ pub(crate) enum Scanned {
 
 impl Scanner {
     /// Starts at the beginning of a stream.
-    pub(crate) const fn new(keys: DetachKeys) -> Self {
+    pub const fn new(keys: DetachKeys) -> Self {
         Self { keys, seen: 0 }
     }
 
     /// Takes a piece of the stream.
-    pub(crate) fn scan(&mut self, input: &[u8]) -> Scanned {
+    pub fn scan(&mut self, input: &[u8]) -> Scanned {
         let mut passed = Vec::with_capacity(input.len() + self.seen);
         for &byte in input {
             self.step(byte, &mut passed);
@@ -75,7 +75,7 @@ impl Scanner {
     }
 
     /// Gives what is still held back at the end of the stream.
-    pub(crate) fn finish(&mut self) -> Vec<u8> {
+    pub fn finish(&mut self) -> Vec<u8> {
         let held = self.keys.0.get(..self.seen).unwrap_or_default().to_vec();
         self.seen = 0;
         held
