@@ -64,7 +64,7 @@ const GRACE: Duration = Duration::from_secs(3);
 
 /// Runs the daemon until a signal ends it.
 pub(crate) fn main(arguments: Arguments) -> ExitCode {
-    match run(arguments) {
+    match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
@@ -86,7 +86,7 @@ fn complain(error: &dyn std::error::Error) {
     }
 }
 
-fn run(arguments: Arguments) -> Result<(), Error> {
+fn run(arguments: &Arguments) -> Result<(), Error> {
     let (settings, remarks) = settings::gather(&arguments.settings, &arguments.files)?;
     let resolved = resolve(settings)?;
     if arguments.validate {
