@@ -15,34 +15,69 @@ use std::{
 use rustix::{
     io::Errno,
     mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, fsconfig_create,
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, fsconfig_create, fsconfig_set_flag,
         fsconfig_set_string, fsmount, fsopen,
     },
 };
 
 use crate::{Detached, Error, Root};
 
-/// Mounts `layers` (lowest first) under the writable `upper` at `target`; `work` is the kernel's own and empty.
+/// What a power cut may take of what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writes {
+    /// What a program synced stays. The last unmount waits until the whole file system of `upper` is on disk.
+    Durable,
+    /// Everything: for a folder that does not outlive the mount. Nothing is ever synced.
+    Volatile,
+}
+
+/// The parts of an overlay.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// Lowest first.
+    pub layers: &'a [PathBuf],
+    /// Takes what is written.
+    pub upper: &'a Path,
+    /// The kernel's own, on the file system of `upper`.
+    pub work: &'a Path,
+    /// How much the writes are worth.
+    pub writes: Writes,
+}
+
+/// Mounts the parts at `target`.
 ///
 /// # Errors
 /// When a folder is missing or the file system of `upper` cannot carry one.
-pub fn mount(layers: &[PathBuf], upper: &Path, work: &Path, target: &Path) -> Result<(), Error> {
-    match stack(layers, upper, work) {
+pub fn mount(parts: Parts<'_>, target: &Path) -> Result<(), Error> {
+    if parts.writes == Writes::Volatile {
+        forget_last_mount(parts.work);
+    }
+    match stack(parts) {
         Ok(tree) => attach(tree, target),
-        // "lowerdir+" is unknown to this kernel.
-        Err(Errno::INVAL) => mount_by_page(layers, upper, work, target),
+        // "lowerdir+" or "volatile" is unknown to this kernel.
+        Err(Errno::INVAL) => mount_by_page(parts, target),
         Err(errno) => Err(Error::step("mount overlay", target)(errno)),
     }
 }
 
-fn stack(layers: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd, Errno> {
+/// Takes away the mark that a volatile mount leaves against a mount after a power cut. Whoever gives the folder to another
+/// mount of the same boot may: the writes are all in the page cache.
+fn forget_last_mount(work: &Path) {
+    // Missing as a rule; one that stays makes the mount fail.
+    std::fs::remove_dir_all(work.join("work/incompat")).ok();
+}
+
+fn stack(parts: Parts<'_>) -> Result<OwnedFd, Errno> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(&context, "source", "overlay")?;
-    for layer in layers.iter().rev() {
+    for layer in parts.layers.iter().rev() {
         fsconfig_set_string(&context, "lowerdir+", layer)?;
     }
-    fsconfig_set_string(&context, "upperdir", upper)?;
-    fsconfig_set_string(&context, "workdir", work)?;
+    fsconfig_set_string(&context, "upperdir", parts.upper)?;
+    fsconfig_set_string(&context, "workdir", parts.work)?;
+    if parts.writes == Writes::Volatile {
+        fsconfig_set_flag(&context, "volatile")?;
+    }
     fsconfig_create(&context)?;
     fsmount(
         &context,
@@ -59,15 +94,10 @@ fn attach(tree: OwnedFd, target: &Path) -> Result<(), Error> {
         .map_err(Error::step("attach overlay", target))
 }
 
-fn mount_by_page(
-    layers: &[PathBuf],
-    upper: &Path,
-    work: &Path,
-    target: &Path,
-) -> Result<(), Error> {
+fn mount_by_page(parts: Parts<'_>, target: &Path) -> Result<(), Error> {
     let failure = Error::step("mount overlay", target);
     let mount = || {
-        let data = CString::new(page(layers, upper, work)).map_err(|_nul| Errno::INVAL)?;
+        let data = CString::new(page(parts)).map_err(|_nul| Errno::INVAL)?;
         rustix::mount::mount(
             "overlay",
             target,
@@ -79,19 +109,19 @@ fn mount_by_page(
     mount().map_err(failure)
 }
 
-/// The options as one text; `:` and `,` in a path are escaped as overlayfs reads them.
-fn page(layers: &[PathBuf], upper: &Path, work: &Path) -> Vec<u8> {
+/// The options as one text, for kernels too old for a volatile mount; `:` and `,` in a path are escaped as overlayfs reads them.
+fn page(parts: Parts<'_>) -> Vec<u8> {
     let mut page = b"lowerdir=".to_vec();
-    for (place, layer) in layers.iter().rev().enumerate() {
+    for (place, layer) in parts.layers.iter().rev().enumerate() {
         if place > 0 {
             page.push(b':');
         }
         escape(layer, &mut page);
     }
     page.extend(b",upperdir=");
-    escape(upper, &mut page);
+    escape(parts.upper, &mut page);
     page.extend(b",workdir=");
-    escape(work, &mut page);
+    escape(parts.work, &mut page);
     page
 }
 
@@ -111,7 +141,13 @@ mod tests {
     #[test]
     fn the_uppermost_layer_comes_first_and_colons_are_escaped() {
         let layers = ["/l/1".into(), "/l/2:b".into()];
-        let text = String::from_utf8(page(&layers, Path::new("/u"), Path::new("/w"))).unwrap();
+        let parts = Parts {
+            layers: &layers,
+            upper: Path::new("/u"),
+            work: Path::new("/w"),
+            writes: Writes::Durable,
+        };
+        let text = String::from_utf8(page(parts)).unwrap();
         assert_eq!(text, "lowerdir=/l/2\\:b:/l/1,upperdir=/u,workdir=/w");
     }
 }

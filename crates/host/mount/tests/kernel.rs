@@ -43,10 +43,38 @@ mod tests {
         for folder in [&upper, &work, &target] {
             fs::create_dir(folder).unwrap();
         }
-        overlay::mount(&layers, &upper, &work, &target).unwrap();
+        let parts = overlay::Parts {
+            layers: &layers,
+            upper: &upper,
+            work: &work,
+            writes: overlay::Writes::Durable,
+        };
+        overlay::mount(parts, &target).unwrap();
         assert_eq!(fs::read_to_string(target.join("top")).unwrap(), "199");
         fs::write(target.join("new"), "x").unwrap();
         assert!(upper.join("new").exists());
+    }
+
+    #[test]
+    fn a_volatile_overlay_can_be_mounted_again() {
+        let lab = lab();
+        let [layer, upper, work, target] =
+            ["layer", "upper", "work", "target"].map(|name| lab.path().join(name));
+        for folder in [&layer, &upper, &work, &target] {
+            fs::create_dir(folder).unwrap();
+        }
+        let parts = overlay::Parts {
+            layers: &[layer],
+            upper: &upper,
+            work: &work,
+            writes: overlay::Writes::Volatile,
+        };
+        for name in ["first", "second"] {
+            overlay::mount(parts, &target).unwrap();
+            fs::write(target.join(name), "").unwrap();
+            rustix::mount::unmount(&target, rustix::mount::UnmountFlags::empty()).unwrap();
+        }
+        assert!(upper.join("first").exists() && upper.join("second").exists());
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub struct Rootfs {
     pub upper: PathBuf,
     /// The kernel's work folder, on the file system of `upper`.
     pub work: PathBuf,
+    /// Whether what the container writes dies with it: then nothing of it is ever synced to disk.
+    pub ephemeral: bool,
 }
 
 /// A volume to fill from the image, ownership, modes and extended attributes kept.

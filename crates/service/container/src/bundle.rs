@@ -230,6 +230,7 @@ fn order(plan: &Plan, container: &Container, runtime: Runtime, seccomp: Option<P
             layers: plan.layers.clone(),
             upper: container.folder.join("upper"),
             work: container.folder.join("work"),
+            ephemeral: plan.record.auto_remove(),
         },
         copy_up: copy_up(plan),
         user: command.user.clone(),

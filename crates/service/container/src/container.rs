@@ -115,7 +115,16 @@ impl Container {
         record.save(&self.folder)
     }
 
+    /// Changes the state and tells waiters. Not saved: a daemon that dies now finds the container as it was before.
+    pub(crate) fn turn(&self, state: State) {
+        let mut record = self.lock();
+        record.state = state;
+        self.tell(&record, 0);
+    }
+
     /// Takes an exit in, saves it, and tells waiters.
+    ///
+    /// What is removed next is not saved: a daemon that dies now finds it running without a supervisor, and removes it.
     pub(crate) fn ended(&self, run: Run, next: Next) -> Result<(), Error> {
         let mut record = self.lock();
         record.run = run;
@@ -125,7 +134,10 @@ impl Container {
             Next::Rest | Next::Remove => State::Exited,
         };
         self.tell(&record, 1);
-        record.save(&self.folder)
+        match next {
+            Next::Remove => Ok(()),
+            Next::Rest | Next::Restart(_) => record.save(&self.folder),
+        }
     }
 
     /// Tells waiters that it is gone.

@@ -10,7 +10,7 @@ use crate::{
     Error, Pruned, RemoveOptions,
     container::{Container, hold},
     inner::{Inner, blocking, now},
-    record::{FILE, Record},
+    record::Record,
     size,
     state::State,
 };
@@ -34,8 +34,7 @@ impl Inner {
             return Err(Error::NotFound(name));
         }
         container.state().may_remove(&name)?;
-        container.change(|record| record.state = State::Removing)?;
-        container.await_gone().await;
+        container.turn(State::Removing);
         match self.dispose(container, options).await {
             Ok(()) => {
                 self.table.remove(&container.id);
@@ -79,13 +78,14 @@ impl Inner {
         let (folder, run_folder) = (container.folder.clone(), container.run_folder.clone());
         let trash = self.trash().join(container.id.as_str());
         blocking(move || {
-            // The record goes first: a crash from here on finds no half container.
-            unless_missing(fs::remove_file(folder.join(FILE)))
-                .map_err(Error::host("remove the record in", &folder))?;
-            unless_missing(fs::remove_dir_all(&run_folder))
-                .map_err(Error::host("remove", &run_folder))?;
+            // One rename is the whole removal: before it the container is there, after it a crash finds only trash and a
+            // run folder without a container, which the next start of the daemon sweeps. A supervisor that still lets its
+            // mount go has no further use of either.
             unless_missing(fs::rename(&folder, &trash)).map_err(Error::host("remove", &folder))?;
-            tokio::task::spawn_blocking(move || empty(&trash));
+            tokio::task::spawn_blocking(move || {
+                empty(&run_folder);
+                empty(&trash);
+            });
             Ok(())
         })
         .await?;

@@ -7,6 +7,7 @@ use tracing::warn;
 
 use crate::{
     container::Container,
+    exit::Next,
     inner::{Inner, now},
     link::Link,
 };
@@ -22,9 +23,15 @@ impl Inner {
             let vanished = exit.is_none();
             let exit = exit.unwrap_or_else(vanish);
             let next = inner.take_in(&container, exit, vanished).await;
+            // A removal needs nothing of the supervisor, which may take a while to let its mount go; a restart needs its end.
+            if next == Next::Remove {
+                inner.go_on(&container, next).await;
+            }
             drain(link).await;
             container.supervised.send_replace(false);
-            inner.go_on(&container, next).await;
+            if next != Next::Remove {
+                inner.go_on(&container, next).await;
+            }
         });
     }
 

@@ -49,8 +49,16 @@ pub(crate) fn root(order: &Order, spec: &Spec) -> Result<PathBuf, Error> {
     unshare(Namespaces::MOUNT).map_err(Error::kernel("unshare mounts"))?;
     seclude(&target, spec)?;
     let parts = &order.rootfs;
-    overlay::mount(&parts.layers, &parts.upper, &parts.work, &target)
-        .map_err(Error::part("root file system"))?;
+    let parts = overlay::Parts {
+        layers: &parts.layers,
+        upper: &parts.upper,
+        work: &parts.work,
+        writes: match parts.ephemeral {
+            true => overlay::Writes::Volatile,
+            false => overlay::Writes::Durable,
+        },
+    };
+    overlay::mount(parts, &target).map_err(Error::part("root file system"))?;
     fill_volumes(order, &target)?;
     Ok(target)
 }

@@ -54,6 +54,7 @@ impl Lab {
                 layers: vec![path("layer")],
                 upper: path("upper"),
                 work: path("work"),
+                ephemeral: false,
             },
             copy_up: Vec::new(),
             user: String::new(),
