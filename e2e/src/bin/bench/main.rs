@@ -1,0 +1,56 @@
+//! Benches against a real dockerd: the same work on both engines, interleaved in one run, as a ratio.
+//!
+//! `cargo xtask bench [NAME] [ROUNDS]`. Run it on a quiet machine: load changes ratios, not only times.
+
+mod crowd;
+mod cycle;
+mod http;
+mod image;
+mod memory;
+mod network;
+mod table;
+
+use anyhow::Result;
+use hakone_e2e::{Engine, Lab};
+
+fn main() -> Result<()> {
+    let mut words = std::env::args().skip(1);
+    let only = words.next().unwrap_or_default();
+    let rounds = words.next().and_then(|text| text.parse().ok());
+    let rounds: usize = rounds.unwrap_or(15);
+    let few = rounds.div_ceil(5);
+    let wanted = |name: &str| only.is_empty() || only == "all" || name == only;
+    table::row(["what", "hakone", "dockerd", "ratio", "wanted"]);
+    table::row(["---"; 5]);
+    let quiet = "--log-level info";
+    let (ours, theirs) = (
+        Lab::with(Engine::Hakone, quiet),
+        Lab::with(Engine::Dockerd, quiet),
+    );
+    let both = [&ours, &theirs];
+    if wanted("memory") {
+        memory::memory(both);
+    }
+    if wanted("run") {
+        cycle::run(both, rounds);
+    }
+    if wanted("api") {
+        cycle::api(both, rounds);
+    }
+    if wanted("fifty") {
+        crowd::fifty(both, few);
+    }
+    if wanted("throughput") {
+        network::throughput(both, few)?;
+    }
+    if wanted("rate") {
+        network::rate(&ours, few)?;
+    }
+    if wanted("many") {
+        crowd::many(&ours);
+    }
+    if wanted("load") {
+        image::load(both, few);
+    }
+    Ok(())
+}

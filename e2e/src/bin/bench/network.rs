@@ -1,0 +1,173 @@
+//! Packets: throughput between two containers, new connections through published ports.
+//!
+//! Both ends are threads of the bench inside the namespaces: no program's start and no program's loop is measured.
+
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::fd::AsFd as _,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use hakone_e2e::{IMAGE, Lab};
+use rustix::{
+    net::sockopt::set_socket_linger,
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+};
+
+use crate::{crowd::clear, table::row};
+
+/// How long each turn lasts.
+const TURN: Duration = Duration::from_secs(2);
+/// How many ports the second container of [`rate`] publishes.
+const PORTS: u16 = 1000;
+
+/// Bytes a second between two containers of one bridge, turn by turn.
+pub(crate) fn throughput(labs: [&Lab; 2], rounds: usize) -> Result<()> {
+    for lab in labs {
+        lab.docker("network create wire").ok();
+        for name in ["sink", "source"] {
+            lab.docker(&format!(
+                "run -d --name {name} --network wire {IMAGE} sleep 1000"
+            ))
+            .ok();
+        }
+    }
+    let mut speeds = [Vec::new(), Vec::new()];
+    for _ in 0..rounds {
+        for (lab, speeds) in labs.iter().zip(&mut speeds) {
+            speeds.push(send(lab)?);
+        }
+    }
+    let [ours, theirs] = speeds.map(median);
+    row([
+        "throughput between two containers of a bridge",
+        &format!("{:.1} Gbit/s", ours / 1e9),
+        &format!("{:.1} Gbit/s", theirs / 1e9),
+        &format!("{:.2}", ours / theirs),
+        "at least 1.0",
+    ]);
+    for lab in labs {
+        clear(lab);
+        lab.docker("network rm wire").ok();
+    }
+    Ok(())
+}
+
+/// Sends for a turn and gives the bits a second that arrived.
+fn send(lab: &Lab) -> Result<f64> {
+    let address =
+        lab.docker("inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' sink");
+    let address: SocketAddr = format!("{}:9000", address.ok()).parse()?;
+    let (sink, source) = (inside(lab, "sink")?, inside(lab, "source")?);
+    let listener = on(&sink, || TcpListener::bind("0.0.0.0:9000"))??;
+    thread::scope(|scope| {
+        let receiving = scope.spawn(move || receive(&listener));
+        on(&source, || flood(address))??;
+        let speed = receiving.join();
+        speed.map_err(|_| anyhow::anyhow!("the receiver panicked"))?
+    })
+}
+
+fn flood(address: SocketAddr) -> Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    let (chunk, start) = (vec![0; 128 << 10], Instant::now());
+    while start.elapsed() < TURN {
+        stream.write_all(&chunk)?;
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn receive(listener: &TcpListener) -> Result<f64> {
+    let (mut stream, _) = listener.accept()?;
+    let (mut chunk, mut count, start) = (vec![0; 128 << 10], 0_usize, Instant::now());
+    loop {
+        match stream.read(&mut chunk)? {
+            0 => return Ok(count as f64 * 8.0 / start.elapsed().as_secs_f64()),
+            read => count += read,
+        }
+    }
+}
+
+/// New connections a second from outside through a published port: one published, and the last of a thousand, turn by turn.
+pub(crate) fn rate(lab: &Lab, rounds: usize) -> Result<()> {
+    let (mut few, mut many) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        few.push(publish(lab, 20_000, 20_000)?);
+        many.push(publish(lab, 20_000, 20_000 + PORTS - 1)?);
+    }
+    let (few, many) = (median(few), median(many));
+    row([
+        "new connections a second through a published port, 1,000 published against 1",
+        &format!("{many:.0} against {few:.0}"),
+        "",
+        &format!("{:.2}", many / few),
+        "at least 0.9",
+    ]);
+    Ok(())
+}
+
+/// Publishes a range on a container and connects through its last port for a turn.
+fn publish(lab: &Lab, first: u16, last: u16) -> Result<f64> {
+    let range = format!("{first}-{last}");
+    lab.docker(&format!(
+        "run -d --name gate -p {range}:{range} {IMAGE} sleep 1000"
+    ))
+    .ok();
+    let gate = inside(lab, "gate")?;
+    let listener = on(&gate, || TcpListener::bind(("0.0.0.0", last)))??;
+    let closing = listener.try_clone()?;
+    let accepting = thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else { return };
+            drop(stream);
+        }
+    });
+    let outside = File::open(format!("/run/netns/{}", lab.outside.name()))?;
+    let rate = on(&outside, || knock(SocketAddr::from(([10, 99, 0, 1], last))))?;
+    rustix::net::shutdown(&closing, rustix::net::Shutdown::Both).ok();
+    accepting.join().ok();
+    clear(lab);
+    rate
+}
+
+/// Connects and resets, so that no port waits to be used again.
+fn knock(address: SocketAddr) -> Result<f64> {
+    let (mut count, start) = (0_u32, Instant::now());
+    while start.elapsed() < TURN {
+        let stream = TcpStream::connect(address).context("a published port answers")?;
+        set_socket_linger(&stream, Some(Duration::ZERO))?;
+        count += 1;
+    }
+    Ok(f64::from(count) / start.elapsed().as_secs_f64())
+}
+
+/// Opens the network namespace of a container.
+fn inside(lab: &Lab, name: &str) -> Result<File> {
+    let pid = lab
+        .docker(&format!("inspect -f '{{{{.State.Pid}}}}' {name}"))
+        .ok();
+    Ok(File::open(format!("/proc/{pid}/ns/net"))?)
+}
+
+/// Runs something inside a namespace, on a thread of its own.
+fn on<T: Send>(namespace: &File, work: impl FnOnce() -> T + Send) -> Result<T> {
+    thread::scope(|scope| {
+        let working = scope.spawn(|| {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+            Ok(work())
+        });
+        working
+            .join()
+            .map_err(|_| anyhow::anyhow!("the thread panicked"))?
+    })
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
