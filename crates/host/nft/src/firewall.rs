@@ -27,6 +27,8 @@ pub struct Firewall {
 struct Loaded {
     ruleset: Ruleset,
     generation: u32,
+    /// What the kernel calls our tables: one that somebody removed and made again has another number.
+    tables: Vec<Option<u64>>,
 }
 
 impl Firewall {
@@ -57,9 +59,11 @@ impl Firewall {
             .socket
             .commit(requests(&FAMILIES.map(|f| remove(f, HANDOVER))));
         replaced?;
+        let generation = relieved?;
         self.loaded = Some(Loaded {
             ruleset: ruleset.clone(),
-            generation: relieved?,
+            generation,
+            tables: self.tables(ruleset)?,
         });
         Ok(())
     }
@@ -70,6 +74,9 @@ impl Firewall {
     /// # Errors
     /// When the kernel refuses the whole load too; the old rules then still stand.
     pub fn update(&mut self, ruleset: &Ruleset) -> Result<(), Error> {
+        if !self.stands()? {
+            return self.load(ruleset);
+        }
         let Some(loaded) = &mut self.loaded else {
             return self.load(ruleset);
         };
@@ -105,6 +112,29 @@ impl Firewall {
             .loaded
             .as_ref()
             .is_some_and(|loaded| loaded.generation == generation))
+    }
+
+    /// Reports whether the tables loaded last are still there. Others change rules of their own at any time; only then do
+    /// we look.
+    fn stands(&mut self) -> Result<bool, Error> {
+        let Some(loaded) = self.loaded.take() else {
+            return Ok(false);
+        };
+        let generation = self.socket.generation()?;
+        let stands =
+            generation == loaded.generation || self.tables(&loaded.ruleset)? == loaded.tables;
+        self.loaded = stands.then_some(Loaded {
+            generation,
+            ..loaded
+        });
+        Ok(stands)
+    }
+
+    fn tables(&mut self, ruleset: &Ruleset) -> Result<Vec<Option<u64>>, Error> {
+        let tables = ruleset.tables.iter();
+        tables
+            .map(|table| self.socket.table(table.family, &table.name))
+            .collect()
     }
 
     /// Puts a copy of the rules beside those that are there.

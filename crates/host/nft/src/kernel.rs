@@ -16,6 +16,7 @@ pub(crate) const BATCH_GENERATION: u16 = 1;
 /// `NFNL_SUBSYS_NFTABLES`, the upper byte of each message type.
 pub(crate) const NFTABLES: u16 = 10;
 pub(crate) const NEWTABLE: u16 = 0;
+pub(crate) const GETTABLE: u16 = 1;
 pub(crate) const DELTABLE: u16 = 2;
 pub(crate) const NEWCHAIN: u16 = 3;
 pub(crate) const NEWRULE: u16 = 6;
@@ -40,6 +41,7 @@ pub(crate) mod attribute {
     pub(crate) const LIST_ELEM: u16 = 1;
     pub(crate) const GEN_ID: u16 = 1;
     pub(crate) const TABLE_NAME: u16 = 1;
+    pub(crate) const TABLE_HANDLE: u16 = 4;
 
     pub(crate) const CHAIN_TABLE: u16 = 1;
     pub(crate) const CHAIN_NAME: u16 = 3;

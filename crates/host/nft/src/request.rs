@@ -306,7 +306,7 @@ fn begin(kind: u16, flags: u16, family: Family) -> Message {
     Message::new(kind, NLM_F_REQUEST | creates | flags, protocol(family), 0)
 }
 
-const fn protocol(family: Family) -> u8 {
+pub(crate) const fn protocol(family: Family) -> u8 {
     match family {
         Family::Inet => NFPROTO_INET,
         Family::Bridge => NFPROTO_BRIDGE,

@@ -13,14 +13,16 @@ use rustix::{
     },
 };
 
+use hakone_policy::ruleset::{Family, Name};
+
 use crate::{
     Error, Object,
     kernel::{
-        BATCH_BEGIN, BATCH_END, BATCH_GENERATION, GETGEN, NEWGEN, NFTABLES, NLM_F_REQUEST,
-        NLMSG_ERROR, attribute,
+        BATCH_BEGIN, BATCH_END, BATCH_GENERATION, GETGEN, GETTABLE, NEWGEN, NEWTABLE, NFTABLES,
+        NLM_F_REQUEST, NLMSG_ERROR, attribute,
     },
     message::{Message, Received, messages},
-    request::Request,
+    request::{Request, protocol},
 };
 
 /// Room for a datagram of answers; the kernel sends each on its own, with the refused message behind it.
@@ -77,15 +79,37 @@ impl Socket {
 
     /// Asks which generation the rules of this namespace have; every transaction of anybody makes a new one.
     pub(crate) fn generation(&mut self) -> Result<u32, Error> {
+        let request = Message::new((NFTABLES << 8) | GETGEN, NLM_F_REQUEST, 0, 0);
+        let id = self.ask(request, NEWGEN, attribute::GEN_ID)?;
+        Ok(u32::from_be_bytes(id))
+    }
+
+    /// Asks for the number that the kernel gave a table when it was made; `None` when there is no such table.
+    pub(crate) fn table(&mut self, family: Family, name: &Name) -> Result<Option<u64>, Error> {
+        let kind = (NFTABLES << 8) | GETTABLE;
+        let mut request = Message::new(kind, NLM_F_REQUEST, protocol(family), 0);
+        request.text(attribute::TABLE_NAME, name.as_str());
+        match self.ask(request, NEWTABLE, attribute::TABLE_HANDLE) {
+            Err(Error::Socket(Errno::NOENT)) => Ok(None),
+            handle => Ok(Some(u64::from_be_bytes(handle?))),
+        }
+    }
+
+    /// Asks for one object and reads an attribute of it.
+    fn ask<const N: usize>(
+        &mut self,
+        request: Message,
+        kind: u16,
+        wanted: u16,
+    ) -> Result<[u8; N], Error> {
         let sequence = self.next();
-        let kind = (NFTABLES << 8) | GETGEN;
-        self.send(&Message::new(kind, NLM_F_REQUEST, 0, 0).finish(sequence))?;
+        self.send(&request.finish(sequence))?;
         loop {
             let length = recv(&self.socket, &mut *self.buffer, RecvFlags::TRUNC)?.1;
             let datagram = self.buffer.get(..length).ok_or(Error::Reply)?;
             let answer = messages(datagram).find(|message| message.sequence == sequence);
             if let Some(answer) = answer {
-                return read_generation(&answer);
+                return read(&answer, kind, wanted);
             }
         }
     }
@@ -166,12 +190,11 @@ fn successor(generation: u32) -> u32 {
     generation.wrapping_add(1).max(1)
 }
 
-fn read_generation(answer: &Received<'_>) -> Result<u32, Error> {
-    if answer.kind != (NFTABLES << 8) | NEWGEN {
+fn read<const N: usize>(answer: &Received<'_>, kind: u16, wanted: u16) -> Result<[u8; N], Error> {
+    if answer.kind != (NFTABLES << 8) | kind {
         let code = answer.code().ok_or(Error::Reply)?;
         return Err(Error::Socket(Errno::from_raw_os_error(-code)));
     }
-    let id = answer.attribute(attribute::GEN_ID).ok_or(Error::Reply)?;
-    let id = <[u8; 4]>::try_from(id).ok().ok_or(Error::Reply)?;
-    Ok(u32::from_be_bytes(id))
+    let value = answer.attribute(wanted).ok_or(Error::Reply)?;
+    <[u8; N]>::try_from(value).ok().ok_or(Error::Reply)
 }
