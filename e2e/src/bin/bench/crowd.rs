@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use hakone_e2e::{IMAGE, Lab};
 
-use crate::table::{Series, compared, row, timed};
+use crate::{
+    http::Client,
+    table::{Series, compared, row, timed},
+};
 
 /// Fifty containers from the first call until all run.
 pub(crate) fn fifty(labs: [&Lab; 2], rounds: usize) {
@@ -25,21 +28,23 @@ fn start_fifty(lab: &Lab) -> Duration {
     ))
     .ok();
     let socket = lab.path("engine.sock");
-    let time = timed(|| {
-        std::thread::scope(|scope| {
-            for number in 1..=50 {
-                let socket = &socket;
-                scope.spawn(move || {
-                    let mut client = crate::http::Client::connect(socket);
-                    client.call("POST", &format!("/v1.41/containers/f{number}/start"), "");
-                });
-            }
-        });
-    });
+    let start = |number: u32| {
+        let mut client = Client::connect(&socket);
+        client.call("POST", &format!("/v1.41/containers/f{number}/start"), "");
+    };
+    let time = timed(|| at_once(&start));
     let running = lab.docker("ps -q").ok().lines().count();
     assert_eq!(running, 50, "not all run");
     clear(lab);
     time
+}
+
+fn at_once(start: &(impl Fn(u32) + Sync)) {
+    std::thread::scope(|scope| {
+        for number in 1..=50 {
+            scope.spawn(move || start(number));
+        }
+    });
 }
 
 /// The 300th container with a published port against the 3rd; medians of five around each.

@@ -35,13 +35,12 @@ impl Client {
         self.0.get_mut().write_all(request.as_bytes()).ok();
         let head = self.head();
         let mut reply = self.bytes(head.length);
-        while head.is_chunked {
+        let mut goes_on = head.is_chunked;
+        while goes_on {
             let size = usize::from_str_radix(self.line().trim(), 16).unwrap_or(0);
             let chunk = self.bytes(size + 2);
             reply.extend_from_slice(chunk.get(..size).unwrap_or_default());
-            if size == 0 {
-                break;
-            }
+            goes_on = size > 0;
         }
         String::from_utf8_lossy(&reply).into_owned()
     }

@@ -68,7 +68,7 @@ fn send(lab: &Lab) -> Result<f64> {
         let receiving = scope.spawn(move || receive(&listener));
         on(&source, || flood(address))??;
         let speed = receiving.join();
-        speed.map_err(|_| anyhow::anyhow!("the receiver panicked"))?
+        speed.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
@@ -163,7 +163,7 @@ fn on<T: Send>(namespace: &File, work: impl FnOnce() -> T + Send) -> Result<T> {
         });
         working
             .join()
-            .map_err(|_| anyhow::anyhow!("the thread panicked"))?
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
