@@ -89,14 +89,15 @@ pub(crate) fn hakone() -> PathBuf {
 
 /// Puts the peer's dockerd into its own Debian and its own mounts, which vanish with it; the laboratory's folder keeps its path.
 ///
-/// Its Debian is mounted upon itself first: dockerd unpacks layers in a namespace of their own, whose root must be a mount.
+/// Its Debian becomes the root of those mounts, not just of the process: `docker exec` enters a container by its mount
+/// namespace, and would land outside of a `chroot`.
 fn dockerd(folder: &Path, id: &str, more: &str) -> String {
     let (at, peer) = (folder.display(), peer());
     let peer = peer.display();
     format!(
         "unshare --mount --propagation slave sh -c 'mount --bind {peer} {peer}; for d in proc sys dev; do mount --rbind /$d {peer}/$d; done; \
          mount -t tmpfs none {peer}/tmp; mount -t tmpfs none {peer}/run; mkdir -p {peer}{at}; mount --rbind {at} {peer}{at}; \
-         exec chroot {peer} dockerd --host unix://{at}/engine.sock --data-root {at}/data --exec-root {at}/run \
+         cd {peer}; pivot_root . .; umount -l .; cd /; exec dockerd --host unix://{at}/engine.sock --data-root {at}/data --exec-root {at}/run \
          --pidfile {at}/dockerd.pid --cgroup-parent /dockerd-{id} --group \"\" {more}'"
     )
 }

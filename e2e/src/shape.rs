@@ -23,6 +23,8 @@ const COVERS: &[(&str, &str)] = &[
     (r"\b(hakone0|docker0)\b", "<bridge>"),
     (r"\b[a-z]+_[a-z]+\b", "<name>"),
     (r"\(exec: [^)]*\)", "(exec)"),
+    // Docker wrote `fe00::0` up to 26 and writes `fe00::` since.
+    (r"\b(fe00|ff00)::0?", "$1::"),
     (r"[ \t]+", " "),
 ];
 
