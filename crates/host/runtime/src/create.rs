@@ -24,6 +24,7 @@ pub fn create(launch: Launch<'_>) -> Result<Created, StartError> {
     let process = launch.spec.process().as_ref();
     let process = process.ok_or_else(|| StartError::of("the spec names no process"))?;
     let beside = Beside {
+        make_folder: true,
         user: launch.user,
         groups: launch.groups,
         seccomp: launch.seccomp,

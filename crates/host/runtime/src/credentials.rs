@@ -53,7 +53,7 @@ pub(crate) fn prepare(mut order: Order) -> Result<(Ready, Vec<String>), StartErr
     let warnings = limit::apply(&order.limits)?;
     stdio::give_to(user.uid)?;
     umask(Mode::from_raw_mode(order.umask));
-    enter_folder(&root, &order.folder)?;
+    enter_folder(&root, &order)?;
     Ok((Ready { order, user }, warnings))
 }
 
@@ -97,18 +97,21 @@ fn read(root: &Root, path: &str) -> Result<String, StartError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Makes the working folder when it is missing and goes there, by descriptor and never through `/proc/self/fd`
+/// Goes to the working folder, which is made first where the order says so, by descriptor and never through `/proc/self/fd`
 /// (CVE-2024-21626).
-fn enter_folder(root: &Root, folder: &Path) -> Result<(), StartError> {
+fn enter_folder(root: &Root, order: &Order) -> Result<(), StartError> {
+    let folder = &order.folder;
     let failed = |reason: String| {
         let folder = folder.display().to_string();
         StartError::Other(format!(
             "chdir to cwd ({folder:?}) set in config.json failed: {reason}"
         ))
     };
-    let opened: OwnedFd = root
-        .ensure_folder(folder)
-        .map_err(|error| failed(error.to_string()))?;
+    let opened: OwnedFd = match order.make_folder {
+        true => root.ensure_folder(folder),
+        false => root.resolve(folder),
+    }
+    .map_err(|error| failed(error.errno().map_or(error.to_string(), hakone_sys::reason)))?;
     fchdir(opened.as_fd()).map_err(|errno| failed(hakone_sys::reason(errno)))?;
     stay_inside()
 }

@@ -45,6 +45,7 @@ struct Plan {
 /// In Docker's words; no process is left behind.
 pub fn exec(launch: ExecLaunch<'_>) -> Result<Running, StartError> {
     let beside = Beside {
+        make_folder: false,
         user: launch.user,
         groups: launch.groups,
         seccomp: launch.seccomp,

@@ -12,6 +12,8 @@ pub(crate) struct Order {
     pub(crate) arguments: Vec<String>,
     pub(crate) environment: Vec<String>,
     pub(crate) folder: PathBuf,
+    /// Whether a missing working folder is made: the container's own is, that of a later command is not.
+    pub(crate) make_folder: bool,
     pub(crate) user: User,
     pub(crate) umask: u32,
     pub(crate) capabilities: Option<LinuxCapabilities>,
@@ -37,6 +39,7 @@ pub(crate) enum User {
 /// What stands beside the spec's process.
 #[derive(Debug)]
 pub(crate) struct Beside {
+    pub(crate) make_folder: bool,
     pub(crate) user: String,
     pub(crate) groups: Vec<String>,
     pub(crate) seccomp: Option<Vec<u8>>,
@@ -56,6 +59,7 @@ impl Order {
             arguments,
             environment: process.env().clone().unwrap_or_default(),
             folder: process.cwd().clone(),
+            make_folder: beside.make_folder,
             user: user(process, beside.user, beside.groups),
             umask: process.user().umask().unwrap_or(0o022),
             capabilities: process.capabilities().clone(),

@@ -74,7 +74,12 @@ pub(super) fn populate(root: &Root, plan: &Plan<'_>) -> Result<(), StartError> {
     let folder = root
         .ensure_folder(Path::new("/dev"))
         .map_err(StartError::of)?;
-    for (name, target) in LINKS {
+    // A kernel without `/proc/kcore` gets no name for it.
+    let has_core = Path::new("/proc/kcore").exists();
+    for (name, target) in LINKS
+        .into_iter()
+        .filter(|link| has_core || link.0 != "core")
+    {
         link(&folder, name, target)?;
     }
     if root.resolve_plain(Path::new("/dev/pts/ptmx")).is_ok() {
