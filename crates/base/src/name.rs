@@ -23,7 +23,7 @@ pub enum NameError {
     )]
     ShortVolume(String),
     /// An empty or untrimmed network name, or one with path characters.
-    #[error("invalid network name: {0:?}")]
+    #[error("invalid name: {0}")]
     Network(String),
     /// A name longer than any client needs.
     #[error("a name has at most {} characters", MAX)]

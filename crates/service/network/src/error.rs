@@ -30,7 +30,7 @@ pub enum Error {
     #[error("plugin {0:?} not found")]
     Driver(String),
     /// No such IPAM driver.
-    #[error("could not find ipam driver {0:?}")]
+    #[error("plugin {0:?} not found")]
     IpamDriver(String),
     /// A network over many hosts, without other hosts.
     #[error(
@@ -88,9 +88,17 @@ pub enum Error {
     /// A container that uses the host's, another's or no network cannot be connected.
     #[error("{0}")]
     Conflict(&'static str),
-    /// A feature of user-defined networks, asked for on another.
-    #[error("{0}")]
-    Unsupported(&'static str),
+    /// Settings of an endpoint that its network does not allow.
+    #[error("invalid endpoint settings:\n{}", bullets(.0))]
+    Settings(Vec<String>),
+    /// The same for a container that starts.
+    #[error("invalid config for network {network}: {source}")]
+    Endpoint {
+        /// The network's name.
+        network: String,
+        /// What is wrong.
+        source: Box<Error>,
+    },
     /// The container has no sandbox here.
     #[error("container {0} has no sandbox")]
     NoSandbox(ContainerId),
@@ -162,6 +170,17 @@ pub enum Error {
     Stopped,
 }
 
+/// Prints one reason as it is, several as a list.
+fn bullets(reasons: &[String]) -> String {
+    match reasons {
+        [only] => only.clone(),
+        _ => {
+            let lines: Vec<String> = reasons.iter().map(|reason| format!("* {reason}")).collect();
+            lines.join("\n")
+        }
+    }
+}
+
 /// Words the common refusals as Docker does, which scripts look for.
 fn reason(error: &io::Error) -> String {
     match error.kind() {
@@ -180,7 +199,8 @@ impl Fault for Error {
             | Self::Filter(_)
             | Self::Invalid(_)
             | Self::Conflict(_)
-            | Self::Unsupported(_) => Kind::InvalidParameter,
+            | Self::Settings(_) => Kind::InvalidParameter,
+            Self::Endpoint { source, .. } => source.kind(),
             Self::Exists(_) => Kind::Conflict,
             Self::OnlyOne(_)
             | Self::NotSwarm

@@ -95,6 +95,8 @@ impl Default for BridgeOptions {
     }
 }
 
+const SEVERAL_SUBNETS: &str = "bridge driver doesn't support multiple subnets";
+
 impl TryFrom<wire::NetworkCreateRequest> for NetworkSpec {
     type Error = Error;
 
@@ -111,7 +113,19 @@ impl TryFrom<wire::NetworkCreateRequest> for NetworkSpec {
             return Err(Error::IpamDriver(driver));
         }
         let options: BTreeMap<_, _> = request.options.unwrap_or_default().into_iter().collect();
-        let pools = ipam.config.iter().flatten().map(pool);
+        let mut configs = ipam.config.unwrap_or_default();
+        let is_v6 = |config: &wire::IpamConfig| {
+            config
+                .subnet
+                .as_ref()
+                .is_some_and(|subnet| subnet.contains(':'))
+        };
+        // Shown in this order; the docker CLI sends them in any.
+        configs.sort_by_key(is_v6);
+        if configs.iter().filter(|config| !is_v6(config)).count() > 1 {
+            return Err(Error::Invalid(SEVERAL_SUBNETS.to_owned()));
+        }
+        let pools = configs.iter().map(pool);
         Ok(Self {
             name: name
                 .parse()

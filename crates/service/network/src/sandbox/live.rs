@@ -110,6 +110,9 @@ fn reserve(
     let report = &attached
         .ok_or_else(|| Error::NoSandbox(container.clone()))?
         .report;
+    if network.name() == "none" {
+        return Err(Error::Conflict(plan::PRIVATE));
+    }
     if !network.is_bridge()
         || report
             .endpoints

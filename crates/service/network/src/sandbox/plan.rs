@@ -38,7 +38,7 @@ pub(crate) fn plan(
             asked: &asked,
             present: &endpoints,
         };
-        let planned = endpoint(&joining, state, new_id())?;
+        let planned = endpoint(&joining, state, new_id()).map_err(|error| of(network, error))?;
         endpoints.push(planned);
     }
     Ok(SandboxReport {
@@ -52,6 +52,17 @@ pub(crate) fn plan(
         hosts: None,
         resolv_conf: None,
     })
+}
+
+/// Says of which network's settings a start is refused.
+fn of(network: &Network, error: Error) -> Error {
+    match error {
+        Error::Settings(_) => Error::Endpoint {
+            network: network.name().to_owned(),
+            source: Box::new(error),
+        },
+        other => other,
+    }
 }
 
 /// A container that joins a network.
@@ -126,6 +137,8 @@ pub(crate) fn names(who: Who<'_>, aliases: &[String]) -> Vec<String> {
     names
 }
 
+pub(crate) const PRIVATE: &str = "container cannot be connected to multiple networks with one of the networks in private (none) mode";
+
 /// Finds the networks asked for and orders them: the way out first, so that it becomes `eth0`.
 fn networks<'a>(
     request: &SandboxRequest,
@@ -149,9 +162,7 @@ fn networks<'a>(
         .map(|asked| Ok((state.network(&asked.network)?, asked)));
     let mut found: Vec<(&Network, EndpointRequest)> = found.collect::<Result<_, Error>>()?;
     if found.len() > 1 && found.iter().any(|(network, _)| !network.is_bridge()) {
-        return Err(Error::Conflict(
-            "container cannot be connected to multiple networks with one of the networks in private (none) mode",
-        ));
+        return Err(Error::Conflict(PRIVATE));
     }
     found.sort_by(|(a, x), (b, y)| {
         let rank = |network: &Network, asked: &EndpointRequest| {
@@ -166,25 +177,45 @@ fn networks<'a>(
     Ok(found)
 }
 
+/// Says everything that the network does not allow.
 fn check(network: &Network, asked: &EndpointRequest) -> Result<(), Error> {
-    let has_address = asked.ipv4.is_some() || asked.ipv6.is_some();
-    if network.is_predefined() {
-        return match (has_address, asked.aliases.is_empty()) {
-            (true, _) => Err(Error::Unsupported(
-                "user specified IP address is supported on user defined networks only",
-            )),
-            (false, false) => Err(Error::Unsupported(
-                "network-scoped alias is supported only for containers in user defined networks",
-            )),
-            (false, true) => Ok(()),
-        };
+    let addresses: Vec<IpAddr> = [asked.ipv4.map(IpAddr::V4), asked.ipv6.map(IpAddr::V6)]
+        .into_iter()
+        .flatten()
+        .collect();
+    let mut reasons = Vec::new();
+    if network.is_predefined() && !addresses.is_empty() {
+        reasons.push("user specified IP address is supported on user defined networks only".into());
     }
-    match has_address && !network.has_own_subnet {
-        true => Err(Error::Unsupported(
-            "user specified IP address is supported only when connecting to networks with user configured subnets",
-        )),
-        false => Ok(()),
+    if network.is_predefined() && !asked.aliases.is_empty() {
+        reasons.push(
+            "network-scoped alias is supported only for containers in user defined networks".into(),
+        );
     }
+    if !addresses.is_empty() && !network.has_own_subnet {
+        reasons.push(
+            "user specified IP address is supported only when connecting to networks with user configured subnets".into(),
+        );
+    } else {
+        reasons.extend(
+            addresses
+                .iter()
+                .filter_map(|address| outside(network, *address)),
+        );
+    }
+    match reasons.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Settings(reasons)),
+    }
+}
+
+fn outside(network: &Network, address: IpAddr) -> Option<String> {
+    let pools = [network.pool_v4(), network.pool_v6()];
+    let inside = pools
+        .into_iter()
+        .flatten()
+        .any(|pool| pool.subnet.contains(address));
+    (!inside).then(|| format!("no configured subnet or ip-range contain the IP address {address}"))
 }
 
 fn address_v4(network: &Network, address: Option<IpAddr>) -> Option<EndpointAddress<Ipv4Addr>> {

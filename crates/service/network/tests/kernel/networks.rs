@@ -149,7 +149,7 @@ fn a_fixed_address_needs_a_subnet_of_the_users() {
         let error = asking("any").err().unwrap().to_string();
         assert_eq!(
             error,
-            "user specified IP address is supported only when connecting to networks with user configured subnets"
+            "invalid config for network any: invalid endpoint settings:\nuser specified IP address is supported only when connecting to networks with user configured subnets"
         );
         let a = asking("own").unwrap();
         assert_eq!(
