@@ -44,17 +44,27 @@ impl Filters {
         if text.is_empty() {
             return Ok(Self::default());
         }
+        let found = Self::parse_any(text)?;
+        match found.0.keys().find(|key| !known.contains(&key.as_str())) {
+            Some(key) => Err(FilterError::Key(key.clone())),
+            None => Ok(found),
+        }
+    }
+
+    /// Parses the parameter and takes any key: the stream of events never refused one.
+    ///
+    /// # Errors
+    /// When the text is not such JSON.
+    pub fn parse_any(text: &str) -> Result<Self, FilterError> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
         let found: BTreeMap<String, Values> =
             serde_json::from_str(text).ok().ok_or(FilterError::Syntax)?;
-        match found.keys().find(|key| !known.contains(&key.as_str())) {
-            Some(key) => Err(FilterError::Key(key.clone())),
-            None => Ok(Self(
-                found
-                    .into_iter()
-                    .map(|(key, values)| (key, values.into_set()))
-                    .collect(),
-            )),
-        }
+        let sets = found
+            .into_iter()
+            .map(|(key, values)| (key, values.into_set()));
+        Ok(Self(sets.collect()))
     }
 
     /// Gives the values of a key, in order.

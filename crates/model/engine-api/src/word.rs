@@ -26,7 +26,9 @@ pub fn refusal(body: &[u8]) -> Option<String> {
 
 fn isolation(host: &Value) -> Option<String> {
     let word = unknown(host.get("Isolation"), ISOLATIONS)?;
-    Some(format!("invalid isolation '{word}' on linux"))
+    Some(format!(
+        "Invalid isolation: {word:?} - linux only supports 'default'"
+    ))
 }
 
 fn restart(host: &Value) -> Option<String> {

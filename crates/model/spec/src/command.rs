@@ -238,7 +238,7 @@ mod tests {
         let error = parse(&config, &image(), &[], None).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the working directory 'app' is invalid. It needs to be an absolute path"
+            "the working directory 'app' is invalid, it needs to be an absolute path"
         );
     }
 }

@@ -12,7 +12,7 @@ pub enum Error {
     #[error("invalid environment variable: {0}")]
     Environment(String),
     /// A relative working folder.
-    #[error("the working directory '{0}' is invalid. It needs to be an absolute path")]
+    #[error("the working directory '{0}' is invalid, it needs to be an absolute path")]
     WorkingDir(String),
     /// A host name that the kernel or `/etc/hosts` cannot hold.
     #[error("invalid hostname format: {0}")]
@@ -181,7 +181,7 @@ pub enum Error {
     #[error("ReadOnlyForceRecursive and ReadOnlyNonRecursive are mutually exclusive")]
     ReadOnlyContradiction,
     /// An option that tmpfs does not have.
-    #[error("invalid tmpfs option [{0:?}]")]
+    #[error("invalid tmpfs option {0:?}")]
     TmpfsOption(String),
     /// Two mounts at one place.
     #[error("Duplicate mount point: {0}")]
@@ -265,7 +265,7 @@ pub enum Error {
     #[error("Conflicting options: Nano CPUs and CPU Quota cannot both be set")]
     NanoCpusAndQuota,
     /// More processors than there are.
-    #[error("range of CPUs is from 0.01 to {0}.00, as there are only {0} CPUs available")]
+    #[error("Range of CPUs is from 0.01 to {0}.00, as there are only {0} CPUs available")]
     NanoCpus(u32),
     /// A period out of range.
     #[error("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")]
@@ -277,10 +277,10 @@ pub enum Error {
     #[error("cpu real-time runtime cannot be higher than cpu real-time period")]
     RealtimeRuntime,
     /// A processor list that does not parse.
-    #[error("Invalid value {0} for cpuset cpus")]
+    #[error("Invalid value {0} for cpuset cpus: invalid format: {0}")]
     CpusetCpus(String),
     /// A memory node list that does not parse.
-    #[error("Invalid value {0} for cpuset mems")]
+    #[error("Invalid value {0} for cpuset mems: invalid format: {0}")]
     CpusetMems(String),
     /// Processors that are not there.
     #[error("Requested CPUs are not available - requested {wanted}, available: {available}")]
@@ -330,7 +330,7 @@ pub enum Error {
     #[error("can't create 'AutoRemove' container with restart policy")]
     AutoRemoveRestart,
     /// A log driver that is not there.
-    #[error("logger: no log driver named '{0}' is registered")]
+    #[error("error looking up logging plugin {0}: plugin {0:?} not found")]
     LogDriver(String),
     /// An option that the log driver does not have.
     #[error("unknown log opt '{0}' for json-file log driver")]

@@ -210,7 +210,7 @@ mod tests {
     fn refusals_are_dockers() {
         assert_eq!(
             parsed("bogus", &[]).unwrap_err(),
-            "logger: no log driver named 'bogus' is registered"
+            "error looking up logging plugin bogus: plugin \"bogus\" not found"
         );
         let option = parsed("json-file", &[("bogus", "1")]).unwrap_err();
         assert_eq!(option, "unknown log opt 'bogus' for json-file log driver");

@@ -204,7 +204,7 @@ mod tests {
         let many = parsed(|host| host.nano_cpus = Some(5_000_000_000));
         assert_eq!(
             many.unwrap_err(),
-            "range of CPUs is from 0.01 to 4.00, as there are only 4 CPUs available"
+            "Range of CPUs is from 0.01 to 4.00, as there are only 4 CPUs available"
         );
     }
 
@@ -216,7 +216,7 @@ mod tests {
             cpus("4").unwrap_err(),
             "Requested CPUs are not available - requested 4, available: 0-3"
         );
-        assert_eq!(cpus("x").unwrap_err(), "Invalid value x for cpuset cpus");
+        assert_eq!(cpus("x").unwrap_err(), "Invalid value x for cpuset cpus: invalid format: x");
         assert!(cpus("0-4294967295").is_err());
     }
 

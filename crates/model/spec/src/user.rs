@@ -14,7 +14,7 @@ pub struct ResolvedUser {
     pub uid: u32,
     /// The primary group.
     pub gid: u32,
-    /// The other groups, without repetition, in rising order.
+    /// All groups of the process, the first one too, without repetition, in rising order.
     pub additional_gids: Vec<u32>,
     /// The home folder of the user's entry, `/` for a number without one.
     pub home: String,
@@ -29,6 +29,9 @@ pub enum UserError {
     /// A group name that the image does not know.
     #[error("unable to find group {0}: no matching entries in group file")]
     NoGroup(String),
+    /// A name of `--group-add` that the image does not know.
+    #[error("Unable to find group {0}: no matching entries in group file")]
+    NoExtraGroup(String),
     /// A number outside the kernel's range.
     #[error("uids and gids must be in range 0-2147483647")]
     Range,
@@ -37,7 +40,9 @@ pub enum UserError {
 impl Fault for UserError {
     fn kind(&self) -> Kind {
         match self {
-            Self::NoUser(_) | Self::NoGroup(_) | Self::Range => Kind::InvalidParameter,
+            Self::NoUser(_) | Self::NoGroup(_) | Self::NoExtraGroup(_) | Self::Range => {
+                Kind::InvalidParameter
+            }
         }
     }
 }
@@ -61,15 +66,17 @@ pub fn resolve(
     };
     let entry = passwd_entry(passwd, user)?;
     let gid = match chosen {
-        Some(name) => group_id(group, name)?,
+        Some(name) => group_id(group, name)?.ok_or_else(|| UserError::NoGroup(name.to_owned()))?,
         None => entry.gid,
     };
     let mut additional = match chosen {
         Some(_) => BTreeSet::new(),
         None => memberships(group, &entry.name),
     };
+    additional.insert(gid);
     for name in groups {
-        additional.insert(group_id(group, name)?);
+        let extra = group_id(group, name)?.ok_or_else(|| UserError::NoExtraGroup(name.clone()))?;
+        additional.insert(extra);
     }
     Ok(ResolvedUser {
         uid: entry.uid,
@@ -134,16 +141,13 @@ fn parse_group(line: &str) -> Option<Group<'_>> {
     Some(Group { name, gid, members })
 }
 
-fn group_id(group: &str, wanted: &str) -> Result<u32, UserError> {
+fn group_id(group: &str, wanted: &str) -> Result<Option<u32>, UserError> {
     let number = parse_id(wanted)?;
     let named = group
         .lines()
         .filter_map(parse_group)
         .find(|group| group.name == wanted);
-    named
-        .map(|group| group.gid)
-        .or(number)
-        .ok_or_else(|| UserError::NoGroup(wanted.to_owned()))
+    Ok(named.map(|group| group.gid).or(number))
 }
 
 fn memberships(group: &str, name: &str) -> BTreeSet<u32> {
@@ -182,19 +186,19 @@ mod tests {
 
     #[test]
     fn nobody_named_is_root() {
-        assert_eq!(user(""), (0, 0, vec![], "/root".into()));
+        assert_eq!(user(""), (0, 0, vec![0], "/root".into()));
     }
 
     #[test]
     fn a_name_brings_its_groups_and_a_chosen_group_leaves_them() {
-        assert_eq!(user("web"), (33, 34, vec![4, 9], "/srv".into()));
-        assert_eq!(user("web:adm"), (33, 9, vec![], "/srv".into()));
-        assert_eq!(user("33:77"), (33, 77, vec![], "/srv".into()));
+        assert_eq!(user("web"), (33, 34, vec![4, 9, 34], "/srv".into()));
+        assert_eq!(user("web:adm"), (33, 9, vec![9], "/srv".into()));
+        assert_eq!(user("33:77"), (33, 77, vec![77], "/srv".into()));
     }
 
     #[test]
     fn a_number_without_entry_is_taken_with_group_zero() {
-        assert_eq!(user("4711"), (4711, 0, vec![], "/".into()));
+        assert_eq!(user("4711"), (4711, 0, vec![0], "/".into()));
     }
 
     #[test]
@@ -223,6 +227,11 @@ mod tests {
     fn group_add_takes_names_and_numbers() {
         let groups = ["logs".to_owned(), "50".to_owned()];
         let found = resolve("", GROUP, "5", &groups).unwrap();
-        assert_eq!(found.additional_gids, [4, 50]);
+        assert_eq!(found.additional_gids, [0, 4, 50]);
+        let unknown = resolve("", GROUP, "5", &["nope".to_owned()]).unwrap_err();
+        assert_eq!(
+            unknown.to_string(),
+            "Unable to find group nope: no matching entries in group file"
+        );
     }
 }

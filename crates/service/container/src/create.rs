@@ -28,9 +28,10 @@ const NAME_ATTEMPTS: u32 = 50;
 impl Inner {
     /// Makes a container.
     pub(crate) async fn create(self: &Arc<Self>, request: CreateRequest) -> Result<Created, Error> {
-        let (config, host, networks) = split(request.body);
+        let (config, mut host, networks) = split(request.body);
         let reference = config.image.clone().unwrap_or_default();
         let image = self.neighbours.images.resolve(&reference).await?;
+        check_platform(&request.platform, &reference)?;
         let (spec, warnings) = ContainerSpec::parse(
             &Create {
                 config: &config,
@@ -39,6 +40,7 @@ impl Inner {
             },
             &self.defaults,
         )?;
+        hakone_spec::adapt(&mut host, &self.defaults);
         let id = ContainerId::from_bytes(entropy()?);
         let name = self.reserve(request.name.as_deref(), &id)?;
         let draft = Draft {
@@ -116,6 +118,28 @@ impl Inner {
             Ok(Arc::new(container))
         })
         .await
+    }
+}
+
+/// Refuses another platform than this host's, the only one whose images run here.
+fn check_platform(wanted: &str, image: &str) -> Result<(), Error> {
+    let machine = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let ours = ["linux", machine, std::env::consts::ARCH];
+    match wanted
+        .split('/')
+        .take(2)
+        .all(|word| word.is_empty() || ours.contains(&word))
+    {
+        true => Ok(()),
+        false => Err(Error::Platform {
+            image: image.to_owned(),
+            wanted: wanted.to_owned(),
+            actual: format!("linux/{machine}"),
+        }),
     }
 }
 

@@ -13,6 +13,18 @@ pub enum Error {
     /// Nothing of that name or id.
     #[error("No such container: {0}")]
     NotFound(String),
+    /// The image is there, for another platform than the one asked for.
+    #[error(
+        "image with reference {image} was found but does not match the specified platform: wanted {wanted}, actual: {actual}"
+    )]
+    Platform {
+        /// The reference.
+        image: String,
+        /// The platform asked for.
+        wanted: String,
+        /// The image's.
+        actual: String,
+    },
     /// An id prefix that fits several.
     #[error("multiple IDs found with provided prefix: {0}")]
     Ambiguous(String),
@@ -119,7 +131,7 @@ impl From<Refusal> for Error {
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::NotFound(_) | Self::NoExec(_) => Kind::NotFound,
+            Self::NotFound(_) | Self::NoExec(_) | Self::Platform { .. } => Kind::NotFound,
             Self::Ambiguous(_)
             | Self::Name(_)
             | Self::SameName

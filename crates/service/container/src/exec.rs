@@ -86,11 +86,11 @@ impl Inner {
         typed: &str,
         config: wire::ExecConfig,
     ) -> Result<ExecId, Error> {
-        let container = self.table.lookup(typed)?;
-        container.state().may_exec(&container.id, typed)?;
         if config.cmd.as_ref().is_none_or(Vec::is_empty) {
             return Err(Error::Invalid("No exec command specified".into()));
         }
+        let container = self.table.lookup(typed)?;
+        container.state().may_exec(&container.id, typed)?;
         DetachKeys::parse(config.detach_keys.as_deref())?;
         let exec = Arc::new(Exec {
             id: ExecId::from_bytes(entropy()?),
@@ -353,7 +353,10 @@ fn failure(kind: FailureKind, message: &str) -> Error {
         FailureKind::Other => 128,
     };
     Error::Start {
-        message: format!("{PREFIX}{message}: unknown"),
+        message: match crate::start::is_of_image(message) {
+            true => message.to_owned(),
+            false => format!("{PREFIX}{message}: unknown"),
+        },
         code,
     }
 }

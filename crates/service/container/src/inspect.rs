@@ -12,7 +12,7 @@ use crate::{
     exec,
     health::Health,
     inner::Inner,
-    record::{Mount, Record},
+    record::{Mount, MountKind, Record},
     size,
     state::State,
 };
@@ -72,7 +72,7 @@ impl Inner {
                     "WorkDir": container.folder.join("work"),
                 },
             },
-            "Mounts": record.mounts.iter().map(mount).collect::<Vec<_>>(),
+            "Mounts": mounts(record),
             "Config": config(&record.config),
             "NetworkSettings": network_settings(record, self.neighbours.networks.as_ref()),
         })
@@ -165,8 +165,20 @@ fn health_state(health: &Health) -> Value {
     })
 }
 
+/// Prints the mount points.
+pub(crate) fn mounts(record: &Record) -> Vec<Value> {
+    // What `--tmpfs` made stands in the host configuration only.
+    let flags = record.host.tmpfs.as_ref();
+    let is_flag = |mount: &&Mount| {
+        mount.kind == MountKind::Tmpfs
+            && flags.is_some_and(|flags| flags.contains_key(&mount.destination))
+    };
+    let shown = record.mounts.iter().filter(|mount| !is_flag(mount));
+    shown.map(mount).collect()
+}
+
 /// Prints a mount point; keys that do not apply are left out, as Docker does.
-pub(crate) fn mount(mount: &Mount) -> Value {
+fn mount(mount: &Mount) -> Value {
     let mut shown = Map::new();
     shown.insert("Type".into(), json!(mount.kind.as_str()));
     if let Some(name) = &mount.name {

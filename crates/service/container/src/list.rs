@@ -68,7 +68,7 @@ impl Inner {
             "Status": status(record.state, &record.run, health, now()),
             "HostConfig": {"NetworkMode": network_mode(record)},
             "NetworkSettings": {"Networks": networks},
-            "Mounts": record.mounts.iter().map(inspect::mount).collect::<Vec<_>>(),
+            "Mounts": inspect::mounts(record),
         })
     }
 }

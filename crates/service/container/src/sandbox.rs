@@ -16,7 +16,10 @@ impl Inner {
     ) -> Result<SandboxRequest, Error> {
         let (mode, endpoints) = self.mode(record, &spec.network)?;
         let links = spec.links.iter().map(|link| {
-            let other = self.table.lookup(&link.container)?;
+            let typed = &link.container;
+            let other = self.table.lookup(typed).map_err(|error| {
+                Error::Invalid(format!("could not get container for {typed}: {error}"))
+            })?;
             Ok((other.id.clone(), link.alias.clone()))
         });
         let host = &spec.ports;

@@ -294,9 +294,18 @@ impl Inner {
     }
 }
 
+/// Reports whether a user or group was not found in the image: what Docker finds out before it asks the runtime.
+pub(crate) fn is_of_image(message: &str) -> bool {
+    message.ends_with("no matching entries in passwd file")
+        || message.ends_with("no matching entries in group file")
+}
+
 fn failure(kind: FailureKind, message: &str) -> Error {
     Error::Start {
-        message: format!("{PREFIX}{message}: unknown"),
+        message: match is_of_image(message) {
+            true => message.to_owned(),
+            false => format!("{PREFIX}{message}: unknown"),
+        },
         code: match kind {
             FailureKind::NotFound => 127,
             FailureKind::Permission => 126,

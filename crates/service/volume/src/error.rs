@@ -26,8 +26,15 @@ pub enum Error {
     #[error("create {0}: conflict: volume name must be unique")]
     Conflict(String),
     /// No such driver.
-    #[error("error looking up volume plugin {0}: plugin {0:?} not found")]
-    Driver(String),
+    #[error(
+        "create {volume}: error looking up volume plugin {driver}: plugin {driver:?} not found"
+    )]
+    Driver {
+        /// The volume.
+        volume: String,
+        /// The driver.
+        driver: String,
+    },
     /// An option that the local driver does not have.
     #[error("create {name}: invalid option: {option:?}")]
     Option {
@@ -88,7 +95,7 @@ impl Error {
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::NotFound(_) | Self::Driver(_) => Kind::NotFound,
+            Self::NotFound(_) | Self::Driver { .. } => Kind::NotFound,
             Self::InUse { .. } | Self::Conflict(_) => Kind::Conflict,
             Self::Name(_) | Self::Option { .. } | Self::MissingOption { .. } | Self::Filter(_) => {
                 Kind::InvalidParameter

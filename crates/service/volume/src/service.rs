@@ -378,7 +378,10 @@ impl Inner {
 /// Decides what to make; pure but for the clock and the name of an anonymous volume.
 fn plan(spec: VolumeSpec) -> Result<Record, Error> {
     if !matches!(spec.driver.as_str(), "" | "local") {
-        return Err(Error::Driver(spec.driver));
+        return Err(Error::Driver {
+            volume: spec.name.unwrap_or_default(),
+            driver: spec.driver,
+        });
     }
     let mut labels = spec.labels;
     let name = match spec.name.filter(|name| !name.is_empty()) {

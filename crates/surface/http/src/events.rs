@@ -19,26 +19,9 @@ use crate::{
     request::Call,
 };
 
-const KEYS: &[&str] = &[
-    "config",
-    "container",
-    "daemon",
-    "event",
-    "image",
-    "label",
-    "network",
-    "node",
-    "plugin",
-    "scope",
-    "secret",
-    "service",
-    "type",
-    "volume",
-];
-
 pub(crate) fn stream(services: &Services, call: &Call) -> Reply {
     let now = Timestamp::from(SystemTime::now());
-    let filters = call.filters(KEYS)?;
+    let filters = Filters::parse_any(call.text("filters").unwrap_or_default())?;
     let since = time(call, "since", now)?;
     let until = time(call, "until", now)?;
     let Subscription { past, live } = services.events.subscribe();
@@ -200,7 +183,7 @@ mod tests {
     }
 
     fn passes(filters: &str, action: &str) -> bool {
-        matches(&Filters::parse(filters, KEYS).unwrap(), &event(action))
+        matches(&Filters::parse_any(filters).unwrap(), &event(action))
     }
 
     #[test]
