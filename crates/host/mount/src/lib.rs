@@ -11,6 +11,7 @@ pub mod overlay;
 mod propagation;
 mod protect;
 mod root;
+mod shift;
 
 pub use copy_up::{copy_into, copy_up};
 pub use detached::Detached;
@@ -19,3 +20,4 @@ pub use options::{Options, Propagation};
 pub use propagation::{propagate, propagate_all};
 pub use protect::{mask, read_only};
 pub use root::Root;
+pub use shift::shift_in_place;

@@ -18,7 +18,7 @@ use crate::{
     credentials::{self, Ready},
     namespace::Wanted,
     process::Order,
-    reaper, rootfs,
+    reaper, rootfs, sysctl,
 };
 
 /// All that the first process needs, prepared by its parent.
@@ -63,6 +63,7 @@ fn prepare(plan: Plan<'_>, channel: &Channel) -> Result<Ready, StartError> {
     plan.door.enter().map_err(StartError::step("join cgroup"))?;
     let sources = rootfs::open_sources(plan.spec, plan.cgroup)?;
     if plan.wanted.new.has(Namespaces::USER) {
+        sysctl::apply_network(plan.spec, &plan.wanted)?;
         become_root_inside(channel)?;
     }
     if plan.wanted.new.has(Namespaces::CGROUP) {

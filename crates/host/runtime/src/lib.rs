@@ -24,8 +24,10 @@ mod reaper;
 mod rootfs;
 mod stdio;
 mod sysctl;
+mod user_namespace;
 
 pub use create::create;
 pub use error::StartError;
 pub use exec::exec;
 pub use launch::{Created, ExecLaunch, INIT_ANNOTATION, Launch, Running, Stdio};
+pub use user_namespace::user_namespace;

@@ -34,7 +34,11 @@ pub(crate) fn open_sources(spec: &Spec, cgroup: &Cgroup) -> Result<Vec<Source>, 
 /// Mounts everything and pivots; gives the terminal when one was asked for.
 pub(crate) fn build(plan: &Plan<'_>, sources: Vec<Source>) -> Result<Option<Console>, StartError> {
     let null = device::null()?;
-    let root = pivot::prepare(&plan.rootfs, propagation(plan.spec)?)?;
+    let root = pivot::prepare(
+        &plan.rootfs,
+        propagation(plan.spec)?,
+        has_user_namespace(plan),
+    )?;
     let mounts = plan.spec.mounts().iter().flatten();
     for (one, source) in mounts.zip(sources) {
         mount::apply(&root, one, source)?;

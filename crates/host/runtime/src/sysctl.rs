@@ -3,20 +3,46 @@
 use std::{os::fd::OwnedFd, path::Path};
 
 use hakone_mount::Root;
+use hakone_sys::Namespaces;
 use oci_spec::runtime::Spec;
 use rustix::fs::OFlags;
 
 use crate::{StartError, namespace::Wanted};
 
-/// Sets the parameters of the spec.
+/// Sets the parameters of the spec, but those that [`apply_network`] has set.
 pub(crate) fn apply(root: &Root, spec: &Spec, wanted: &Wanted) -> Result<(), StartError> {
+    let mapped = wanted.new.has(Namespaces::USER);
+    each(spec, |name, value| {
+        check(name, wanted)?;
+        match mapped && is_of_network(name) {
+            true => Ok(()),
+            false => set(root, name, value),
+        }
+    })
+}
+
+/// Sets those of the network namespace, which is not owned by the new user namespace: while the process still has the
+/// host's ids and sees the host's `/proc`, which shows the parameters of whoever looks.
+pub(crate) fn apply_network(spec: &Spec, wanted: &Wanted) -> Result<(), StartError> {
+    let root = Root::open(Path::new("/")).map_err(StartError::of)?;
+    each(spec, |name, value| match is_of_network(name) {
+        true => check(name, wanted).and_then(|()| set(&root, name, value)),
+        false => Ok(()),
+    })
+}
+
+fn each(
+    spec: &Spec,
+    mut visit: impl FnMut(&str, &str) -> Result<(), StartError>,
+) -> Result<(), StartError> {
     let linux = spec.linux().as_ref();
     let all = linux.and_then(|linux| linux.sysctl().as_ref());
-    for (name, value) in all.into_iter().flatten() {
-        check(name, wanted)?;
-        set(root, name, value)?;
-    }
-    Ok(())
+    let mut all = all.into_iter().flatten();
+    all.try_for_each(|(name, value)| visit(name, value))
+}
+
+fn is_of_network(name: &str) -> bool {
+    name.starts_with("net.")
 }
 
 const IPC: [&str; 8] = [
@@ -32,7 +58,7 @@ const IPC: [&str; 8] = [
 
 /// A parameter of the host must not be set for a container: it would be everybody's.
 fn check(name: &str, wanted: &Wanted) -> Result<(), StartError> {
-    if name.starts_with("net.") {
+    if is_of_network(name) {
         return allow(
             wanted.has_own_network(),
             name,

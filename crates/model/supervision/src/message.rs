@@ -101,6 +101,9 @@ pub enum Reply {
     Started {
         /// Its number in the host's process namespace.
         pid: i32,
+        /// What could not be done and was gone without, such as raising a limit.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<String>,
     },
     /// The exec's process runs; the stream begins.
     ExecStarted {

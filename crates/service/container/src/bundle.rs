@@ -42,6 +42,8 @@ pub(crate) struct Plan {
     pub(crate) shm: Shm,
     pub(crate) cgroup: String,
     pub(crate) host: hakone_spec::HostFacts,
+    /// Whom its root is outside, with a user namespace.
+    pub(crate) owner: Option<(u32, u32)>,
     /// Destinations of volumes that are still empty.
     pub(crate) empty: Vec<String>,
 }
@@ -50,6 +52,9 @@ pub(crate) struct Plan {
 pub(crate) fn write(plan: &Plan, container: &Container, inner: &Inner) -> Result<PathBuf, Error> {
     make_run_folder(&container.run_folder, inner)?;
     write_etc(plan)?;
+    if let Some(owner) = plan.owner {
+        give_away(plan, owner)?;
+    }
     let program = seccomp::ensure(&plan.spec, &inner.config.data_root)?;
     let resolved = resolve(plan, container, inner)?;
     let mut document = runtime_spec(&plan.spec, &resolved);
@@ -110,6 +115,23 @@ pub(crate) fn hostname(folder: &Path) -> Result<String, Error> {
     let path = folder.join("hostname");
     let text = fs::read_to_string(&path).map_err(Error::host("read", &path))?;
     Ok(text.trim_end().to_owned())
+}
+
+/// What the container's root may write to becomes its own: its files of `/etc`, and volumes that nobody has used.
+fn give_away(plan: &Plan, (uid, gid): (u32, u32)) -> Result<(), Error> {
+    let etc = plan
+        .etc
+        .iter()
+        .flat_map(|_| ["hostname", "hosts", "resolv.conf"]);
+    let etc = etc.map(|name| plan.etc_folder.join(name));
+    let fresh =
+        |mount: &&Mount| mount.kind == MountKind::Volume && plan.empty.contains(&mount.destination);
+    let volumes = plan.record.mounts.iter().filter(fresh);
+    let mut paths = etc.chain(volumes.map(|mount| PathBuf::from(&mount.source)));
+    paths.try_for_each(|path| {
+        std::os::unix::fs::chown(&path, Some(uid), Some(gid))
+            .map_err(Error::host("give away", &path))
+    })
 }
 
 /// Writes in place, never by rename: a running container sees these files through bind mounts of the very inodes.

@@ -110,7 +110,7 @@ impl Inner {
     }
 
     async fn write(&self, record: Record) -> Result<Arc<Container>, Error> {
-        let owner = self.root_owner();
+        let owner = self.root_owner(&record);
         let container = Container::new(record, &self.config.data_root, &self.config.run_root);
         blocking(move || {
             make_folders(&container.folder, owner)?;

@@ -7,7 +7,9 @@ use hakone_events::Bus;
 use hakone_spec::{Defaults, HostFacts, IdMapping};
 use tokio::sync::watch;
 
-use crate::{Config, Error, Neighbours, container::Container, remap::Mappings, table::Table};
+use crate::{
+    Config, Error, Neighbours, container::Container, record::Record, remap::Mappings, table::Table,
+};
 
 /// The service's state and its neighbours.
 pub(crate) struct Inner {
@@ -32,8 +34,11 @@ impl fmt::Debug for Inner {
 }
 
 impl Inner {
-    /// Gives whom a container's root is outside, if ids are mapped.
-    pub(crate) fn root_owner(&self) -> Option<(u32, u32)> {
+    /// Gives whom a container's root is outside, if its ids are mapped.
+    pub(crate) fn root_owner(&self, record: &Record) -> Option<(u32, u32)> {
+        if record.host.userns_mode.as_deref() == Some("host") {
+            return None;
+        }
         let (users, groups) = self.mappings.as_ref()?;
         let root = |map: &[IdMapping]| map.iter().find(|line| line.container == 0).map(|l| l.host);
         Some((root(users)?, root(groups)?))

@@ -12,6 +12,13 @@ pub(crate) type Mappings = (Vec<IdMapping>, Vec<IdMapping>);
 /// The user that `default` stands for, as in Docker.
 const DEFAULT: &str = "dockremap";
 
+/// The range of `default` where that user has none: above all that systemd and the tools of subuid(5) hand out.
+const UNCLAIMED: IdMapping = IdMapping {
+    container: 0,
+    host: 0x7000_0000,
+    size: 65536,
+};
+
 /// Reads the maps of `USER[:GROUP]`.
 pub(crate) fn read(remap: &str) -> Result<Mappings, Error> {
     let (user, group) = remap.split_once(':').unwrap_or((remap, remap));
@@ -23,12 +30,14 @@ fn map(file: &str, name: &str) -> Result<Vec<IdMapping>, Error> {
         "default" => DEFAULT,
         name => name,
     };
-    let text = fs::read_to_string(file).map_err(Error::host("read", file))?;
+    // Not every host has the files; one without holds no ranges.
+    let text = fs::read_to_string(file).unwrap_or_default();
     match parse(&text, name) {
-        ranges if ranges.is_empty() => Err(Error::Invalid(format!(
+        ranges if !ranges.is_empty() => Ok(ranges),
+        _ if name == DEFAULT => Ok(vec![UNCLAIMED]),
+        _ => Err(Error::Invalid(format!(
             "no subordinate ids of {name:?} in {file}"
         ))),
-        ranges => Ok(ranges),
     }
 }
 

@@ -185,6 +185,7 @@ impl Inner {
             layers: Vec::new(),
             empty: Vec::new(),
             etc: None,
+            owner: self.root_owner(&record),
             etc_folder,
             network,
             spec,
@@ -274,7 +275,12 @@ impl Inner {
             link.hold(held).await.map_err(lost)?;
         }
         match Link::ask(folder, &Request::Start).await.map_err(lost)? {
-            Reply::Started { pid } => Ok((pid, watch)),
+            Reply::Started { pid, warnings } => {
+                for warning in warnings {
+                    warn!(container.id = %container.id, warning, "a container goes without");
+                }
+                Ok((pid, watch))
+            }
             Reply::Failed { kind, message } => Err(failure(kind, &message)),
             Reply::Ok | Reply::ExecStarted { .. } | Reply::Held { .. } => {
                 Err(Error::Supervisor("the supervisor misunderstood".into()))

@@ -4,12 +4,13 @@
 
 use std::{
     fs,
-    os::fd::OwnedFd,
+    os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
 };
 
-use hakone_mount::{Propagation, Root, copy_up, overlay, propagate, propagate_all};
-use hakone_supervision::{CONFIG_FILE, Order, ROOTFS};
+use hakone_mount::{Propagation, Root, copy_up, overlay, propagate, propagate_all, shift_in_place};
+use hakone_runtime::user_namespace;
+use hakone_supervision::{CONFIG_FILE, Order, ROOTFS, Rootfs};
 use hakone_sys::{Namespaces, unshare};
 use oci_spec::runtime::Spec;
 use rustix::{
@@ -48,8 +49,31 @@ pub(crate) fn root(order: &Order, spec: &Spec) -> Result<PathBuf, Error> {
     fs::create_dir_all(&target).map_err(Error::read(&target))?;
     unshare(Namespaces::MOUNT).map_err(Error::kernel("unshare mounts"))?;
     seclude(&target, spec)?;
-    let parts = &order.rootfs;
-    let parts = overlay::Parts {
+    stack(&order.rootfs, spec, &target)?;
+    fill_volumes(order, &target)?;
+    Ok(target)
+}
+
+/// Mounts the overlay; with a user namespace the layers below it show the ids of that one.
+fn stack(parts: &Rootfs, spec: &Spec, target: &Path) -> Result<(), Error> {
+    let namespace = user_namespace(spec).map_err(Error::part("user namespace"))?;
+    if let Some(namespace) = &namespace {
+        for layer in &parts.layers {
+            shift_in_place(layer, namespace.as_fd()).map_err(Error::part("root file system"))?;
+        }
+    }
+    overlay::mount(overlay_of(parts), target).map_err(Error::part("root file system"))?;
+    if namespace.is_some() {
+        // The overlay holds mounts of its own of them.
+        for layer in &parts.layers {
+            unmount(layer, UnmountFlags::DETACH).map_err(Error::kernel("unmount layer"))?;
+        }
+    }
+    Ok(())
+}
+
+fn overlay_of(parts: &Rootfs) -> overlay::Parts<'_> {
+    overlay::Parts {
         layers: &parts.layers,
         upper: &parts.upper,
         work: &parts.work,
@@ -57,10 +81,7 @@ pub(crate) fn root(order: &Order, spec: &Spec) -> Result<PathBuf, Error> {
             true => overlay::Writes::Volatile,
             false => overlay::Writes::Durable,
         },
-    };
-    overlay::mount(parts, &target).map_err(Error::part("root file system"))?;
-    fill_volumes(order, &target)?;
-    Ok(target)
+    }
 }
 
 /// Takes the root away and gives what keeps it alive; what is not there is well.

@@ -100,12 +100,12 @@ impl Server {
         };
         let pid = init.pid;
         match container.start() {
-            Ok(()) => {
+            Ok(warnings) => {
                 let at = now();
                 self.stage = Stage::Running { pid, at };
                 let pid = pid.as_raw_nonzero().get();
                 self.announce(&Notice::Started { pid, at });
-                Reply::Started { pid }
+                Reply::Started { pid, warnings }
             }
             Err(error) => {
                 self.clean_up();

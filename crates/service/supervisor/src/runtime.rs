@@ -39,11 +39,11 @@ impl Container {
         }
     }
 
-    /// Lets the program run.
-    pub(crate) fn start(&mut self) -> Result<(), Error> {
+    /// Lets the program run; gives what was gone without.
+    pub(crate) fn start(&mut self) -> Result<Vec<String>, Error> {
         match self {
             Self::Builtin(made) => made.start(),
-            Self::External(made) => made.start(),
+            Self::External(made) => made.start().map(|()| Vec::new()),
         }
     }
 

@@ -13,12 +13,18 @@ use super::isolate_mounts;
 use crate::StartError;
 
 /// Opens the container's root, as a mount of its own, in a namespace that leaks nothing to the host.
-pub(super) fn prepare(rootfs: &Path, propagation: Option<Propagation>) -> Result<Root, StartError> {
+///
+/// The mounts that a new user namespace finds are locked, and the kernel pivots to no locked one: so it is bound anew.
+pub(super) fn prepare(
+    rootfs: &Path,
+    propagation: Option<Propagation>,
+    locked: bool,
+) -> Result<Root, StartError> {
     isolate_mounts(propagation)?;
     if propagation.is_some_and(Propagation::is_shared) {
         make_parent_private(rootfs)?;
     }
-    if !is_mount(rootfs)? {
+    if locked || !is_mount(rootfs)? {
         let root = Root::open(rootfs).map_err(StartError::of)?;
         let itself = Detached::bind(rootfs, true).map_err(StartError::of)?;
         itself

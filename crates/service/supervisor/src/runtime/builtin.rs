@@ -78,13 +78,14 @@ impl Builtin {
         }
     }
 
-    pub(super) fn start(&mut self) -> Result<(), Error> {
+    pub(super) fn start(&mut self) -> Result<Vec<String>, Error> {
         let created = self.created.take().ok_or_else(|| Error::Start {
             kind: FailureKind::Other,
             message: "the container was started already".to_owned(),
         })?;
         // The process is our child as long as it is not reaped, so its number is all we need of it.
-        created.start().map(drop).map_err(|error| refusal(&error))
+        let running = created.start().map_err(|error| refusal(&error))?;
+        Ok(running.warnings)
     }
 
     pub(super) fn exec(&self, order: &ExecOrder) -> Result<(Pid, Ours), Error> {

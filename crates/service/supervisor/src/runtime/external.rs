@@ -23,7 +23,10 @@ use hakone_spec::{ResolvedUser, user};
 use hakone_store::{Durability, write_atomic};
 use hakone_supervision::{CONFIG_FILE, ExecOrder, Order, Runtime};
 use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
-use rustix::process::{Pid, getpid};
+use rustix::{
+    fs::{Mode, OFlags, open},
+    process::{Pid, getpid},
+};
 use serde::Deserialize;
 
 use super::{console, exec, init_streams, start_failure};
@@ -160,7 +163,11 @@ impl External {
             self.run(&tool.argument(self.id.as_str()), descriptors(theirs)?)?;
             return Ok(ours);
         }
-        let path = self.file("console", "sock");
+        // An address holds 107 bytes: the way through our descriptor is short wherever the run folder is.
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder =
+            open(&self.bundle, flags, Mode::empty()).map_err(Error::kernel("open bundle"))?;
+        let path = format!("/proc/{}/fd/{}/console.sock", getpid(), folder.as_raw_fd());
         let listener = UnixListener::bind(&path).map_err(Error::read(&path))?;
         let tool = tool.argument("--console-socket").argument(&path);
         let (_, nothing) = nothing()?;
@@ -215,6 +222,9 @@ impl External {
             exec::set_console(process, order.console);
         }
         self.set_network(spec);
+        if self.netns.is_some() {
+            show_host_sys(spec);
+        }
         write_json(&self.bundle.join(CONFIG_FILE), spec)
     }
 
@@ -306,4 +316,25 @@ fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), Error> 
         .map_err(std::io::Error::from)
         .and_then(|bytes| write_atomic(path, &bytes, Durability::Process))
         .map_err(Error::read(path))
+}
+
+/// A mapped root may neither mount the `sysfs` of a network that its user namespace does not own, nor set its parameters:
+/// it is shown the host's, read-only, and the parameters stay as the network has them.
+fn show_host_sys(spec: &mut Spec) {
+    let Some(linux) = spec.linux_mut() else {
+        return;
+    };
+    if linux.uid_mappings().as_ref().is_none_or(Vec::is_empty) {
+        return;
+    }
+    if let Some(parameters) = linux.sysctl_mut() {
+        parameters.retain(|name, _value| !name.starts_with("net."));
+    }
+    let options = ["rbind", "rro", "nosuid", "noexec", "nodev"];
+    let mounts = spec.mounts_mut().iter_mut().flatten();
+    for mount in mounts.filter(|mount| mount.typ().as_deref() == Some("sysfs")) {
+        mount.set_typ(Some("bind".to_owned()));
+        mount.set_source(Some(PathBuf::from("/sys")));
+        mount.set_options(Some(options.map(str::to_owned).into()));
+    }
 }

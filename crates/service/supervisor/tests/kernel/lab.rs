@@ -170,7 +170,7 @@ impl Lab {
     /// Starts the container and gives its process number.
     pub(crate) fn start(&self) -> i32 {
         match self.client().ask(&Request::Start) {
-            Reply::Started { pid } => pid,
+            Reply::Started { pid, .. } => pid,
             other => panic!("{other:?}; {}", self.complaints()),
         }
     }
