@@ -17,7 +17,7 @@ use hakone_http::Listener;
 use hakone_store::{Durability, write_atomic};
 use rustix::fs::{FlockOperation, flock};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 use tracing::{error, info, warn};
@@ -90,6 +90,7 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
     let (settings, remarks) = settings::gather(&arguments.settings, &arguments.files)?;
     let resolved = resolve(settings)?;
     if arguments.validate {
+        compose::check(&resolved)?;
         report(&remarks);
         return Ok(());
     }
@@ -170,6 +171,8 @@ async fn serve(resolved: Resolved) -> Result<(), Error> {
     let services = Arc::new(compose::open(&resolved).await?);
     let listeners = listen(&resolved).await?;
     let (stop, stopped) = watch::channel(false);
+    // Before anyone learns that we are ready, and may stop us.
+    let ends = Ends::catch().map_err(Error::Runtime)?;
     notify(&[sd_notify::NotifyState::Ready]);
     info!(data_root = %resolved.data_root.display(), "ready");
     let serving = tokio::spawn(hakone_http::serve(
@@ -178,7 +181,7 @@ async fn serve(resolved: Resolved) -> Result<(), Error> {
         stopped,
         GRACE,
     ));
-    let reason = wait_for_signal().await.map_err(Error::Runtime)?;
+    let reason = ends.wait().await;
     notify(&[sd_notify::NotifyState::Stopping]);
     info!(
         signal = reason,
@@ -202,13 +205,26 @@ async fn listen(resolved: &Resolved) -> Result<Vec<Listener>, Error> {
     Ok(listeners)
 }
 
-async fn wait_for_signal() -> io::Result<&'static str> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
+/// The signals that end the daemon; caught from the moment this exists.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    fn catch() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn wait(mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }
 
 /// Tells systemd; without systemd nobody listens, which is fine.

@@ -70,6 +70,11 @@ pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
     })
 }
 
+/// Checks what only the services understand, without opening any.
+pub(crate) fn check(resolved: &Resolved) -> Result<(), Error> {
+    Ok(config(resolved).check()?)
+}
+
 fn config(resolved: &Resolved) -> hakone_container::Config {
     hakone_container::Config {
         data_root: resolved.data_root.clone(),

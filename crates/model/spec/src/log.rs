@@ -55,7 +55,7 @@ impl Default for LogSpec {
 const DELIVERY: [&str; 2] = ["mode", "max-buffer-size"];
 
 impl LogSpec {
-    /// Parses the wire form; no type means the daemon's default, whose options are then not mixed in.
+    /// Parses the wire form; options of the daemon hold for its own driver, where the container sets no other.
     ///
     /// # Errors
     /// When the driver or an option is unknown, or a value does not parse.
@@ -72,7 +72,10 @@ impl LogSpec {
                 Self::JsonFile(base) => json_file(base.clone(), options).map(Self::JsonFile),
                 Self::None => Ok(Self::None),
             },
-            "json-file" => json_file(JsonFile::default(), options).map(Self::JsonFile),
+            "json-file" => match default {
+                Self::JsonFile(base) => json_file(base.clone(), options).map(Self::JsonFile),
+                Self::None => json_file(JsonFile::default(), options).map(Self::JsonFile),
+            },
             "none" => Ok(Self::None),
             other => Err(Error::LogDriver(other.to_owned())),
         }

@@ -37,6 +37,17 @@ pub struct Config {
 }
 
 impl Config {
+    /// Reports whether a service can be opened with it.
+    ///
+    /// # Errors
+    /// The first value that means nothing here.
+    pub fn check(&self) -> Result<(), Error> {
+        if let Some(user) = &self.userns_remap {
+            crate::remap::read(user)?;
+        }
+        self.defaults(CgroupVersion::V2).map(drop)
+    }
+
     /// Gives the program of a runtime; none for the builtin one.
     pub(crate) fn runtime(&self, name: &str) -> Option<&PathBuf> {
         let mut known = self.runtimes.iter();
@@ -54,16 +65,18 @@ impl Config {
         };
         let mut runtimes = base.runtimes.clone();
         runtimes.extend(self.runtimes.iter().map(|(name, _)| name.clone()));
+        let default_runtime = match self.default_runtime.as_str() {
+            "" => base.default_runtime.clone(),
+            name if runtimes.iter().any(|known| known == name) => name.to_owned(),
+            name => return Err(Error::Invalid(format!("unknown default runtime {name:?}"))),
+        };
         Ok(Defaults {
             cpus: thread::available_parallelism()
                 .map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)),
             cpuset_cpus: list("/sys/devices/system/cpu/online"),
             cpuset_mems: list("/sys/devices/system/node/online"),
             log: self.log()?,
-            default_runtime: match self.default_runtime.as_str() {
-                "" => base.default_runtime.clone(),
-                name => name.to_owned(),
-            },
+            default_runtime,
             runtimes,
             ulimits: self
                 .ulimits
