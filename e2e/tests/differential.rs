@@ -46,15 +46,16 @@ mod tests {
         let pairs = PAIRS.min(all.len());
         let queue = Mutex::new(all);
         let failures = Mutex::new(Vec::new());
+        let work = || {
+            let (ours, theirs) = (Lab::new(), Lab::with(Engine::Dockerd, ""));
+            while let Some(script) = next(&queue) {
+                let found = differences(&ours, &theirs, &script);
+                failures.lock().unwrap().extend(found);
+            }
+        };
         std::thread::scope(|scope| {
             for _ in 0..pairs {
-                scope.spawn(|| {
-                    let (ours, theirs) = (Lab::new(), Lab::with(Engine::Dockerd, ""));
-                    while let Some(script) = next(&queue) {
-                        let found = differences(&ours, &theirs, &script);
-                        failures.lock().unwrap().extend(found);
-                    }
-                });
+                scope.spawn(work);
             }
         });
         failures.into_inner().unwrap()

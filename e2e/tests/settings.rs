@@ -59,7 +59,7 @@ mod tests {
         let profile = r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO"}]}"#;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("profile.json");
-        std::fs::write(&path, profile).unwrap();
+        sh(&format!("cat > {} <<'END'\n{profile}\nEND", path.display())).ok();
         let lab = Lab::with(
             Engine::Hakone,
             &format!("--seccomp-profile {}", path.display()),

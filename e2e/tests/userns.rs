@@ -2,6 +2,11 @@
 
 #[cfg(test)]
 mod tests {
+    #[expect(clippy::disallowed_methods, reason = "a test's file may be torn")]
+    fn write(path: &std::path::Path, text: impl AsRef<[u8]>) -> std::io::Result<()> {
+        std::fs::write(path, text)
+    }
+
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     use hakone_e2e::{Engine, IMAGE, Lab};
@@ -31,8 +36,8 @@ mod tests {
         let secret = lab.path("secret");
         std::fs::create_dir(&secret).unwrap();
         let (key, file) = (secret.join("key"), secret.join("open"));
-        std::fs::write(&key, "secret\n").unwrap();
-        std::fs::write(&file, "open\n").unwrap();
+        write(&key, "secret\n").unwrap();
+        write(&file, "open\n").unwrap();
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
         let bind = format!("-v {}:/s", secret.display());
         let attack = lab.docker(&format!(

@@ -63,8 +63,8 @@ enum Error {
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Runs the daemon until a signal ends it.
-pub(crate) fn main(arguments: Arguments) -> ExitCode {
-    match run(&arguments) {
+pub(crate) fn main(arguments: &Arguments) -> ExitCode {
+    match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);

@@ -8,6 +8,8 @@ mod daemon;
 mod dockerd;
 mod facts;
 mod logging;
+#[cfg(test)]
+mod reference;
 mod resolve;
 mod settings;
 
@@ -31,7 +33,7 @@ fn main() -> ExitCode {
         Ok(matches) => match matches.subcommand_matches("daemon") {
             None => hakone_cli::main(command, &matches),
             Some(found) => match daemon::Arguments::from_arg_matches(found) {
-                Ok(arguments) => daemon::main(arguments),
+                Ok(arguments) => daemon::main(&arguments),
                 Err(error) => error.exit(),
             },
         },

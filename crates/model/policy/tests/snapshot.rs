@@ -1,4 +1,4 @@
-//! The rules of a few telling hosts, as text: the snapshot is the documentation. `BLESS=1` renews it.
+//! The rules of a few telling hosts, as text: the snapshot is the documentation. `cargo xtask bless` renews it.
 #![expect(clippy::tests_outside_test_module, reason = "the whole file is tests")]
 #![expect(
     clippy::disallowed_methods,
@@ -121,13 +121,13 @@ fn the_rules_are_those_of_the_snapshots() {
             folder.join(name).with_extension("nft"),
             compile(&topology).to_string(),
         );
-        if env::var_os("BLESS").is_some() {
+        if env::var_os("HAKONE_BLESS").is_some() {
             fs::write(&path, &text).unwrap();
         }
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
             text,
-            "{name}: BLESS=1 renews it"
+            "{name}: cargo xtask bless renews it"
         );
     }
 }

@@ -216,7 +216,10 @@ mod tests {
             cpus("4").unwrap_err(),
             "Requested CPUs are not available - requested 4, available: 0-3"
         );
-        assert_eq!(cpus("x").unwrap_err(), "Invalid value x for cpuset cpus: invalid format: x");
+        assert_eq!(
+            cpus("x").unwrap_err(),
+            "Invalid value x for cpuset cpus: invalid format: x"
+        );
         assert!(cpus("0-4294967295").is_err());
     }
 

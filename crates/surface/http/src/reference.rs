@@ -24,3 +24,23 @@ pub fn markdown() -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_is_the_snapshot_of_the_table() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../../docs/reference/api.md"
+        );
+        let text = markdown();
+        if std::env::var_os("HAKONE_BLESS").is_some() {
+            let durability = hakone_store::Durability::Process;
+            hakone_store::write_atomic(path.as_ref(), text.as_bytes(), durability).unwrap();
+        }
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(kept, text, "cargo xtask bless renews it");
+    }
+}
