@@ -3,6 +3,7 @@
 //! Every [`Lab`] has a network namespace, state folder, socket and cgroup of its own, so that tests run in parallel and
 //! beside a running dockerd. Dropping it stops what it started and fails the test when something is left behind.
 
+mod api;
 mod case;
 mod engine;
 mod image;
@@ -12,7 +13,9 @@ mod netns;
 mod reach;
 mod shape;
 mod shell;
+mod strays;
 
+pub use api::{Answer, Api};
 pub use case::{Compare, Script, Step, scripts};
 pub use engine::Engine;
 pub use image::busybox_archive;
@@ -21,3 +24,4 @@ pub use netns::Namespace;
 pub use reach::{Background, ask_udp};
 pub use shape::shape;
 pub use shell::{Output, eventually, sh};
+pub use strays::{strays, texts};

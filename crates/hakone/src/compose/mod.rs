@@ -56,6 +56,10 @@ pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
     let containers =
         hakone_container::Service::open(config(resolved), neighbours, events.clone()).await?;
     images.join_users(Arc::new(images::Uses(containers.clone())));
+    let folder = resolved.data_root.join("containers");
+    volumes
+        .settle(move |container| folder.join(container.as_str()).exists())
+        .await;
     networks.settle().await?;
     let about = facts::collect(resolved);
     let headers = Headers::new(&about.version);

@@ -355,6 +355,17 @@ fn remove_tree(path: &Path) -> Result<(), Error> {
     rustix::fs::rmdir(path).map_err(failure)
 }
 
+/// Removes the group that containers' groups stood in from every hierarchy where it is empty; elsewhere it stays.
+pub fn remove_parent(path: &str) {
+    let absolute = format!("/{}", path.trim_matches('/'));
+    if let Ok(parent) = Cgroup::open(&absolute) {
+        for folder in &parent.folders {
+            // A group with processes or groups in it is busy.
+            rustix::fs::rmdir(&folder.path).ok();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@ mod limit;
 mod oom;
 mod stats;
 
-pub use cgroup::Cgroup;
+pub use cgroup::{Cgroup, remove_parent};
 pub use door::Door;
 pub use error::Error;
 pub use layout::{Hierarchy, Layout, Version};

@@ -27,7 +27,7 @@ pub trait Record: Serialize + DeserializeOwned {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system failed.
-    #[error("could not access {path}")]
+    #[error("could not access {path}: {source}")]
     File {
         /// The record's file.
         path: PathBuf,
@@ -121,14 +121,10 @@ pub fn load_all<T: Record>(folder: &Path) -> io::Result<(Vec<T>, Vec<Unreadable>
             .map(|entry| entry.map(|entry| entry.path()))
             .collect::<Result<_, _>>()?,
     };
+    paths.retain(|path| !discard_torn(path));
     paths.retain(|path| {
         path.extension()
             .is_some_and(|extension| extension == "json")
-    });
-    paths.retain(|path| {
-        !path
-            .file_name()
-            .is_some_and(|n| n.as_encoded_bytes().starts_with(b"."))
     });
     paths.sort();
     let mut records = Vec::with_capacity(paths.len());
@@ -140,6 +136,16 @@ pub fn load_all<T: Record>(folder: &Path) -> io::Result<(Vec<T>, Vec<Unreadable>
         }
     }
     Ok((records, unreadable))
+}
+
+/// Removes what a killed [`write_atomic`](crate::write_atomic) left beside a record; reports whether it was that.
+fn discard_torn(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    let torn = name.starts_with(b".");
+    if torn && name.ends_with(b".new") {
+        fs::remove_file(path).ok();
+    }
+    torn
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 pub mod detach_keys;
 mod error;
 pub mod health;
+pub mod log_entry;
+pub mod merge;
 pub mod name;
 pub mod restart;
 pub mod run;
@@ -13,3 +15,4 @@ pub mod state;
 pub mod status;
 
 pub use error::Error;
+pub use log_entry::LogOptions;

@@ -26,6 +26,11 @@ use crate::{
     seccomp,
 };
 
+/// Where a runtime that is a program keeps its notes, in the run folder.
+pub(crate) const RUNTIME: &str = "runtime";
+/// Where its supervisor keeps the bundle as that program reads it.
+pub(crate) const RUNTIME_BUNDLE: &str = "bundle";
+
 /// What one start was decided to be.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -236,7 +241,7 @@ fn runtime(spec: &ContainerSpec, container: &Container, inner: &Inner) -> Runtim
     match inner.config.runtime(&spec.runtime) {
         Some(path) => Runtime::External {
             path: path.clone(),
-            root: container.run_folder.join("runtime"),
+            root: container.run_folder.join(RUNTIME),
         },
         None => Runtime::Builtin,
     }

@@ -206,6 +206,7 @@ pub(crate) mod tests {
             stopped: false,
             health: None,
             sandbox: None,
+            volumes_go: false,
         }
     }
 

@@ -200,6 +200,7 @@ impl Draft {
             stopped: false,
             health: None,
             sandbox: None,
+            volumes_go: false,
         }
     }
 }

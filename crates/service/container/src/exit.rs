@@ -1,6 +1,10 @@
 //! Takes in the end of a container's run and goes on: restart, removal, or rest.
 
-use std::sync::Arc;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use hakone_cgroup::Cgroup;
 use hakone_spec::RestartPolicy;
@@ -8,7 +12,7 @@ use hakone_supervision::Exit;
 use tracing::{info, warn};
 
 use crate::{
-    RemoveOptions,
+    RemoveOptions, bundle,
     container::{Container, hold},
     inner::{Inner, blocking},
     restart::{self, Ended},
@@ -41,8 +45,7 @@ impl Inner {
             probe.abort();
         }
         if vanished {
-            let cgroup = self.cgroup(container);
-            swept(cgroup).await;
+            swept(self.cgroup(container), container.run_folder.clone()).await;
         }
         self.undo(container).await;
         self.end_execs(container);
@@ -151,16 +154,20 @@ pub(crate) fn policy(record: &crate::record::Record) -> RestartPolicy {
 }
 
 /// Sweeps on a thread for blocking work.
-pub(crate) async fn swept(cgroup: String) {
+pub(crate) async fn swept(cgroup: String, run_folder: PathBuf) {
     let done = blocking(move || {
-        sweep(&cgroup);
+        sweep(&cgroup, &run_folder);
         Ok(())
     });
     done.await.ok();
 }
 
-/// Kills what a vanished supervisor left and takes its cgroup away.
-pub(crate) fn sweep(cgroup: &str) {
+/// Kills what a vanished supervisor left and takes its cgroup away, and the notes of a runtime that is a program: it
+/// would refuse the same container a second time.
+pub(crate) fn sweep(cgroup: &str, run_folder: &Path) {
+    for notes in [bundle::RUNTIME, bundle::RUNTIME_BUNDLE] {
+        fs::remove_dir_all(run_folder.join(notes)).ok();
+    }
     let Ok(cgroup) = Cgroup::open(cgroup) else {
         return;
     };

@@ -5,7 +5,7 @@
 //! for, and announces what happened. What it needs of networks, images and volumes it declares as narrow traits
 //! ([`Networks`], [`Images`], [`Volumes`]); the binary joins them.
 
-use hakone_container_model::{detach_keys, health, name, restart, run, state, status};
+use hakone_container_model::{detach_keys, health, merge, name, restart, run, state, status};
 
 mod attach;
 mod bundle;
@@ -25,7 +25,6 @@ mod joined;
 mod link;
 mod list;
 mod logs;
-mod merge;
 mod mounts;
 mod neighbour;
 mod network;
@@ -51,14 +50,15 @@ mod wait;
 
 pub use config::Config;
 pub use error::Error;
+pub use hakone_container_model::LogOptions;
 pub use neighbour::{
     BoxFuture, Etc, Images, Launch, Launcher, Neighbours, Network, NetworkMode, Networks,
     PortRequest, Prepared, Refusal, Replugged, ResolvedImage, Restoration, Sandbox, SandboxRequest,
     Volume, VolumeRequest, Volumes, Wiring,
 };
 pub use options::{
-    AttachOptions, Counts, CreateRequest, Created, ExecStarted, ImageUse, ListOptions, LogOptions,
-    Pruned, RemoveOptions, Size, StopOptions, WaitCondition, Waited,
+    AttachOptions, Counts, CreateRequest, Created, ExecStarted, ImageUse, ListOptions, Pruned,
+    RemoveOptions, Size, StopOptions, WaitCondition, Waited,
 };
 pub use service::Service;
 pub use stream::{AttachStream, Input, LogStream, Output};

@@ -1,6 +1,6 @@
 //! What callers ask and get, beside the wire types that the API echoes.
 
-use hakone_base::{ContainerId, Digest, Timestamp};
+use hakone_base::{ContainerId, Digest};
 use hakone_engine_api::{Filters, wire};
 
 use crate::stream::AttachStream;
@@ -75,31 +75,6 @@ pub struct ListOptions {
     pub size: bool,
     /// The `filters` parameter, parsed with [`crate::Service::LIST_FILTERS`].
     pub filters: Filters,
-}
-
-/// What to read of a log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "five independent switches of one request"
-)]
-pub struct LogOptions {
-    /// Stay until the container stops.
-    pub follow: bool,
-    /// Include what it wrote on stdout.
-    pub stdout: bool,
-    /// Include what it wrote on stderr.
-    pub stderr: bool,
-    /// Only entries from here on.
-    pub since: Option<Timestamp>,
-    /// Only entries up to here.
-    pub until: Option<Timestamp>,
-    /// Prefix each entry with its time.
-    pub timestamps: bool,
-    /// Only the last so many entries.
-    pub tail: Option<u64>,
-    /// Prefix each entry with its attributes.
-    pub details: bool,
 }
 
 /// How to attach.

@@ -45,6 +45,9 @@ pub(crate) struct Record {
     pub(crate) health: Option<Health>,
     /// Its network while it runs.
     pub(crate) sandbox: Option<Sandbox>,
+    /// Whether a removal under way takes its anonymous volumes along.
+    #[serde(default)]
+    pub(crate) volumes_go: bool,
 }
 
 /// A mount of a container, its source resolved.

@@ -10,7 +10,7 @@ use crate::{
     Error, Pruned, RemoveOptions,
     container::{Container, hold},
     inner::{Inner, blocking, now},
-    record::Record,
+    record::{Mount, Record},
     size,
     state::State,
 };
@@ -52,10 +52,14 @@ impl Inner {
     }
 
     async fn kill_for_removal(self: &Arc<Self>, container: &Arc<Container>) -> Result<(), Error> {
-        container.change(|record| record.stopped = true)?;
+        // What cannot be recorded is done all the same: a full disk must not keep anything running.
+        container.change(|record| record.stopped = true).ok();
         if container.state() == State::Restarting {
             let _operation = container.operation.lock().await;
-            return container.change(give_up_restart);
+            // The restart may have held the lock: then it runs now, and is killed like any other.
+            if !container.state().has_process() {
+                return container.change(give_up_restart);
+            }
         }
         match self.kill(container, None).await {
             // Ended by itself meanwhile.
@@ -68,7 +72,7 @@ impl Inner {
         }
     }
 
-    /// Takes everything of a container away.
+    /// Takes everything of a container away; up to the record's end a crash leaves a removal to go on with.
     async fn dispose(
         self: &Arc<Self>,
         container: &Arc<Container>,
@@ -77,6 +81,13 @@ impl Inner {
         hold(&container.pending).clear();
         let (folder, run_folder) = (container.folder.clone(), container.run_folder.clone());
         let trash = self.trash().join(container.id.as_str());
+        // Kept volumes first: after the rename a crash takes those that were made for this container.
+        self.let_go(
+            container,
+            |mount| !(options.volumes && mount.anonymous),
+            false,
+        )
+        .await;
         blocking(move || {
             // One rename is the whole removal: before it the container is there, after it a crash finds only trash and a
             // run folder without a container, which the next start of the daemon sweeps. A supervisor that still lets its
@@ -89,14 +100,21 @@ impl Inner {
             Ok(())
         })
         .await?;
-        for mount in container.with(|record| record.mounts.clone()) {
-            if let Some(name) = &mount.name {
-                let remove = options.volumes && mount.anonymous;
-                let volumes = &self.neighbours.volumes;
-                volumes.disclaim(name, &container.id, remove).await;
-            }
-        }
+        self.let_go(container, |mount| options.volumes && mount.anonymous, true)
+            .await;
         Ok(())
+    }
+
+    async fn let_go(&self, container: &Container, which: impl Fn(&Mount) -> bool, remove: bool) {
+        let mounts = container.with(|record| record.mounts.clone());
+        for name in mounts
+            .iter()
+            .filter(|mount| which(mount))
+            .filter_map(|m| m.name.as_ref())
+        {
+            let volumes = &self.neighbours.volumes;
+            volumes.disclaim(name, &container.id, remove).await;
+        }
     }
 
     /// Removes all containers without a process that pass the filters.

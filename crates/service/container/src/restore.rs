@@ -1,25 +1,28 @@
 //! Brings the service to life after a daemon's end, whatever moment it was.
 //!
-//! Living supervisors are taken over; ended ones left `exit.json`; vanished ones left a cgroup to sweep. A folder
-//! without a readable record is half a container and goes to the trash, unless its record is there but unreadable: that
-//! one is somebody's data and stays, with a complaint.
+//! Living supervisors are taken over; ended ones left `exit.json`; vanished ones left a cgroup to sweep. The record may
+//! be one step behind: what the supervisor says counts. Only when all that runs has its addresses and ports back does
+//! anything start again. A folder without a readable record is half a container and goes to the trash, unless its record
+//! is there but unreadable: that one is somebody's data and stays, with a complaint.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
-use hakone_supervision::{Notice, Request};
-use tracing::{info, warn};
+use hakone_base::Timestamp;
+use hakone_supervision::{Exit, Notice, Request};
+use tracing::{error, info, warn};
 
 use crate::{
-    Error, NetworkMode, Restoration, VolumeRequest,
+    Error, NetworkMode, RemoveOptions, Restoration, VolumeRequest,
     container::Container,
     exit::{self, Next},
-    inner::{Inner, blocking, now},
+    inner::{Inner, blocking},
     link::Link,
     record::{FILE, Record},
     remove,
     restart::{self, Ended},
+    run::Run,
     state::State,
-    supervise::read_exit,
+    supervise::{drain, read_exit},
 };
 
 impl Inner {
@@ -30,10 +33,17 @@ impl Inner {
         for record in records {
             self.adopt(record).await;
         }
+        let mut after = Vec::new();
         for container in self.table.all() {
-            self.revive(&container).await;
+            let next = self.revive(&container).await;
+            after.push((container, next));
         }
-        self.sweep_run_folders().await
+        self.sweep_run_folders().await?;
+        for (container, next) in after {
+            let inner = Arc::clone(self);
+            tokio::spawn(async move { inner.follow(&container, next).await });
+        }
+        Ok(())
     }
 
     /// Puts a record into the table and claims its volumes.
@@ -56,71 +66,52 @@ impl Inner {
         self.table.insert(Arc::new(container));
     }
 
-    async fn revive(self: &Arc<Self>, container: &Arc<Container>) {
+    /// Brings a container to where it is: it runs, or nothing of its run is left.
+    async fn revive(self: &Arc<Self>, container: &Arc<Container>) -> After {
+        if let Some((link, found)) = find(container).await {
+            match found {
+                Some(found) => return self.resume(container, link, found).await,
+                // It was being started by a daemon that is no more.
+                None => dismiss(container, link).await,
+            }
+        }
         match container.state() {
-            State::Running | State::Paused | State::Created => self.take_over(container).await,
-            State::Restarting => {
-                let next = exit::policy(&container.record());
-                if next == hakone_spec::RestartPolicy::No {
-                    container.change(|record| record.state = State::Exited).ok();
-                } else {
-                    self.restart_now_later(container);
-                }
+            State::Running | State::Paused => self.bury(container).await,
+            State::Created | State::Exited | State::Restarting | State::Dead | State::Removing => {
+                self.bury_start(container).await
             }
-            State::Removing => {
-                container.change(|record| record.state = State::Dead).ok();
-                let (inner, of) = (Arc::clone(self), Arc::clone(container));
-                tokio::spawn(async move { inner.remove(&of, Default::default()).await });
-            }
-            State::Exited => self.restart_if_wanted(container),
-            State::Dead => (),
         }
     }
 
-    /// Finds a container's supervisor. One of a container that was being started is told to undo its work.
-    async fn take_over(self: &Arc<Self>, container: &Arc<Container>) {
-        let state = container.state();
-        let found = find(container).await;
-        match (state, found) {
-            (State::Created, Some((_, Some(pid)))) | (_, Some((_, Some(pid))))
-                if state != State::Created || pid > 0 =>
-            {
-                self.resume(container, pid).await;
-            }
-            (State::Created, Some((_, None))) => {
-                Link::ask(&container.run_folder, &Request::Abort).await.ok();
-                self.bury_start(container).await;
-            }
-            (State::Created, _) => self.bury_start(container).await,
-            (_, _) => self.bury(container).await,
+    /// Clears what a start left; one that got as far as an end has an exit that nobody took in.
+    async fn bury_start(self: &Arc<Self>, container: &Arc<Container>) -> After {
+        if !container.run_folder.exists() {
+            return settled(container);
         }
-    }
-
-    async fn bury_start(&self, container: &Arc<Container>) {
-        if container.run_folder.exists() {
-            let cgroup = self.cgroup(container);
-            exit::swept(cgroup).await;
-            self.undo(container).await;
+        let finished = container.with(|record| record.run.finished);
+        match read_exit(&container.run_folder) {
+            Some(exit) if exit.at > finished => self.take_over_exit(container, exit, false).await,
+            Some(_) => settled(container),
+            None => {
+                exit::swept(self.cgroup(container), container.run_folder.clone()).await;
+                self.undo(container).await;
+                settled(container)
+            }
         }
     }
 
     /// Goes on with a container that never stopped.
-    async fn resume(self: &Arc<Self>, container: &Arc<Container>, pid: i32) {
-        let Some(link) = watch(container).await else {
-            return self.bury(container).await;
-        };
+    async fn resume(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        link: Link,
+        found: Running,
+    ) -> After {
+        let pid = found.pid;
         if let Err(error) = self.rewire(container, pid).await {
             warn!(container.id = %container.id, error = %error, "a running container lost its network");
         }
-        container
-            .change(|record| {
-                record.run.pid = pid;
-                if record.state == State::Created {
-                    record.state = State::Running;
-                    record.run.started = now();
-                }
-            })
-            .ok();
+        container.change(|record| found.correct(record)).ok();
         for mount in container.with(|record| record.mounts.clone()) {
             if let Some(name) = &mount.name {
                 self.neighbours
@@ -133,6 +124,7 @@ impl Inner {
         info!(container.id = %container.id, pid, "container taken over");
         self.watch(container, link);
         self.probe_again(container).await;
+        After::Rest
     }
 
     async fn probe_again(self: &Arc<Self>, container: &Arc<Container>) {
@@ -174,42 +166,41 @@ impl Inner {
     }
 
     /// Records the end of a container that ended while no daemon looked.
-    async fn bury(self: &Arc<Self>, container: &Arc<Container>) {
+    async fn bury(self: &Arc<Self>, container: &Arc<Container>) -> After {
         let exit = read_exit(&container.run_folder);
         let vanished = exit.is_none();
         let exit = exit.unwrap_or_else(crate::supervise::vanish);
-        let next = self.take_in(container, exit, vanished).await;
-        match next {
-            Next::Remove => {
-                let (inner, of) = (Arc::clone(self), Arc::clone(container));
-                tokio::spawn(async move { inner.go_on(&of, next).await });
-            }
-            Next::Restart(_) => self.restart_now_later(container),
-            Next::Rest => self.restart_if_wanted(container),
+        self.take_over_exit(container, exit, vanished).await
+    }
+
+    async fn take_over_exit(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        exit: Exit,
+        vanished: bool,
+    ) -> After {
+        match self.take_in(container, exit, vanished).await {
+            Next::Remove | Next::Rest => settled(container),
+            Next::Restart(_) => After::Restart,
         }
     }
 
-    /// Applies the restart policy to a container that does not run when the daemon starts.
-    fn restart_if_wanted(self: &Arc<Self>, container: &Arc<Container>) {
-        let wanted = container.with(|record| {
-            let ended = Ended {
-                code: record.run.exit_code,
-                stopped: record.stopped,
-                restarts: record.restarts,
-            };
-            restart::at_daemon_start(exit::policy(record), ended)
-        });
-        if wanted {
-            container
-                .change(|record| record.state = State::Restarting)
-                .ok();
-            self.restart_now_later(container);
+    async fn follow(self: &Arc<Self>, container: &Arc<Container>, after: After) {
+        match after {
+            After::Rest => (),
+            After::Restart => self.restart_now(container).await,
+            After::Remove { volumes } => self.remove_again(container, volumes).await,
         }
     }
 
-    fn restart_now_later(self: &Arc<Self>, container: &Arc<Container>) {
-        let (inner, of) = (Arc::clone(self), Arc::clone(container));
-        tokio::spawn(async move { inner.restart_now(&of).await });
+    async fn remove_again(self: &Arc<Self>, container: &Arc<Container>, volumes: bool) {
+        let options = RemoveOptions {
+            volumes,
+            force: false,
+        };
+        if let Err(error) = self.remove(container, options).await {
+            warn!(container.id = %container.id, error = %error, "a container was not removed");
+        }
     }
 
     /// Ends what has a run folder and no record: the container was removed while its supervisor still went.
@@ -234,7 +225,7 @@ impl Inner {
                 name.to_string_lossy()
             );
             blocking(move || {
-                exit::sweep(&cgroup);
+                exit::sweep(&cgroup, &folder);
                 crate::joined::drop_shm(&folder);
                 fs::remove_dir_all(&folder).ok();
                 Ok(())
@@ -245,20 +236,111 @@ impl Inner {
     }
 }
 
-/// Asks a supervisor what it has: nothing if there is none, no process if its program was never started.
-async fn find(container: &Container) -> Option<(Link, Option<i32>)> {
-    let mut link = watch(container).await?;
-    let first = tokio::time::timeout(std::time::Duration::from_secs(2), link.notice()).await;
-    match first {
-        Ok(Ok(Some(Notice::Started { pid, .. }))) => Some((link, Some(pid))),
-        Ok(Ok(Some(Notice::Oom | Notice::ExecExited { .. }))) => {
-            let pid = container.with(|record| record.run.pid);
-            Some((link, Some(pid).filter(|pid| *pid > 0)))
-        }
-        // It waits at its barrier and has nothing to tell.
-        Err(_) => Some((link, None)),
-        Ok(Ok(Some(Notice::Exited(_)) | None) | Err(_)) => None,
+/// How long a supervisor may take to say that its program runs.
+const ANSWER: Duration = Duration::from_secs(2);
+/// How long one may take to undo its work.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// What follows when all that runs was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    /// Nothing.
+    Rest,
+    /// Another run.
+    Restart,
+    /// Removal.
+    Remove {
+        /// With its anonymous volumes.
+        volumes: bool,
+    },
+}
+
+/// Decides what becomes of a container that does not run when the daemon starts.
+fn settled(container: &Container) -> After {
+    let (state, next) = container.with(|record| (record.state, after(record)));
+    let to = match (state, next) {
+        (State::Restarting, After::Rest) => State::Exited,
+        (_, After::Restart) => State::Restarting,
+        (State::Removing, _) => State::Dead,
+        (state, _) => state,
+    };
+    let is_true = container.with(|record| record.state == to && record.sandbox.is_none());
+    if !is_true {
+        let correct = |record: &mut Record| (record.state, record.sandbox) = (to, None);
+        container.change(correct).ok();
     }
+    next
+}
+
+fn after(record: &Record) -> After {
+    let ended = Ended {
+        code: record.run.exit_code,
+        stopped: record.stopped,
+        restarts: record.restarts,
+    };
+    match record.state {
+        State::Removing => After::Remove {
+            volumes: record.volumes_go,
+        },
+        State::Exited if record.auto_remove() => After::Remove { volumes: true },
+        State::Exited | State::Restarting
+            if restart::at_daemon_start(exit::policy(record), ended) =>
+        {
+            After::Restart
+        }
+        State::Restarting
+        | State::Exited
+        | State::Created
+        | State::Dead
+        | State::Running
+        | State::Paused => After::Rest,
+    }
+}
+
+/// A process that goes on.
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    pid: i32,
+    at: Timestamp,
+}
+
+impl Running {
+    /// Makes a record that was written before the start say what came of it.
+    fn correct(self, record: &mut Record) {
+        record.run.pid = self.pid;
+        if !record.state.has_process() {
+            record.state = State::Running;
+            record.stopped = false;
+            record.run = Run {
+                pid: self.pid,
+                started: self.at,
+                finished: record.run.finished,
+                ..Run::default()
+            };
+        }
+    }
+}
+
+/// Asks a supervisor what it has: nothing if there is none, no process if its program was never started.
+async fn find(container: &Container) -> Option<(Link, Option<Running>)> {
+    let mut link = watch(container).await?;
+    loop {
+        match tokio::time::timeout(ANSWER, link.notice()).await {
+            Ok(Ok(Some(Notice::Started { pid, at }))) => {
+                return Some((link, Some(Running { pid, at })));
+            }
+            Ok(Ok(Some(Notice::Oom | Notice::ExecExited { .. }))) => (),
+            // It waits at its barrier and has nothing to tell.
+            Err(_) => return Some((link, None)),
+            Ok(Ok(Some(Notice::Exited(_)) | None) | Err(_)) => return None,
+        }
+    }
+}
+
+/// Lets a supervisor undo what it made, and waits for its end.
+async fn dismiss(container: &Container, link: Link) {
+    Link::ask(&container.run_folder, &Request::Abort).await.ok();
+    tokio::time::timeout(FAREWELL, drain(link)).await.ok();
 }
 
 async fn watch(container: &Container) -> Option<Link> {
@@ -284,7 +366,7 @@ fn load(containers: &Path, trash: &Path) -> Result<Vec<Record>, Error> {
         }
         match hakone_store::load::<Record>(&file) {
             Ok(record) => records.push(record),
-            Err(error) => warn!(error = %error, "an unreadable container is left alone"),
+            Err(error) => error!(error = %error, "an unreadable container is left alone"),
         }
     }
     for entry in fs::read_dir(trash).map_err(Error::host("read", trash))? {

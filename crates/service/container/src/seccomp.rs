@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use hakone_base::Digest;
@@ -11,6 +12,9 @@ use hakone_spec::{ContainerSpec, SeccompChoice};
 use hakone_store::{Durability, write_atomic};
 
 use crate::{Error, facts};
+
+/// Containers that start together want the same file.
+static WRITING: Mutex<()> = Mutex::new(());
 
 /// A filter on disk.
 #[derive(Debug)]
@@ -41,6 +45,7 @@ pub(crate) fn ensure(spec: &ContainerSpec, data_root: &Path) -> Result<Option<Co
     let digest = Digest::of(format!("{resolved:?}").as_bytes());
     let folder = data_root.join("seccomp");
     let path = folder.join(format!("{}.bpf", digest.hex()));
+    let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     if !path.exists() {
         fs::create_dir_all(&folder).map_err(Error::host("make", &folder))?;
         let program = compile(&resolved).map_err(refuse)?;

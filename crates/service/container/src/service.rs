@@ -17,7 +17,7 @@ use crate::{
     StopOptions, WaitCondition, Waited,
     container::Container,
     exec, facts,
-    inner::{Inner, share},
+    inner::{Inner, blocking, share},
     link::Link,
     state::State,
     table::Table,
@@ -78,6 +78,12 @@ impl Service {
     /// Ends restarts; containers and their supervisors go on without us.
     pub async fn close(&self) {
         self.0.closing.send_replace(true);
+        let parent = self.0.config.cgroup_parent.clone();
+        let removed = blocking(move || {
+            hakone_cgroup::remove_parent(&parent);
+            Ok(())
+        });
+        removed.await.ok();
     }
 
     /// Makes a container.

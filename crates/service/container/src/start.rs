@@ -216,6 +216,8 @@ impl Inner {
         let (supervisor, spec) = spawned?;
         let go = async {
             let sandbox = wired?;
+            // Before the program runs: should we die right after, the next daemon needs it to take the container over.
+            container.change(|record| record.sandbox.clone_from(&sandbox))?;
             let (pid, link) = self.go(container, &held).await?;
             Ok((pid, link, sandbox))
         };

@@ -36,7 +36,8 @@ impl Inner {
             }
         }
         let signal = stop_signal(container, options.signal.as_deref())?;
-        container.change(|record| record.stopped = true)?;
+        // What cannot be recorded is done all the same: a full disk must not keep anything running.
+        container.change(|record| record.stopped = true).ok();
         self.end(container, signal, timeout(container, options))
             .await?;
         self.announce(container, "stop", &[]);
@@ -77,7 +78,7 @@ impl Inner {
         container: &Arc<Container>,
     ) -> Result<(), Error> {
         let cgroup = self.cgroup(container);
-        crate::exit::swept(cgroup).await;
+        crate::exit::swept(cgroup, container.run_folder.clone()).await;
         match container.await_exit(Some(DYING)).await {
             true => Ok(()),
             false => Err(Error::Supervisor(format!(
@@ -97,7 +98,8 @@ impl Inner {
         if !container.state().has_process() {
             return Err(not_running(&container.id).into());
         }
-        container.change(|record| record.stopped = true)?;
+        // What cannot be recorded is done all the same: a full disk must not keep anything running.
+        container.change(|record| record.stopped = true).ok();
         self.signal(container, signal).await?;
         self.thaw_for_signal(container).await;
         if signal == Signal::KILL && !container.await_exit(Some(DYING)).await {

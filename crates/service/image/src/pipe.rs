@@ -7,6 +7,7 @@ use std::{
     io::{self, Read, Write},
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -19,6 +20,10 @@ use tokio::{
 const CHUNK: usize = 256 * 1024;
 /// Chunks that may wait.
 const QUEUE: usize = 8;
+/// The most that is read of an upload that failed.
+const SWALLOWED: u64 = 1 << 30;
+/// How long it may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 type Item = io::Result<Bytes>;
 
@@ -74,10 +79,23 @@ async fn pump(mut source: impl AsyncRead + Unpin, queue: mpsc::Sender<Item>) {
             Err(error) => Err(error),
         };
         let failed = item.is_err();
-        if queue.send(item).await.is_err() || failed {
+        if failed {
+            queue.send(item).await.ok();
             return;
         }
+        if queue.send(item).await.is_err() {
+            return swallow(source).await;
+        }
     }
+}
+
+/// Takes the rest of an upload that nobody reads: a client that is cut off while it sends never looks at the answer.
+async fn swallow(source: impl AsyncRead + Unpin) {
+    let mut rest = source.take(SWALLOWED);
+    let mut nowhere = tokio::io::sink();
+    tokio::time::timeout(PATIENCE, tokio::io::copy(&mut rest, &mut nowhere))
+        .await
+        .ok();
 }
 
 impl Read for BlockingReader {

@@ -7,14 +7,14 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use hakone_base::{Digest, ImageRef};
 use hakone_image_model::{Image, Limits};
 use hakone_store::Durability;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::{
     Error,
@@ -27,6 +27,8 @@ use crate::{
 pub(crate) struct Store {
     root: PathBuf,
     next: AtomicU64,
+    /// Whether some image could not be read.
+    keeps_all: AtomicBool,
 }
 
 impl Store {
@@ -35,6 +37,7 @@ impl Store {
         let store = Self {
             root: root.to_owned(),
             next: AtomicU64::new(0),
+            keeps_all: AtomicBool::new(false),
         };
         let staging = store.staging();
         remove_tree(&staging).map_err(Error::disk("clear", &staging))?;
@@ -50,13 +53,13 @@ impl Store {
         let (records, unreadable) =
             hakone_store::load_all::<ImageRecord>(&folder).map_err(Error::disk("read", &folder))?;
         for error in &unreadable {
-            warn!(error = %error, "image left out");
+            self.leave_out(error);
         }
         let mut catalog = Catalog::default();
         for record in records {
             match self.entry(record, limits) {
                 Ok(entry) => drop(catalog.images.insert(entry.record.id.clone(), entry)),
-                Err(error) => warn!(error = %error, "image left out"),
+                Err(error) => self.leave_out(&error),
             }
         }
         catalog.names = self.names(&catalog);
@@ -121,8 +124,17 @@ impl Store {
         }
     }
 
+    /// Its layers may be under a running container, and a record may become readable again: nothing is swept any more.
+    fn leave_out(&self, error: &dyn std::fmt::Display) {
+        error!(%error, "image left out");
+        self.keeps_all.store(true, Ordering::Relaxed);
+    }
+
     /// Removes the layers and blobs that no image needs; what cannot be removed is reported and tried again next time.
     pub(crate) fn sweep(&self, catalog: &Catalog) {
+        if self.keeps_all.load(Ordering::Relaxed) {
+            return;
+        }
         let (layers, blobs) = (catalog.layers(), catalog.blobs());
         self.sweep_folder(&self.layers(), |digest| layers.contains(digest));
         self.sweep_folder(&self.blobs(), |digest| blobs.contains(digest));

@@ -143,10 +143,10 @@ pub enum Error {
         address: IpAddr,
     },
     /// A record could not be written.
-    #[error("could not store the network")]
+    #[error("could not store the network: {0}")]
     Record(#[from] hakone_store::Error),
     /// A file or folder of the host failed us.
-    #[error("could not access {path}")]
+    #[error("could not access {path}: {source}")]
     File {
         /// The path.
         path: PathBuf,

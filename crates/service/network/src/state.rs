@@ -131,10 +131,10 @@ impl State {
 }
 
 impl Attached {
-    /// Stops proxies and resolver.
-    pub(crate) fn stop(&mut self) {
-        for task in self.tasks.drain(..) {
-            task.abort();
-        }
+    /// Stops proxies and resolver, and gives their handles to wait on.
+    pub(crate) fn stop(&mut self) -> Vec<AbortHandle> {
+        let tasks = std::mem::take(&mut self.tasks);
+        tasks.iter().for_each(AbortHandle::abort);
+        tasks
     }
 }

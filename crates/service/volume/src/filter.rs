@@ -42,6 +42,7 @@ mod tests {
                 .collect(),
             options: Default::default(),
             created: Timestamp::from_nanos(1),
+            maker: None,
         }
     }
 

@@ -2,12 +2,18 @@
 
 use std::path::Path;
 
-use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind_recursive, unmount};
+use rustix::{
+    fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx},
+    mount::{MountFlags, UnmountFlags, mount, mount_bind_recursive, unmount},
+};
 
 use crate::Error;
 
 /// Mounts on `target`; a bind when the options say so.
 pub(crate) fn attach(kind: &str, device: &str, data: &str, target: &Path) -> Result<(), Error> {
+    if is_mounted(target) {
+        return Ok(());
+    }
     let (flags, rest, bind) = split(data);
     let done = match bind {
         true => mount_bind_recursive(device, target),
@@ -21,6 +27,12 @@ pub(crate) fn attach(kind: &str, device: &str, data: &str, target: &Path) -> Res
         target: target.to_owned(),
         reason: std::io::Error::from(errno).to_string(),
     })
+}
+
+/// Reports whether an earlier daemon mounted it already.
+fn is_mounted(target: &Path) -> bool {
+    let found = statx(CWD, target, AtFlags::empty(), StatxFlags::BASIC_STATS);
+    found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 /// Takes the mount away; one in use goes when its last user does.

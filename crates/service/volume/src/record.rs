@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hakone_base::{Timestamp, VolumeName};
+use hakone_base::{ContainerId, Timestamp, VolumeName};
 use serde::{Deserialize, Serialize};
 
 use crate::options::LocalOptions;
@@ -21,6 +21,10 @@ pub struct Record {
     pub options: BTreeMap<String, String>,
     /// When it was made.
     pub created: Timestamp,
+    /// The container that an anonymous volume was made for, until that lets it go: with neither the container nor its
+    /// word, it is the leaving of a crash.
+    #[serde(default)]
+    pub maker: Option<ContainerId>,
 }
 
 impl hakone_store::Record for Record {

@@ -13,7 +13,7 @@ use hakone_base::{ContainerId, EventKind, Timestamp, VolumeName};
 use hakone_engine_api::{FilterError, Filters, wire};
 use hakone_events::Bus;
 use hakone_store::Durability;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     Error, Record, filter, options::LocalOptions, record::ANONYMOUS, wire::volume as to_wire,
@@ -93,7 +93,7 @@ impl Service {
     /// When name, driver or options are refused or the disk fails.
     pub async fn create(&self, spec: VolumeSpec) -> Result<wire::Volume, Error> {
         let inner = Arc::clone(&self.0);
-        blocking(move || inner.ensure(spec).map(|record| inner.show(&record))).await
+        blocking(move || inner.ensure(plan(spec)?).map(|record| inner.show(&record))).await
     }
 
     /// Lists volumes by name.
@@ -157,7 +157,9 @@ impl Service {
     ) -> Result<wire::Volume, Error> {
         let (inner, container) = (Arc::clone(&self.0), container.clone());
         blocking(move || {
-            let record = inner.ensure(spec)?;
+            let mut record = plan(spec)?;
+            record.maker = record.is_anonymous().then(|| container.clone());
+            let record = inner.ensure(record)?;
             if let Some(entry) = inner.table().get_mut(&record.name) {
                 entry.users.insert(container);
             }
@@ -182,6 +184,17 @@ impl Service {
         if let Err(error) = ended {
             warn!(error = %error, "a volume could not be unmounted");
         }
+    }
+
+    /// Ends the start, when all containers have claimed their volumes: removes what was made for a container that does
+    /// not exist, and unmounts what nobody uses.
+    pub async fn settle(&self, exists: impl Fn(&ContainerId) -> bool + Send + 'static) {
+        let inner = Arc::clone(&self.0);
+        let settling = blocking(move || {
+            inner.settle(exists);
+            Ok(())
+        });
+        settling.await.ok();
     }
 
     /// Forgets that `container` refers to a volume; `remove` deletes it too when nobody else does.
@@ -211,8 +224,7 @@ impl Inner {
         to_wire(record, &self.files(&record.name))
     }
 
-    fn ensure(&self, spec: VolumeSpec) -> Result<Record, Error> {
-        let record = plan(spec)?;
+    fn ensure(&self, record: Record) -> Result<Record, Error> {
         let mut table = self.table();
         if let Some(entry) = table.get(&record.name) {
             let same = record.options.is_empty() || record.options == entry.record.options;
@@ -241,12 +253,7 @@ impl Inner {
         let folder = self.folder(&record.name);
         let made = make_folder(&folder).and_then(|()| {
             make_files(&self.files(&record.name))?;
-            // Process, not Power: the files people put into a volume are not synced by us either.
-            Ok(hakone_store::save(
-                &folder.join(RECORD),
-                record,
-                Durability::Process,
-            )?)
+            self.save(record)
         });
         if made.is_err() {
             fs::remove_dir_all(&folder).ok();
@@ -268,7 +275,7 @@ impl Inner {
             Some(_) | None => (),
         }
         let folder = self.folder(&name);
-        fs::remove_dir_all(&folder).map_err(Error::host("remove", folder))?;
+        discard(&folder).map_err(Error::host("remove", folder))?;
         table.remove(&name);
         drop(table);
         info!(volume.name = %name, "volume removed");
@@ -346,15 +353,50 @@ impl Inner {
             let Ok(name) = lookup(&table, name) else {
                 return Ok(());
             };
-            table.get_mut(&name).is_some_and(|entry| {
-                entry.users.remove(container);
-                entry.users.is_empty()
-            })
+            let Some(entry) = table.get_mut(&name) else {
+                return Ok(());
+            };
+            if !remove
+                && entry
+                    .record
+                    .maker
+                    .take_if(|maker| maker == container)
+                    .is_some()
+            {
+                self.save(&entry.record)?;
+            }
+            entry.users.remove(container);
+            entry.users.is_empty()
         };
         match free && remove {
             true => self.remove(name),
             false => Ok(()),
         }
+    }
+
+    fn settle(&self, exists: impl Fn(&ContainerId) -> bool) {
+        let mut strays = Vec::new();
+        for (name, entry) in self.table().iter() {
+            let mounts = matches!(entry.record.local(), LocalOptions::Mount { .. });
+            if mounts && entry.mounted.is_empty() {
+                crate::mount::detach(&self.files(name)).ok();
+            }
+            let gone = entry.record.maker.as_ref().is_some_and(|id| !exists(id));
+            if gone && entry.users.is_empty() {
+                strays.push(name.clone());
+            }
+        }
+        for name in strays {
+            if let Err(error) = self.remove(name.as_str()) {
+                warn!(volume.name = %name, error = %error, "a volume of no container was left");
+            }
+        }
+    }
+
+    fn save(&self, record: &Record) -> Result<(), Error> {
+        // Process, not Power: the files people put into a volume are not synced by us either.
+        let path = self.folder(&record.name).join(RECORD);
+        Ok(hakone_store::save(&path, record, Durability::Process)?)
     }
 
     fn announce(&self, action: &str, name: &VolumeName, container: Option<&ContainerId>) {
@@ -397,6 +439,7 @@ fn plan(spec: VolumeSpec) -> Result<Record, Error> {
         labels,
         options: spec.options,
         created: SystemTime::now().into(),
+        maker: None,
     })
 }
 
@@ -420,6 +463,11 @@ fn load(root: &Path) -> Result<BTreeMap<VolumeName, Entry>, Error> {
     let mut table = BTreeMap::new();
     for folder in fs::read_dir(root).map_err(Error::host("read", root))? {
         let folder = folder.map_err(Error::host("read", root))?.path();
+        if !folder.join(RECORD).exists() {
+            warn!(path = %folder.display(), "a half-made volume is removed");
+            discard(&folder).ok();
+            continue;
+        }
         match hakone_store::load::<Record>(&folder.join(RECORD)) {
             Ok(record) => {
                 let entry = Entry {
@@ -429,10 +477,19 @@ fn load(root: &Path) -> Result<BTreeMap<VolumeName, Entry>, Error> {
                 };
                 table.insert(entry.record.name.clone(), entry);
             }
-            Err(error) => warn!(error = %error, "an unreadable volume is left alone"),
+            Err(error) => error!(error = %error, "an unreadable volume is left alone"),
         }
     }
     Ok(table)
+}
+
+/// Removes a volume's folder, the record first: what is left of it after a crash is then nobody's.
+fn discard(folder: &Path) -> io::Result<()> {
+    crate::mount::detach(&folder.join(FILES)).ok();
+    match fs::remove_file(folder.join(RECORD)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => fs::remove_dir_all(folder),
+    }
 }
 
 fn make_folder(path: &Path) -> Result<(), Error> {

@@ -3,7 +3,6 @@
 //! Entries come from a hostile container by way of the supervisor's writer, and a crash may tear the last one: a line
 //! that does not parse, or is too long to be one, is skipped and the reading goes on.
 
-mod entry;
 mod follow;
 mod lines;
 mod tail;
@@ -23,8 +22,8 @@ use tokio::{
 
 use crate::{Error, LogOptions, LogStream, container::Container, inner::Inner};
 
-use entry::{Entry, Verdict};
 use follow::Bell;
+use hakone_container_model::log_entry::{Entry, Verdict};
 use lines::Lines;
 
 /// Bytes on their way to a client at most.

@@ -3,9 +3,15 @@
 //! The order keeps an address from meeting two containers: rules and names forget it, then the bridge does, and only then
 //! may somebody else have it. The interfaces go with the namespace, which the kernel removes after the last process.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use hakone_base::ContainerId;
+use rustix::net::{Shutdown, shutdown};
+use tokio::task::AbortHandle;
 
 use super::wire::{attachments, networks_of};
 use crate::{
@@ -14,12 +20,17 @@ use crate::{
     state::Stage,
 };
 
+/// How long an aborted task may take to end.
+const PATIENCE: Duration = Duration::from_secs(1);
+const NAP: Duration = Duration::from_micros(100);
+
 /// Gives back addresses, rules and ports; does nothing for an unknown container.
 pub(crate) fn release(service: &Arc<Inner>, container: &ContainerId) -> Result<(), Error> {
-    let Some((report, was_live)) = leave(service, container) else {
+    let Some((report, was_live, tasks)) = leave(service, container) else {
         return Ok(());
     };
     let forgotten = forget_in_kernel(service, &report);
+    await_end(&tasks);
     lock(&service.state).sandboxes.remove(container);
     if was_live {
         for endpoint in &report.endpoints {
@@ -31,17 +42,31 @@ pub(crate) fn release(service: &Arc<Inner>, container: &ContainerId) -> Result<(
 }
 
 /// Stops proxies and resolver, closes the held sockets, and takes the sandbox out of rules and names.
-fn leave(service: &Inner, container: &ContainerId) -> Option<(SandboxReport, bool)> {
+fn leave(
+    service: &Inner,
+    container: &ContainerId,
+) -> Option<(SandboxReport, bool, Vec<AbortHandle>)> {
     let mut state = lock(&service.state);
     let attached = state.sandboxes.get_mut(container)?;
     let was_live = attached.stage == Stage::Live;
     attached.stage = Stage::Leaving;
-    attached.stop();
-    attached.held.clear();
+    let tasks = attached.stop();
+    for socket in attached.held.drain(..) {
+        // Ends the listening for all copies: a child between fork and exec has one for a moment. UDP does not know it.
+        shutdown(&*socket, Shutdown::Both).ok();
+    }
     let report = attached.report.clone();
     attached.report.published.clear();
     state.changed();
-    Some((report, was_live))
+    Some((report, was_live, tasks))
+}
+
+/// Waits until proxies have let go of their sockets, for whoever hears of the end may publish the same port at once.
+fn await_end(tasks: &[AbortHandle]) {
+    let deadline = Instant::now() + PATIENCE;
+    while !tasks.iter().all(AbortHandle::is_finished) && Instant::now() < deadline {
+        thread::sleep(NAP);
+    }
 }
 
 /// Goes on after a failure and gives the first.

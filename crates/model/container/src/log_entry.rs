@@ -6,11 +6,34 @@ use hakone_base::Timestamp;
 use hakone_engine_api::stream::{StreamKind, header};
 use serde::Deserialize;
 
-use crate::LogOptions;
+/// What to read of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "five independent switches of one request"
+)]
+pub struct LogOptions {
+    /// Stay until the container stops.
+    pub follow: bool,
+    /// Include what it wrote on stdout.
+    pub stdout: bool,
+    /// Include what it wrote on stderr.
+    pub stderr: bool,
+    /// Only entries from here on.
+    pub since: Option<Timestamp>,
+    /// Only entries up to here.
+    pub until: Option<Timestamp>,
+    /// Prefix each entry with its time.
+    pub timestamps: bool,
+    /// Only the last so many entries.
+    pub tail: Option<u64>,
+    /// Prefix each entry with its attributes.
+    pub details: bool,
+}
 
 /// A line of the file.
 #[derive(Debug, Deserialize)]
-pub(super) struct Entry<'a> {
+pub struct Entry<'a> {
     #[serde(borrow)]
     log: Cow<'a, str>,
     #[serde(borrow)]
@@ -23,7 +46,7 @@ pub(super) struct Entry<'a> {
 
 /// What becomes of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// The client wants it.
     Pass,
     /// The client does not want it.
@@ -34,12 +57,12 @@ pub(super) enum Verdict {
 
 impl<'a> Entry<'a> {
     /// Parses a line.
-    pub(super) fn parse(line: &'a [u8]) -> Option<Self> {
+    pub fn parse(line: &'a [u8]) -> Option<Self> {
         serde_json::from_slice(line).ok()
     }
 
     /// Decides whether the client wants it.
-    pub(super) fn judge(&self, options: &LogOptions) -> Verdict {
+    pub fn judge(&self, options: &LogOptions) -> Verdict {
         let wanted = match self.kind() {
             StreamKind::Stderr => options.stderr,
             StreamKind::Stdin | StreamKind::Stdout | StreamKind::System => options.stdout,
@@ -55,7 +78,7 @@ impl<'a> Entry<'a> {
     }
 
     /// Prints it for the client: with a frame's header unless a terminal wrote it.
-    pub(super) fn print(&self, options: &LogOptions, terminal: bool) -> Vec<u8> {
+    pub fn print(&self, options: &LogOptions, terminal: bool) -> Vec<u8> {
         let mut text = String::with_capacity(self.log.len() + 64);
         if options.timestamps {
             text.push_str(&full_time(&self.time));

@@ -6,7 +6,7 @@ use hakone_engine_api::wire;
 use hakone_spec::ContainerSpec;
 
 /// Merges a request with its image as the parsed specification has it.
-pub(crate) fn config(
+pub fn config(
     asked: &wire::ContainerConfig,
     image: &wire::ImageConfig,
     spec: &ContainerSpec,
