@@ -34,6 +34,11 @@ pub fn write_atomic(path: &Path, bytes: &[u8], durability: Durability) -> io::Re
     }
 }
 
+/// Removes what a writer of `path` that was killed left beside it; for the start, when nobody else writes there.
+pub fn discard_torn(path: &Path) {
+    fs::remove_file(temporary(path)).ok();
+}
+
 fn temporary(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -68,6 +73,15 @@ mod tests {
         write_atomic(&path, b"new", Durability::Process).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_discarded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record.json");
+        fill(&temporary(&path), b"half", Durability::Process).unwrap();
+        discard_torn(&path);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -9,6 +9,9 @@ use hakone_image_model as model;
 /// Why an operation on images failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// Nothing to save has this name or id.
+    #[error("reference does not exist")]
+    NoReference,
     /// No image has this name or id.
     #[error("No such image: {0}")]
     NotFound(String),
@@ -114,7 +117,7 @@ impl Error {
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::NotFound(_) => Kind::NotFound,
+            Self::NoReference | Self::NotFound(_) => Kind::NotFound,
             Self::Reference(_)
             | Self::DigestAsTag
             | Self::Filter(_)

@@ -45,7 +45,7 @@ pub(crate) fn choose(catalog: &Catalog, texts: &[String]) -> Result<Vec<Chosen>,
     for text in texts {
         let tags = all_tags(catalog, text);
         if tags.is_empty() {
-            let found = catalog.find(text)?;
+            let found = catalog.find(text).ok().ok_or(Error::NoReference)?;
             add(
                 &mut chosen,
                 found.entry,

@@ -75,6 +75,7 @@ impl Store {
 
     fn names(&self, catalog: &Catalog) -> BTreeMap<ImageRef, Digest> {
         let path = self.names_file();
+        hakone_store::discard_torn(&path);
         if !path.exists() {
             return BTreeMap::new();
         }

@@ -86,11 +86,14 @@ fn ensure_default(service: &Inner, spec: NetworkSpec) -> Result<(), Error> {
         ..wanted
     };
     if present.as_ref() != Some(&network) {
-        save(
-            &record_path(&service.config, &network.id),
-            &network,
-            Durability::Power,
-        )?;
+        let path = record_path(&service.config, &network.id);
+        match save(&path, &network, Durability::Power) {
+            // The former record still stands: a full disk must not keep the daemon from its containers.
+            Err(error) if present.is_some() => {
+                tracing::error!(network.id = %network.id, %error, "network record not renewed");
+            }
+            saved => saved?,
+        }
     }
     state.networks.insert(network.id.clone(), network);
     state.changed();

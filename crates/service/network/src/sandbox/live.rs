@@ -110,7 +110,9 @@ fn reserve(
     let report = &attached
         .ok_or_else(|| Error::NoSandbox(container.clone()))?
         .report;
-    if network.name() == "none" {
+    let private = |name: &str| name == "none";
+    let mut present = report.endpoints.iter();
+    if private(network.name()) || present.any(|endpoint| private(&endpoint.network_name)) {
         return Err(Error::Conflict(plan::PRIVATE));
     }
     if !network.is_bridge()
