@@ -96,11 +96,15 @@ fn udp_answers_over_loopback_come_from_the_address_that_was_asked() {
         ] {
             let client = netns.on(|| UdpSocket::bind("0.0.0.0:0").unwrap()).unwrap();
             client
-                .set_read_timeout(Some(std::time::Duration::from_secs(5)))
+                .set_read_timeout(Some(std::time::Duration::from_secs(1)))
                 .unwrap();
             client.connect(to).unwrap();
-            client.send(b"hello").unwrap();
-            assert_eq!(client.recv(&mut [0; 64]).unwrap(), 5, "{to}");
+            // Datagrams may be lost, the first one of a flow above all; the answer must come from the address asked.
+            let answered = (0..10).any(|_| {
+                client.send(b"hello").unwrap();
+                client.recv(&mut [0; 64]).is_ok_and(|length| length == 5)
+            });
+            assert!(answered, "{to}");
         }
     });
 }
