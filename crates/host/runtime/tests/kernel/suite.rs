@@ -275,7 +275,7 @@ fn a_user_is_looked_up_in_the_container() {
     let output = lab.sh("id; echo $HOME; echo x > /dev/stdout");
     assert_eq!(
         output.text,
-        "uid=1000(ann) gid=1000(ann) groups=10(wheel)\n/home/ann\nx\n"
+        "uid=1000(ann) gid=1000(ann) groups=10(wheel),1000(ann)\n/home/ann\nx\n"
     );
     lab.user = "nobody-here".into();
     let error = lab.run().err().unwrap().to_string();
