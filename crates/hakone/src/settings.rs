@@ -104,7 +104,7 @@ pub(crate) struct Settings {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) log_opts: Option<Vec<String>>,
-    /// Default limit of containers, repeatable: NAME=SOFT[:HARD]
+    /// Default limit of containers, repeatable: `NAME=SOFT[:HARD]`
     #[arg(
         long = "default-ulimit",
         value_name = "LIMIT",
@@ -134,7 +134,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "CGROUP", env = "HAKONE_CGROUP_PARENT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cgroup_parent: Option<String>,
-    /// User whose subordinate ids containers are mapped to: USER[:GROUP] or default
+    /// User whose subordinate ids containers are mapped to: `USER[:GROUP]` or default
     #[arg(long, value_name = "USER", env = "HAKONE_USERNS_REMAP")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) userns_remap: Option<String>,

@@ -1,7 +1,7 @@
 //! The Docker Engine API over unix sockets and mutual TLS.
 //!
 //! The way in for the docker CLI, Compose, SDKs and our own command line. A request passes: accept, version, route
-//! ([`routes`]), parse, one call of a service, reply. No decision is taken here, and statuses live in one table.
+//! (`routes`), parse, one call of a service, reply. No decision is taken here, and statuses live in one table.
 
 mod containers;
 mod dispatch;
