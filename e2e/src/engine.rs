@@ -72,7 +72,7 @@ impl Engine {
 
 /// Finds the binary that `cargo xtask e2e` has built.
 #[must_use]
-pub(crate) fn hakone() -> PathBuf {
+pub fn hakone() -> PathBuf {
     if let Some(path) = std::env::var_os("HAKONE_BINARY") {
         return path.into();
     }

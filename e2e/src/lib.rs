@@ -17,7 +17,7 @@ mod strays;
 
 pub use api::{Answer, Api};
 pub use case::{Compare, Script, Step, scripts};
-pub use engine::Engine;
+pub use engine::{Engine, hakone};
 pub use image::busybox_archive;
 pub use lab::{IMAGE, Lab};
 pub use netns::Namespace;

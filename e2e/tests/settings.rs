@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 mod tests {
-    use hakone_e2e::{Engine, IMAGE, Lab, Output, eventually, sh};
+    use hakone_e2e::{Engine, IMAGE, Lab, Output, eventually, hakone, sh};
     use rustix::process::Signal;
 
     /// Runs a daemon of the laboratory's host that is expected to end by itself.
@@ -225,7 +225,8 @@ mod tests {
     fn a_socket_of_systemd_is_served_and_readiness_is_told() {
         let lab = Lab::new();
         let at = lab.path("second").display().to_string();
-        let binary = std::env::var("HAKONE_BINARY").unwrap_or_else(|_| "hakone".into());
+        let binary = hakone();
+        let binary = binary.display();
         let told = write(
             &lab,
             "told.py",
