@@ -78,6 +78,8 @@ fn supervise(path: &Path, mut descriptors: Descriptors) -> Result<(), Complaint>
 }
 
 fn begin(path: &Path) -> Result<(Order, UnixStream), Error> {
+    // Keeps no file system of the daemon's working folder busy.
+    rustix::process::chdir("/").map_err(Error::kernel("leave the working folder"))?;
     prepare::detach()?;
     let order = prepare::order(path)?;
     let pair = || {
