@@ -27,6 +27,8 @@ pub struct Firewall {
 struct Loaded {
     ruleset: Ruleset,
     generation: u32,
+    /// The generation in which the tables were replaced whole.
+    since: u32,
     /// What the kernel calls our tables: one that somebody removed and made again has another number.
     tables: Vec<Option<u64>>,
 }
@@ -58,11 +60,12 @@ impl Firewall {
         let relieved = self
             .socket
             .commit(requests(&FAMILIES.map(|f| remove(f, HANDOVER))));
-        replaced?;
+        let since = replaced?;
         let generation = relieved?;
         self.loaded = Some(Loaded {
             ruleset: ruleset.clone(),
             generation,
+            since,
             tables: self.tables(ruleset)?,
         });
         Ok(())
@@ -92,6 +95,20 @@ impl Firewall {
         let rules = &mut loaded.ruleset;
         changes.into_iter().for_each(|change| change.apply(rules));
         Ok(())
+    }
+
+    /// Forgets what was loaded, so that the next update loads whole.
+    pub fn distrust(&mut self) {
+        self.loaded = None;
+    }
+
+    /// Reports whether our tables were replaced whole after this generation of the namespace's rules: an edit of that time is
+    /// undone already.
+    #[must_use]
+    pub fn is_newer_than(&self, generation: u32) -> bool {
+        let loaded = self.loaded.as_ref();
+        // Generations wrap around; no listener is half of them behind.
+        loaded.is_some_and(|loaded| loaded.since.wrapping_sub(generation) < 1 << 31)
     }
 
     /// Takes everything of ours away.
@@ -128,6 +145,11 @@ impl Firewall {
             ..loaded
         });
         Ok(stands)
+    }
+
+    /// Gives the number under which the kernel tells of our transactions.
+    pub(crate) fn port(&self) -> Result<u32, Error> {
+        self.socket.port()
     }
 
     fn tables(&mut self, ruleset: &Ruleset) -> Result<Vec<Option<u64>>, Error> {

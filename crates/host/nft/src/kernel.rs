@@ -25,6 +25,8 @@ pub(crate) const NEWSETELEM: u16 = 12;
 pub(crate) const DELSETELEM: u16 = 14;
 pub(crate) const NEWGEN: u16 = 15;
 pub(crate) const GETGEN: u16 = 16;
+/// `NFNLGRP_NFTABLES`, the group that is told of every change.
+pub(crate) const GROUP_NFTABLES: u32 = 7;
 
 /// `NFNL_SUBSYS_CTNETLINK` and its messages.
 pub(crate) const CONNTRACK: u16 = 1;
@@ -40,6 +42,8 @@ pub(crate) const NFPROTO_IPV6: u8 = 10;
 pub(crate) mod attribute {
     pub(crate) const LIST_ELEM: u16 = 1;
     pub(crate) const GEN_ID: u16 = 1;
+    pub(crate) const GEN_PROCESS: u16 = 2;
+    pub(crate) const GEN_PROGRAM: u16 = 3;
     pub(crate) const TABLE_NAME: u16 = 1;
     pub(crate) const TABLE_HANDLE: u16 = 4;
 

@@ -2,7 +2,7 @@
 //!
 //! Speaks nfnetlink on a socket of its own: no `nft` child on any path. [`Firewall`] replaces our tables whole in one atomic
 //! transaction, or changes the few elements that differ; what was refused is named. Tables of others are left alone.
-//! [`forget_flows`] ends what connection tracking remembers of translations that hold no longer.
+//! [`Monitor`] hears of what other programs do to them. [`forget_flows`] ends what connection tracking remembers of translations that hold no longer.
 
 mod error;
 mod expression;
@@ -10,6 +10,7 @@ mod firewall;
 mod flows;
 mod kernel;
 mod message;
+mod monitor;
 mod request;
 mod socket;
 mod value;
@@ -17,4 +18,5 @@ mod value;
 pub use error::Error;
 pub use firewall::Firewall;
 pub use flows::forget_flows;
+pub use monitor::{Edit, Heard, Monitor};
 pub use request::Object;

@@ -92,6 +92,11 @@ impl Received<'_> {
         find(self.payload.get(HEADERS - 16..)?, kind)
     }
 
+    /// Gives the family of `struct nfgenmsg`.
+    pub(crate) fn family(&self) -> Option<u8> {
+        self.payload.first().copied()
+    }
+
     /// Reads the error code of an acknowledgement; zero is success.
     pub(crate) fn code(&self) -> Option<i32> {
         Some(i32::from_ne_bytes(self.payload.get(..4)?.try_into().ok()?))

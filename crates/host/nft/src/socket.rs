@@ -8,8 +8,8 @@ use std::os::fd::OwnedFd;
 use rustix::{
     io::Errno,
     net::{
-        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send,
-        socket_with, sockopt,
+        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, getsockname, netlink,
+        netlink::SocketAddrNetlink, recv, send, socket_with, sockopt,
     },
 };
 
@@ -47,11 +47,18 @@ impl Socket {
         let socket = socket_with(family, kind, SocketFlags::CLOEXEC, protocol)?;
         // Without the privilege the ordinary limit stands; an overrun is an error that `send` or `recv` reports.
         sockopt::set_socket_recv_buffer_size_force(&socket, ANSWERS).ok();
+        bind(&socket, &SocketAddrNetlink::new(0, 0))?;
         Ok(Self {
             socket,
             sequence: 0,
             buffer: vec![0; DATAGRAM],
         })
+    }
+
+    /// Gives the number by which the kernel knows this socket: its transactions are told under it.
+    pub(crate) fn port(&self) -> Result<u32, Error> {
+        let address = SocketAddrNetlink::try_from(getsockname(&self.socket)?)?;
+        Ok(address.pid())
     }
 
     /// Applies all requests or none, and tells the generation that they made.

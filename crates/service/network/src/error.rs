@@ -165,6 +165,9 @@ pub enum Error {
     /// The resolver of a container could not be set up.
     #[error("could not set up the embedded resolver")]
     Resolver(#[source] io::Error),
+    /// Nobody can listen to other programs' changes of the rules.
+    #[error("could not listen to changes of the firewall: {0}")]
+    Monitor(#[source] io::Error),
     /// The service's worker was stopped, as at shutdown.
     #[error("the network service is shutting down")]
     Stopped,
@@ -221,7 +224,8 @@ impl Fault for Error {
             | Self::Namespace(_)
             | Self::Firewall(_)
             | Self::File { .. }
-            | Self::Resolver(_) => Kind::System,
+            | Self::Resolver(_)
+            | Self::Monitor(_) => Kind::System,
         }
     }
 }

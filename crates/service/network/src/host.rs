@@ -2,7 +2,7 @@
 
 use hakone_base::{BridgeName, PublishedPort};
 use hakone_netlink::{Link, LinkIndex, Socket};
-use hakone_nft::Firewall;
+use hakone_nft::{Firewall, Monitor};
 
 use crate::{Config, Error, state::State, topology};
 
@@ -40,6 +40,34 @@ impl Host {
         }
         self.loaded = Some(generation);
         Ok(())
+    }
+
+    /// Listens to what other programs do to the rules; nothing to listen for without rules of ours.
+    pub(crate) fn monitor(&self) -> Result<Option<Monitor>, Error> {
+        Ok(self.firewall.as_ref().map(Monitor::open).transpose()?)
+    }
+
+    /// Loads the rules whole the next time, for others changed them.
+    pub(crate) fn distrust_rules(&mut self) {
+        self.loaded = None;
+        if let Some(firewall) = &mut self.firewall {
+            firewall.distrust();
+        }
+    }
+
+    /// Puts the rules of the present state back, unless a whole load since the edit did so already; tells whether it had to.
+    pub(crate) fn mend_rules(
+        &mut self,
+        state: &std::sync::Mutex<State>,
+        edited: Option<u32>,
+    ) -> Result<bool, Error> {
+        let is_newer = |firewall: &Firewall| edited.is_some_and(|at| firewall.is_newer_than(at));
+        if self.firewall.as_ref().is_none_or(is_newer) {
+            return Ok(false);
+        }
+        self.distrust_rules();
+        self.load_rules(state)?;
+        Ok(true)
     }
 
     /// Lets the flows to published ports begin anew, for their leading changed. A flow that stays is a nuisance, no hole.

@@ -5,7 +5,7 @@ use std::{
     os::fd::OwnedFd,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::SystemTime,
 };
@@ -18,7 +18,7 @@ use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 
 use crate::{
     Config, EndpointReport, EndpointRequest, Error, NetworkSpec, SandboxReport, SandboxRequest,
-    filter,
+    filter, guard,
     host::Host,
     network,
     resolver::Directory,
@@ -48,7 +48,9 @@ pub(crate) struct Inner {
     pub(crate) directory: Mutex<Arc<Directory>>,
     pub(crate) strays: Arc<Notify>,
     pub(crate) settled: AtomicBool,
-    sweeper: Mutex<Option<AbortHandle>>,
+    /// How often rules that another program changed were put back.
+    pub(crate) repairs: AtomicU64,
+    tasks: Mutex<Vec<AbortHandle>>,
 }
 
 impl Service {
@@ -69,14 +71,20 @@ impl Service {
             directory: Mutex::default(),
             strays: Arc::default(),
             settled: AtomicBool::new(false),
-            sweeper: Mutex::default(),
+            repairs: AtomicU64::new(0),
+            tasks: Mutex::default(),
         });
         network::open(&inner)?;
         let sweeping = inner.runtime.spawn(sweep::run(
             Arc::downgrade(&inner),
             Arc::clone(&inner.strays),
         ));
-        *lock(&inner.sweeper) = Some(sweeping.abort_handle());
+        let monitor = lock(&inner.host).monitor()?;
+        let guarding = monitor
+            .map(|monitor| guard::start(&inner, monitor))
+            .transpose()?;
+        let tasks = guarding.into_iter().chain([sweeping]);
+        lock(&inner.tasks).extend(tasks.map(|task| task.abort_handle()));
         Ok(Self { inner })
     }
 
@@ -261,11 +269,17 @@ impl Service {
             .map(|attached| attached.report.clone())
     }
 
+    /// Tells how often rules that another program changed were put back.
+    #[must_use]
+    pub fn repairs(&self) -> u64 {
+        self.inner.repairs.load(Ordering::Relaxed)
+    }
+
     /// Stops proxies and resolvers; bridges, interfaces and rules stay for the containers that go on.
     pub fn shutdown(&self) {
-        if let Some(sweeper) = lock(&self.inner.sweeper).take() {
-            sweeper.abort();
-        }
+        lock(&self.inner.tasks)
+            .drain(..)
+            .for_each(|task| task.abort());
         for attached in lock(&self.inner.state).sandboxes.values_mut() {
             attached.stop();
         }
