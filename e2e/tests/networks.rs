@@ -55,6 +55,31 @@ mod tests {
     }
 
     #[test]
+    fn what_a_container_writes_into_its_hosts_file_outlasts_a_change_of_networks() {
+        let lab = Lab::new();
+        lab.docker("network create red").ok();
+        lab.docker(&format!("run -d --name web {IMAGE} sleep 1000"))
+            .ok();
+        let hosts = || lab.docker("exec web cat /etc/hosts").ok();
+        let before = hosts();
+        lab.docker("exec web sh -c 'echo 192.0.2.7 mine >> /etc/hosts'")
+            .ok();
+        lab.docker("network connect red web").ok();
+        let address = lab.docker(
+            "inspect -f '{{.NetworkSettings.Networks.red.IPAddress}} {{.Config.Hostname}}' web",
+        );
+        let address = address.ok().replace(' ', "\t");
+        assert_eq!(hosts(), format!("{before}\n192.0.2.7 mine\n{address}"));
+        lab.docker("network disconnect red web").ok();
+        assert_eq!(hosts(), format!("{before}\n192.0.2.7 mine"));
+        // One made too long to be a hosts file is not read into the daemon; our lines come back, and the daemon goes on.
+        lab.docker("exec web sh -c 'yes | head -c 3000000 > /etc/hosts'")
+            .ok();
+        lab.docker("network connect red web").ok();
+        assert_eq!(hosts(), format!("{before}\n{address}"));
+    }
+
+    #[test]
     fn the_network_of_the_highest_priority_is_the_way_out() {
         let lab = Lab::new();
         lab.docker("network create --subnet 10.71.0.0/24 alpha")

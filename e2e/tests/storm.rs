@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 mod tests {
-    use std::{path::PathBuf, thread, time::Duration};
+    use std::{collections::BTreeSet, path::PathBuf, thread, time::Duration};
 
     use hakone_e2e::{Api, IMAGE, Lab, eventually, strays, texts};
     use rustix::process::Signal;
@@ -48,6 +48,16 @@ mod tests {
             "/networks/red/connect",
             r#"{"Container":"it"}"#.to_owned(),
         )
+    }
+
+    fn disconnect() -> Call {
+        let body = r#"{"Container":"it"}"#.to_owned();
+        ("POST", "/networks/red/disconnect", body)
+    }
+
+    /// A running container on the default network and on another.
+    fn connected() -> Vec<Call> {
+        and(and(running(), network()), connect())
     }
 
     fn running() -> Vec<Call> {
@@ -124,7 +134,36 @@ mod tests {
             let alive = pid > 0 && PathBuf::from(format!("/proc/{pid}")).exists();
             let says = seen.pointer("/State/Running").and_then(Value::as_bool);
             assert_eq!(says, Some(alive), "{when}: {seen:#}");
+            if alive {
+                look_inside(lab, &seen, when);
+            }
         }
+    }
+
+    /// A container's own addresses, in its namespace and in its `/etc/hosts`, are those that inspect shows, and it has a
+    /// way out.
+    fn look_inside(lab: &Lab, seen: &Value, when: &str) {
+        let text = |pointer: &str| seen.pointer(pointer).and_then(Value::as_str).unwrap();
+        let networks = seen.pointer("/NetworkSettings/Networks").unwrap();
+        let networks = networks.as_object().unwrap().values();
+        let shown: BTreeSet<String> = networks
+            .filter_map(|network| Some(network.pointer("/IPAddress")?.as_str()?.to_owned()))
+            .collect();
+        let hosts = std::fs::read_to_string(text("/HostsPath")).unwrap();
+        let own = hosts.lines().filter_map(|line| line.split_once('\t'));
+        let own = own.filter(|(_, name)| *name == text("/Config/Hostname"));
+        let named: BTreeSet<String> = own.map(|(address, _)| address.to_owned()).collect();
+        assert_eq!(named, shown, "{when}: {hosts}");
+        let pid = seen.pointer("/State/Pid").unwrap();
+        let inside = lab.host.sh(&format!(
+            "nsenter -t {pid} -n ip -o -4 addr show scope global | awk '{{print $4}}' | cut -d/ -f1"
+        ));
+        let real: BTreeSet<String> = inside.stdout.lines().map(str::to_owned).collect();
+        assert_eq!(real, shown, "{when}");
+        let routes = lab
+            .host
+            .sh(&format!("nsenter -t {pid} -n ip route show default"));
+        assert_eq!(routes.stdout.lines().count(), 1, "{when}: {routes:?}");
     }
 
     /// Removes all but what was there before; whatever a crash left can be removed like anything else.
@@ -210,7 +249,7 @@ mod tests {
             ("network create", vec![], network()),
             ("network rm", vec![network()], delete("/networks/red")),
             ("network connect", and(running(), network()), connect()),
-            // TODO(2): a kill within a disconnect leaves the endpoint in the record without its interface.
+            ("network disconnect", connected(), disconnect()),
             ("volume create", vec![], volume()),
             ("volume rm", vec![volume()], delete("/volumes/kept")),
         ]);

@@ -7,14 +7,14 @@ use std::{
     os::fd::OwnedFd,
 };
 
-use hakone_base::{ContainerId, ContainerName, Fault, Port};
+use hakone_base::{ContainerId, ContainerName, Fault, NetworkId, Port};
 use hakone_container::{
-    BoxFuture, Etc, Network, NetworkMode, Networks, PortRequest, Prepared, Refusal, Replugged,
-    Restoration, Sandbox, SandboxRequest,
+    BoxFuture, Etc, Network, NetworkMode, Networks, PortRequest, Prepared, Refusal, Replug,
+    Replugged, Restoration, Sandbox, SandboxRequest,
 };
 use hakone_engine_api::wire::EndpointSettings;
 use hakone_network::{
-    EndpointRequest, ExtraHost, HostTarget, Link, PortBinding, SandboxReport, Service,
+    CutOff, EndpointRequest, ExtraHost, HostTarget, Link, PortBinding, SandboxReport, Service,
 };
 use tracing::warn;
 
@@ -59,8 +59,9 @@ impl Networks for Joined {
     ) -> BoxFuture<'a, Result<Replugged, Refusal>> {
         Box::pin(async move {
             let wanted = endpoint((network.to_owned(), settings))?;
+            let was = self.0.sandbox(container);
             let report = self.0.connect(container, pid, wanted).await;
-            replugged(&report.map_err(boxed)?)
+            replugged(was.as_ref(), &report.map_err(boxed)?)
         })
     }
 
@@ -72,8 +73,29 @@ impl Networks for Joined {
         _force: bool,
     ) -> BoxFuture<'a, Result<Replugged, Refusal>> {
         Box::pin(async move {
+            let was = self.0.sandbox(container);
             let report = self.0.disconnect(container, pid, network).await;
-            replugged(&report.map_err(boxed)?)
+            replugged(was.as_ref(), &report.map_err(boxed)?)
+        })
+    }
+
+    fn mend<'a>(
+        &'a self,
+        container: &'a ContainerId,
+        pid: i32,
+        network: &'a str,
+        change: Replug,
+    ) -> BoxFuture<'a, Result<Replugged, Refusal>> {
+        Box::pin(async move {
+            let network: NetworkId = network
+                .parse()
+                .map_err(|error| refusal(format!("{error}")))?;
+            let cut = match change {
+                Replug::Connect => CutOff::Connect(network),
+                Replug::Disconnect => CutOff::Disconnect(network),
+            };
+            let (was, report) = self.0.mend(container, pid, cut).await.map_err(boxed)?;
+            replugged(Some(&was), &report)
         })
     }
 
@@ -115,9 +137,10 @@ async fn prepare(service: Service, request: SandboxRequest) -> Result<Prepared, 
     })
 }
 
-fn replugged(report: &SandboxReport) -> Result<Replugged, Refusal> {
+fn replugged(was: Option<&SandboxReport>, report: &SandboxReport) -> Result<Replugged, Refusal> {
     Ok(Replugged {
         sandbox: shown(report)?,
+        was: was.map(etc).unwrap_or_default(),
         etc: etc(report),
     })
 }

@@ -47,6 +47,19 @@ impl fmt::Display for Hosts<'_> {
     }
 }
 
+/// Carries a change of our lines over to a file that the container may have edited: its own lines stay as they are.
+///
+/// Lines of `was` that `now` has not are taken out, those that only `now` has stand at the end; once is enough.
+#[must_use]
+pub fn carry_over(present: &str, was: &str, now: &str) -> String {
+    let has = |text: &str, wanted: &str| text.lines().any(|line| line == wanted);
+    let stays = |line: &&str| has(now, line) || !has(was, line);
+    let comes = |line: &&str| !has(was, line) && !has(present, line);
+    let lines = present.lines().filter(stays);
+    let lines = lines.chain(now.lines().filter(comes));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
 /// Gives the contents of `/etc/hostname`.
 #[must_use]
 pub fn hostname(name: &str) -> String {
@@ -69,6 +82,25 @@ mod tests {
         };
         let expected = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n192.0.2.5\tdb\n172.17.0.2\ta1b2\n";
         assert_eq!(hosts.to_string(), expected);
+    }
+
+    #[test]
+    fn a_containers_own_lines_outlast_a_change_of_ours() {
+        let was = "127.0.0.1\tlocalhost\n10.0.0.2\tweb\n";
+        let now = "127.0.0.1\tlocalhost\n10.0.1.2\tweb\n";
+        let edited = "127.0.0.1\tlocalhost\n# mine\n192.0.2.1\tdb\n\n10.0.0.2\tweb\nlast";
+        let merged = "127.0.0.1\tlocalhost\n# mine\n192.0.2.1\tdb\n\nlast\n10.0.1.2\tweb\n";
+        assert_eq!(carry_over(edited, was, now), merged);
+        assert_eq!(
+            carry_over(merged, was, now),
+            merged,
+            "twice changes nothing"
+        );
+        let emptied = carry_over("", was, now);
+        assert_eq!(
+            emptied, "10.0.1.2\tweb\n",
+            "what the container took out stays out"
+        );
     }
 
     #[test]

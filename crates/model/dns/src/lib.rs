@@ -13,7 +13,7 @@ mod upstream;
 mod zone;
 
 pub use decide::{Decision, Transport, decide};
-pub use files::{Hosts, hostname};
+pub use files::{Hosts, carry_over, hostname};
 pub use resolv_conf::{EMBEDDED, ResolvConf};
 pub use scope::{Forwarding, Scope};
 pub use upstream::{answer_from_upstream, upstream_query};

@@ -12,6 +12,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use hakone_control::{Format, FrameReader, Link, OnExit};
 use hakone_supervision::{FrameKind, MAX_CHUNK, Reply, Request, Streams, frame};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadBuf},
@@ -26,9 +27,8 @@ use crate::{
     AttachOptions, AttachStream, Error, LogOptions,
     container::{Container, hold},
     detach_keys::{DetachKeys, Scanned, Scanner},
-    frames::{Format, FrameReader, OnExit},
+    error::lost,
     inner::Inner,
-    link::{Link, lost},
     state::State,
     stream::{Input, Output},
 };

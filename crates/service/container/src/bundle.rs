@@ -4,7 +4,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
+    io::{self, Read as _},
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
@@ -16,6 +17,7 @@ use hakone_spec::{
 use hakone_supervision::WindowSize;
 use hakone_supervision::{CONFIG_FILE, CopyUp, Log, ORDER_FILE, Order, ROOTFS, Rootfs, Runtime};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use tracing::warn;
 
 use crate::{
     Error, Etc,
@@ -30,6 +32,8 @@ use crate::{
 pub(crate) const RUNTIME: &str = "runtime";
 /// Where its supervisor keeps the bundle as that program reads it.
 pub(crate) const RUNTIME_BUNDLE: &str = "bundle";
+/// Bytes that a file of names may have; a container can make its own as long as it likes.
+const NAMES: u64 = 1 << 20;
 
 /// What one start was decided to be.
 #[derive(Debug)]
@@ -109,7 +113,40 @@ fn write_etc(plan: &Plan) -> Result<(), Error> {
     write_names(&plan.etc_folder, etc)
 }
 
-/// Writes what a container knows by name; a running one sees it at once.
+/// Carries a change of its networks over to what a running container knows by name; what it wrote there itself stays.
+pub(crate) fn change_names(folder: &Path, was: &Etc, now: &Etc) -> Result<(), Error> {
+    let (path, present) = names(folder, "hosts")?;
+    let hosts = match present {
+        Some(present) => hakone_dns::carry_over(&present, &was.hosts, &now.hosts),
+        None => now.hosts.clone(),
+    };
+    put(&path, hosts.as_bytes())?;
+    let (path, present) = names(folder, "resolv.conf")?;
+    let is_ours = was.resolv_conf.is_empty() || present.as_ref() == Some(&was.resolv_conf);
+    match is_ours && was.resolv_conf != now.resolv_conf {
+        true => put(&path, now.resolv_conf.as_bytes()),
+        false => Ok(()),
+    }
+}
+
+/// Reads a file of names, unless the container, which may write to it, made it something else.
+fn names(folder: &Path, name: &str) -> Result<(PathBuf, Option<String>), Error> {
+    let path = folder.join(name);
+    let mut bytes = Vec::new();
+    let opened = fs::File::open(&path).map_err(Error::host("open", &path))?;
+    let mut bounded = opened.take(NAMES + 1);
+    bounded
+        .read_to_end(&mut bytes)
+        .map_err(Error::host("read", &path))?;
+    let text = String::from_utf8(bytes).ok();
+    let text = text.filter(|text| text.len() as u64 <= NAMES);
+    if text.is_none() {
+        warn!(path = %path.display(), "a container's file of names is no text of usual size; it is written anew");
+    }
+    Ok((path, text))
+}
+
+/// Writes what a container is to know by name before it starts.
 pub(crate) fn write_names(folder: &Path, etc: &Etc) -> Result<(), Error> {
     put(&folder.join("hosts"), etc.hosts.as_bytes())?;
     put(&folder.join("resolv.conf"), etc.resolv_conf.as_bytes())

@@ -207,6 +207,7 @@ pub(crate) mod tests {
             health: None,
             sandbox: None,
             volumes_go: false,
+            replugging: None,
         }
     }
 

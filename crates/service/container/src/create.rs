@@ -201,6 +201,7 @@ impl Draft {
             health: None,
             sandbox: None,
             volumes_go: false,
+            replugging: None,
         }
     }
 }

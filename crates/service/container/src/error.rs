@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use hakone_base::{ContainerId, Fault, Kind, NameError};
+use hakone_control::LinkError;
 use hakone_engine_api::FilterError;
 
 use crate::neighbour::Refusal;
@@ -120,6 +121,12 @@ impl Error {
         let path = path.into();
         move |source| Self::Host { what, path, source }
     }
+}
+
+/// Tells the caller of a supervisor that cannot be spoken to.
+#[expect(clippy::needless_pass_by_value, reason = "the shape of `map_err`")]
+pub(crate) fn lost(error: LinkError) -> Error {
+    Error::Supervisor(error.to_string())
 }
 
 impl From<Refusal> for Error {

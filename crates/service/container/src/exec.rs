@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use hakone_base::ExecId;
+use hakone_control::{Link, LinkError};
 use hakone_engine_api::wire;
 use hakone_supervision::{ExecOrder, FailureKind, Reply, Request, Streams, WindowSize};
 use serde_json::{Value, json};
@@ -13,8 +14,8 @@ use crate::{
     attach::{self, Plan},
     container::{Container, hold},
     detach_keys::DetachKeys,
+    error::lost,
     inner::{Inner, entropy},
-    link::{Link, LinkError, lost},
     state::not_running,
 };
 

@@ -18,11 +18,9 @@ mod exec;
 mod exit;
 mod facts;
 mod filter;
-mod frames;
 mod inner;
 mod inspect;
 mod joined;
-mod link;
 mod list;
 mod logs;
 mod mounts;
@@ -40,7 +38,6 @@ mod sandbox;
 mod seccomp;
 mod service;
 mod size;
-mod socket;
 mod start;
 mod stop;
 mod stream;
@@ -53,8 +50,8 @@ pub use error::Error;
 pub use hakone_container_model::LogOptions;
 pub use neighbour::{
     BoxFuture, Etc, Images, Launch, Launcher, Neighbours, Network, NetworkMode, Networks,
-    PortRequest, Prepared, Refusal, Replugged, ResolvedImage, Restoration, Sandbox, SandboxRequest,
-    Volume, VolumeRequest, Volumes, Wiring,
+    PortRequest, Prepared, Refusal, Replug, Replugged, ResolvedImage, Restoration, Sandbox,
+    SandboxRequest, Volume, VolumeRequest, Volumes, Wiring,
 };
 pub use options::{
     AttachOptions, Counts, CreateRequest, Created, ExecStarted, ImageUse, ListOptions, Pruned,

@@ -121,8 +121,20 @@ pub struct Etc {
 pub struct Replugged {
     /// What it is now.
     pub sandbox: Sandbox,
+    /// What it was to find in `/etc` before; an empty file is one nobody remembers.
+    pub was: Etc,
     /// What it is to find in `/etc` now.
     pub etc: Etc,
+}
+
+/// A change of a running container's networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Replug {
+    /// Into one more.
+    Connect,
+    /// Out of one.
+    Disconnect,
 }
 
 /// Finishes a sandbox while the supervisor starts.
@@ -162,7 +174,7 @@ pub struct Restoration {
 }
 
 /// A network, looked up by name or id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
     /// Its id.
     pub id: String,
@@ -197,6 +209,15 @@ pub trait Networks: Send + Sync + 'static {
         pid: i32,
         network: &'a str,
         force: bool,
+    ) -> BoxFuture<'a, Result<Replugged, Refusal>>;
+
+    /// Finishes a change of the network with this id that a former daemon's death cut off; the container is restored.
+    fn mend<'a>(
+        &'a self,
+        container: &'a ContainerId,
+        pid: i32,
+        network: &'a str,
+        change: Replug,
     ) -> BoxFuture<'a, Result<Replugged, Refusal>>;
 
     /// Gives back all that a container has; idempotent, never fails from the caller's view.

@@ -1,10 +1,21 @@
 //! Plugs containers into networks and out of them: now if they run, at the next start else.
+//!
+//! A running container's record says what is about to change before anything is touched. A daemon that dies in between
+//! leaves a successor who knows what to finish: what was being unplugged goes, and what was being plugged in stays if the
+//! record came to know its endpoint. The names in `/etc` follow the record when an endpoint comes and precede it when one
+//! goes, so that the lines to write or to take out are known at any moment.
 
 use std::sync::Arc;
 
 use hakone_engine_api::wire;
+use tracing::warn;
 
-use crate::{Error, Replugged, Sandbox, bundle, container::Container, inner::Inner};
+use crate::{
+    Error, Network, Replug, Replugged, bundle,
+    container::Container,
+    inner::Inner,
+    record::{Record, Replugging},
+};
 
 impl Inner {
     /// Connects a container to a network.
@@ -16,35 +27,24 @@ impl Inner {
     ) -> Result<(), Error> {
         let _operation = container.operation.lock().await;
         let network = self.neighbours.networks.lookup(typed)?;
-        let (running, mode, name, known) = container.with(|record| {
-            let mode = record.host.network_mode.clone().unwrap_or_default();
-            let known = record.knows_network(&network.id, &network.name);
-            (record.state.has_process(), mode, record.name.clone(), known)
-        });
-        if mode == "host" || mode.starts_with("container:") {
-            return Err(Error::Invalid(format!(
-                "container sharing network namespace with another container or host cannot be connected to any other network: {mode}"
-            )));
+        container.with(|record| may_connect(record, &network))?;
+        if !container.state().has_process() {
+            return container.change(|record| {
+                record.networks.insert(network.name.clone(), settings);
+                record.sandbox = None;
+            });
         }
-        if known {
-            return Err(Error::Forbidden(format!(
-                "endpoint with name {name} already exists in network {}",
-                network.name
-            )));
-        }
-        let sandbox = match running {
-            true => {
-                let networks = &self.neighbours.networks;
-                let pid = container.with(|record| record.run.pid);
-                let plugged = networks.connect(&container.id, pid, &network.name, settings.clone());
-                Some(adopt(container, plugged.await?)?)
-            }
-            false => None,
-        };
+        let pid = intend(container, Replug::Connect, &network)?;
+        let networks = &self.neighbours.networks;
+        let plugged = networks.connect(&container.id, pid, &network.name, settings.clone());
+        let plugged = given_up(container, plugged.await)?;
         container.change(|record| {
             record.networks.insert(network.name.clone(), settings);
-            record.sandbox = sandbox;
-        })
+            record.sandbox = Some(plugged.sandbox.clone());
+        })?;
+        let named = bundle::change_names(&container.folder, &plugged.was, &plugged.etc);
+        container.change(|record| record.replugging = None)?;
+        named
     }
 
     /// Disconnects a container from a network.
@@ -56,37 +56,105 @@ impl Inner {
     ) -> Result<(), Error> {
         let _operation = container.operation.lock().await;
         let network = self.neighbours.networks.lookup(typed)?;
-        let (running, known) = container.with(|record| {
-            let known = record.knows_network(&network.id, &network.name);
-            (record.state.has_process(), known)
-        });
-        if !known {
+        if !container.with(|record| record.knows_network(&network.id, &network.name)) {
             return Err(Error::Supervisor(format!(
                 "container {} is not connected to network {}",
                 container.id, network.name
             )));
         }
-        let sandbox = match running {
-            true => {
-                let networks = &self.neighbours.networks;
-                let pid = container.with(|record| record.run.pid);
-                let unplugged = networks.disconnect(&container.id, pid, &network.name, force);
-                Some(adopt(container, unplugged.await?)?)
-            }
-            false => None,
+        if !container.state().has_process() {
+            return container.change(|record| {
+                record.leave_network(&network);
+                record.sandbox = None;
+            });
+        }
+        let pid = intend(container, Replug::Disconnect, &network)?;
+        let networks = &self.neighbours.networks;
+        let unplugged = networks.disconnect(&container.id, pid, &network.name, force);
+        let unplugged = given_up(container, unplugged.await)?;
+        left(container, &network, unplugged)
+    }
+
+    /// Finishes for a running container what the death of a former daemon cut off.
+    pub(crate) async fn finish_replugging(
+        &self,
+        container: &Container,
+        pid: i32,
+    ) -> Result<(), Error> {
+        let Some(Replugging { change, network }) =
+            container.with(|record| record.replugging.clone())
+        else {
+            return Ok(());
         };
-        container.change(|record| {
-            let names = [network.name.as_str(), network.id.as_str()];
-            record
-                .networks
-                .retain(|name, _| !names.contains(&name.as_str()));
-            record.sandbox = sandbox;
-        })
+        let networks = &self.neighbours.networks;
+        let mended = networks
+            .mend(&container.id, pid, &network.id, change)
+            .await?;
+        match change {
+            Replug::Disconnect => left(container, &network, mended),
+            Replug::Connect => {
+                bundle::change_names(&container.folder, &mended.was, &mended.etc)?;
+                container.change(|record| record.replugging = None)
+            }
+        }
     }
 }
 
-/// Lets a running container see its names as they are now.
-fn adopt(container: &Container, replugged: Replugged) -> Result<Sandbox, Error> {
-    bundle::write_names(&container.folder, &replugged.etc)?;
-    Ok(replugged.sandbox)
+/// Ends, in the record of a container that runs no more, a change that nobody can finish in the kernel.
+pub(crate) fn abandon_replugging(container: &Container) -> Result<(), Error> {
+    let Some(Replugging { change, network }) = container.with(|record| record.replugging.clone())
+    else {
+        return Ok(());
+    };
+    container.change(|record| {
+        record.replugging = None;
+        match change {
+            Replug::Disconnect => record.leave_network(&network),
+            Replug::Connect => (),
+        }
+    })
+}
+
+fn may_connect(record: &Record, network: &Network) -> Result<(), Error> {
+    let mode = record.host.network_mode.as_deref().unwrap_or_default();
+    if mode == "host" || mode.starts_with("container:") {
+        return Err(Error::Invalid(format!(
+            "container sharing network namespace with another container or host cannot be connected to any other network: {mode}"
+        )));
+    }
+    match record.knows_network(&network.id, &network.name) {
+        true => Err(Error::Forbidden(format!(
+            "endpoint with name {} already exists in network {}",
+            record.name, network.name
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// Says in the record what is about to change; gives the container's process.
+fn intend(container: &Container, change: Replug, network: &Network) -> Result<i32, Error> {
+    let network = network.clone();
+    container.change(|record| record.replugging = Some(Replugging { change, network }))?;
+    Ok(container.with(|record| record.run.pid))
+}
+
+/// Takes the intent back when the change was refused, which undoes itself.
+fn given_up<T, E: Into<Error>>(container: &Container, outcome: Result<T, E>) -> Result<T, Error> {
+    if outcome.is_err()
+        && let Err(error) = container.change(|record| record.replugging = None)
+    {
+        warn!(container.id = %container.id, %error, "a refused change of networks stays in the record");
+    }
+    outcome.map_err(Into::into)
+}
+
+/// Records that a container left a network, after its names were taken from it.
+fn left(container: &Container, network: &Network, unplugged: Replugged) -> Result<(), Error> {
+    let named = bundle::change_names(&container.folder, &unplugged.was, &unplugged.etc);
+    container.change(|record| {
+        record.leave_network(network);
+        record.sandbox = Some(unplugged.sandbox);
+        record.replugging = None;
+    })?;
+    named
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hakone_base::{ExecId, Timestamp};
+use hakone_control::Link;
 use hakone_spec::{Healthcheck, Test};
 use hakone_supervision::{ExecOrder, FrameKind, Header, Notice, Reply, Request, Streams};
 use tokio::{
@@ -14,7 +15,6 @@ use crate::{
     container::{Container, hold},
     health::{Health, MAX_OUTPUT, Probe, Status},
     inner::{Inner, entropy, now},
-    link::Link,
 };
 
 impl Inner {

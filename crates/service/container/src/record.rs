@@ -11,7 +11,7 @@ use hakone_engine_api::wire;
 use hakone_store::Durability;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Sandbox, health::Health, run::Run, state::State};
+use crate::{Error, Network, Replug, Sandbox, health::Health, run::Run, state::State};
 
 /// The record's file in the container's folder.
 pub(crate) const FILE: &str = "container.json";
@@ -48,6 +48,16 @@ pub(crate) struct Record {
     /// Whether a removal under way takes its anonymous volumes along.
     #[serde(default)]
     pub(crate) volumes_go: bool,
+    /// A change of its networks under way, said before anything is touched.
+    #[serde(default)]
+    pub(crate) replugging: Option<Replugging>,
+}
+
+/// A change of a running container's networks that has begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Replugging {
+    pub(crate) change: Replug,
+    pub(crate) network: Network,
 }
 
 /// A mount of a container, its source resolved.
@@ -116,6 +126,13 @@ impl Record {
     pub(crate) fn knows_network(&self, id: &str, name: &str) -> bool {
         let on = |known: &String| known == name || known == id;
         self.networks.keys().any(on)
+    }
+
+    /// Forgets that it is on a network, by whatever word the user named it.
+    pub(crate) fn leave_network(&mut self, network: &Network) {
+        let names = [network.name.as_str(), network.id.as_str()];
+        self.networks
+            .retain(|name, _| !names.contains(&name.as_str()));
     }
 
     /// Reports whether it goes when it ends.

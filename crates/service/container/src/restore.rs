@@ -8,6 +8,7 @@
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use hakone_base::Timestamp;
+use hakone_control::Link;
 use hakone_supervision::{Exit, Notice, Request};
 use tracing::{error, info, warn};
 
@@ -16,7 +17,7 @@ use crate::{
     container::Container,
     exit::{self, Next},
     inner::{Inner, blocking},
-    link::Link,
+    network,
     record::{FILE, Record},
     remove,
     restart::{self, Ended},
@@ -75,6 +76,7 @@ impl Inner {
                 None => dismiss(container, link).await,
             }
         }
+        network::abandon_replugging(container).ok();
         match container.state() {
             State::Running | State::Paused => self.bury(container).await,
             State::Created | State::Exited | State::Restarting | State::Dead | State::Removing => {
@@ -162,7 +164,8 @@ impl Inner {
             held,
         };
         let sandbox = self.neighbours.networks.restore(running).await?;
-        container.change(|record| record.sandbox = Some(sandbox))
+        container.change(|record| record.sandbox = Some(sandbox))?;
+        self.finish_replugging(container, pid).await
     }
 
     /// Records the end of a container that ended while no daemon looked.

@@ -6,6 +6,7 @@
 use std::{fs, future::Future, sync::Arc};
 
 use hakone_base::ContainerId;
+use hakone_control::Link;
 use hakone_engine_api::{Filters, wire};
 use hakone_events::Bus;
 use hakone_supervision::{Request, WindowSize};
@@ -18,7 +19,6 @@ use crate::{
     container::Container,
     exec, facts,
     inner::{Inner, blocking, share},
-    link::Link,
     state::State,
     table::Table,
     wait,

@@ -2,6 +2,7 @@
 
 use std::{fs, sync::Arc, time::Duration};
 
+use hakone_control::{Link, LinkError};
 use hakone_spec::{ContainerSpec, Create, Netns};
 use hakone_supervision::{FailureKind, Reply, Request};
 use rustix::process::{Pid, Signal, kill_process};
@@ -11,14 +12,13 @@ use crate::{
     Error, Launch, NetworkMode, Prepared, Sandbox,
     bundle::{self, Plan},
     container::{Container, hold},
+    error::lost,
     health::Health,
     inner::{Inner, blocking, now},
     joined,
-    link::{Link, LinkError, lost},
     record::Record,
     run::Run,
     sandbox::hostname,
-    socket,
     state::State,
     supervise::drain,
 };
@@ -244,7 +244,7 @@ impl Inner {
     ) -> Result<(u32, ContainerSpec), Error> {
         let order = bundle::write(&plan, container, self)?;
         joined::ensure_shm(container, &plan.spec)?;
-        let listener = socket::listen(&container.run_folder)
+        let listener = hakone_control::listen(&container.run_folder)
             .map_err(Error::host("listen in", &container.run_folder))?;
         let complaints = fs::File::create(container.run_folder.join("supervisor.log")).ok();
         let launch = Launch {

@@ -4,6 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hakone_control::Link;
 use hakone_spec::Signal;
 use hakone_supervision::{Reply, Request};
 
@@ -11,7 +12,6 @@ use crate::{
     Error, StopOptions,
     container::Container,
     inner::Inner,
-    link::Link,
     start::Cause,
     state::{State, not_running},
 };

@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
+use hakone_control::Link;
 use hakone_supervision::{EXIT_FILE, Exit, Notice, SIGNAL_BASE, VANISHED};
 use tracing::warn;
 
@@ -9,7 +10,6 @@ use crate::{
     container::Container,
     exit::Next,
     inner::{Inner, now},
-    link::Link,
 };
 
 impl Inner {

@@ -32,7 +32,7 @@ pub use error::Error;
 pub use hakone_ipam::{PoolBase, PoolRequest};
 pub use report::{EndpointAddress, EndpointReport, Resolver, SandboxReport};
 pub use request::{
-    EndpointRequest, ExtraHost, HostTarget, Link, NetworkMode, PortBinding, SandboxRequest,
+    CutOff, EndpointRequest, ExtraHost, HostTarget, Link, NetworkMode, PortBinding, SandboxRequest,
 };
 pub use sandbox::Sandbox;
 pub use service::Service;

@@ -6,7 +6,7 @@ use std::{
     ops::RangeInclusive,
 };
 
-use hakone_base::{ContainerId, ContainerName, ExposedPort, MacAddr, Port};
+use hakone_base::{ContainerId, ContainerName, ExposedPort, MacAddr, NetworkId, Port};
 
 /// Everything the network of one container depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,24 @@ pub struct EndpointRequest {
     pub driver_opts: BTreeMap<String, String>,
     /// The highest priority gives the default route; equals go by network name.
     pub priority: i64,
+}
+
+/// A change of a running sandbox during which a daemon died.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CutOff {
+    /// It was being connected to the network.
+    Connect(NetworkId),
+    /// It was being disconnected from it.
+    Disconnect(NetworkId),
+}
+
+impl CutOff {
+    /// Gives the network.
+    pub(crate) const fn network(&self) -> &NetworkId {
+        match self {
+            Self::Connect(network) | Self::Disconnect(network) => network,
+        }
+    }
 }
 
 /// A port to publish.

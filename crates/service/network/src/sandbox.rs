@@ -10,7 +10,7 @@ mod wire;
 
 pub use prepare::Sandbox;
 
-pub(crate) use live::{connect, disconnect, rename};
+pub(crate) use live::{connect, disconnect, mend, rename};
 pub(crate) use prepare::prepare;
 pub(crate) use release::release;
 pub(crate) use restore::{Survivor, restore};

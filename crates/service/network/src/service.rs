@@ -17,8 +17,8 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 
 use crate::{
-    Config, EndpointReport, EndpointRequest, Error, NetworkSpec, SandboxReport, SandboxRequest,
-    filter, guard,
+    Config, CutOff, EndpointReport, EndpointRequest, Error, NetworkSpec, SandboxReport,
+    SandboxRequest, filter, guard,
     host::Host,
     network,
     resolver::Directory,
@@ -179,6 +179,22 @@ impl Service {
     ) -> Result<SandboxReport, Error> {
         let (container, network) = (container.clone(), network.to_owned());
         self.run(move |service| sandbox::disconnect(service, &container, init, &network))
+            .await
+    }
+
+    /// Finishes a change that a daemon's death cut off, after [`Service::restore`] and before [`Service::settle`]; gives
+    /// the sandbox as its files were told of it, and as it is.
+    ///
+    /// # Errors
+    /// When the container was not restored or its namespace cannot be entered.
+    pub async fn mend(
+        &self,
+        container: &ContainerId,
+        init: i32,
+        cut: CutOff,
+    ) -> Result<(SandboxReport, SandboxReport), Error> {
+        let container = container.clone();
+        self.run(move |service| sandbox::mend(service, &container, init, &cut))
             .await
     }
 

@@ -1,6 +1,9 @@
 //! Connects and disconnects a running container.
 
-use std::{os::fd::AsFd as _, sync::Arc};
+use std::{
+    os::fd::AsFd as _,
+    sync::{Arc, atomic::Ordering},
+};
 
 use hakone_base::{ContainerId, ContainerName, EndpointId, NetworkId};
 use hakone_netlink::{LinkIndex, Socket};
@@ -12,7 +15,7 @@ use super::{
     wire::{attachments, networks_of, serve},
 };
 use crate::{
-    EndpointReport, EndpointRequest, Error, SandboxReport, driver,
+    CutOff, EndpointReport, EndpointRequest, Error, SandboxReport, driver,
     resolver::{Listening, default_settings},
     service::{Inner, lock, random},
     state::Stage,
@@ -58,10 +61,47 @@ pub(crate) fn disconnect(
     };
     unplug(service, container, &endpoint)?;
     let report = current(service, container)?;
-    // The default route went with its interface; another network may have one.
-    let networks = networks_of(service, &report);
+    lead_out(service, &report, init)?;
+    service.announce("disconnect", container, &endpoint);
+    Ok(report)
+}
+
+/// Finishes what a daemon's death cut off, whatever moment it was; gives the sandbox as it was told of and as it is.
+///
+/// A disconnect goes on. A connect that got as far as the record stays, an earlier one is undone: its interface is a stray
+/// that [`crate::Service::settle`] sweeps, and its default route went to somebody else's.
+pub(crate) fn mend(
+    service: &Arc<Inner>,
+    container: &ContainerId,
+    init: i32,
+    cut: &CutOff,
+) -> Result<(SandboxReport, SandboxReport), Error> {
+    let told = current(service, container)?;
+    let on = |endpoint: &&EndpointReport| endpoint.network == *cut.network();
+    let endpoint = told.endpoints.iter().find(on).cloned();
+    match (cut, endpoint) {
+        (CutOff::Connect(_), Some(endpoint)) => {
+            let mut without = told.clone();
+            files::remove_endpoint(&mut without, &endpoint);
+            without.resolv_conf = None;
+            Ok((without, told))
+        }
+        (CutOff::Disconnect(_), Some(_)) => {
+            let report = disconnect(service, container, init, cut.network().as_str())?;
+            Ok((told, report))
+        }
+        (CutOff::Connect(_) | CutOff::Disconnect(_), None) => {
+            lead_out(service, &told, init)?;
+            Ok((told.clone(), told))
+        }
+    }
+}
+
+/// Sets the default routes anew: the one there was may have gone with its interface, or lead to one that will go.
+fn lead_out(service: &Inner, report: &SandboxReport, init: i32) -> Result<(), Error> {
+    let networks = networks_of(service, report);
     let mut inside = Netns::of_process(init)?.on(Socket::open)??;
-    for attachment in attachments(&report, &networks) {
+    for attachment in attachments(report, &networks) {
         let interface = attachment.endpoint.interface.as_ref();
         let link = interface
             .map(|name| inside.link(name))
@@ -71,8 +111,7 @@ pub(crate) fn disconnect(
             inside.execute(driver::default_routes(&attachment, LinkIndex(link.index)))?;
         }
     }
-    service.announce("disconnect", container, &endpoint);
-    Ok(report)
+    Ok(())
 }
 
 /// Gives every endpoint on a network with names the container's new one.
@@ -218,7 +257,11 @@ fn unplug(
         files::remove_endpoint(&mut attached.report, endpoint);
     }
     drop(state);
-    outcome.and(host.load_rules(&service.state))
+    match service.settled.load(Ordering::Acquire) {
+        true => outcome.and(host.load_rules(&service.state)),
+        // Not all that runs is known yet, so the rules of the former daemon stay until it is.
+        false => outcome,
+    }
 }
 
 fn current(service: &Inner, container: &ContainerId) -> Result<SandboxReport, Error> {

@@ -17,7 +17,7 @@ use tokio::{
 
 /// How frames are handed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
     /// Header and payload.
     Multiplexed,
     /// Payloads alone, for terminals.
@@ -25,10 +25,10 @@ pub(crate) enum Format {
 }
 
 /// Called with the exit code when a command's stream brings one.
-pub(crate) type OnExit = Box<dyn FnOnce(i32) + Send + Sync>;
+pub type OnExit = Box<dyn FnOnce(i32) + Send + Sync>;
 
 /// Reads a process's output from a supervisor's frames.
-pub(crate) struct FrameReader<R> {
+pub struct FrameReader<R> {
     source: R,
     format: Format,
     step: Step,
@@ -62,7 +62,7 @@ impl<R> fmt::Debug for FrameReader<R> {
 
 impl<R: AsyncBufRead + Unpin> FrameReader<R> {
     /// Reads from `source` until it ends or `cut` is told.
-    pub(crate) fn new(
+    pub fn new(
         source: R,
         format: Format,
         cut: oneshot::Receiver<()>,

@@ -22,8 +22,6 @@ use tokio::{
     time::timeout,
 };
 
-use crate::Error;
-
 /// Time a supervisor may take to answer a question that needs no work of it.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Time that making a container may take, copying an image's files into empty volumes included.
@@ -31,7 +29,7 @@ const MAKING: Duration = Duration::from_secs(300);
 
 /// Why a supervisor did not answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LinkError {
+pub enum LinkError {
     /// The socket failed.
     #[error("the container's supervisor cannot be reached: {0}")]
     Io(#[from] io::Error),
@@ -48,14 +46,17 @@ pub(crate) enum LinkError {
 
 /// A connection to a supervisor.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub struct Link {
     stream: UnixStream,
     decoder: Decoder,
 }
 
 impl Link {
     /// Connects to the supervisor of a run folder.
-    pub(crate) async fn connect(run_folder: &Path) -> Result<Self, LinkError> {
+    ///
+    /// # Errors
+    /// When nobody listens.
+    pub async fn connect(run_folder: &Path) -> Result<Self, LinkError> {
         let stream = crate::socket::connect(run_folder).await?;
         Ok(Self {
             stream,
@@ -64,12 +65,18 @@ impl Link {
     }
 
     /// Asks one question on a connection of its own.
-    pub(crate) async fn ask(run_folder: &Path, request: &Request) -> Result<Reply, LinkError> {
+    ///
+    /// # Errors
+    /// When the supervisor does not answer.
+    pub async fn ask(run_folder: &Path, request: &Request) -> Result<Reply, LinkError> {
         Self::connect(run_folder).await?.request(request).await
     }
 
     /// Sends a request and waits for its reply; the connection may be a stream afterwards.
-    pub(crate) async fn request(&mut self, request: &Request) -> Result<Reply, LinkError> {
+    ///
+    /// # Errors
+    /// When the supervisor does not answer.
+    pub async fn request(&mut self, request: &Request) -> Result<Reply, LinkError> {
         self.send(request).await?;
         let patience = match request {
             Request::Start | Request::Exec(_) => MAKING,
@@ -90,12 +97,18 @@ impl Link {
     }
 
     /// Sends a request.
-    pub(crate) async fn send(&mut self, request: &Request) -> Result<(), LinkError> {
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub async fn send(&mut self, request: &Request) -> Result<(), LinkError> {
         Ok(self.stream.write_all(&encode(request)?).await?)
     }
 
     /// Reads the next reply.
-    pub(crate) async fn reply(&mut self) -> Result<Reply, LinkError> {
+    ///
+    /// # Errors
+    /// When the socket fails or closes, or what comes is no reply.
+    pub async fn reply(&mut self) -> Result<Reply, LinkError> {
         match self.frame().await? {
             Some(frame) => Ok(frame.message()?),
             None => Err(LinkError::Gone),
@@ -103,7 +116,10 @@ impl Link {
     }
 
     /// Reads the next notice; nothing when the supervisor is gone.
-    pub(crate) async fn notice(&mut self) -> Result<Option<Notice>, LinkError> {
+    ///
+    /// # Errors
+    /// When the socket fails, or what comes is no notice.
+    pub async fn notice(&mut self) -> Result<Option<Notice>, LinkError> {
         loop {
             match self.frame().await? {
                 // The watch itself may be acknowledged first.
@@ -115,12 +131,16 @@ impl Link {
     }
 
     /// Gives the socket for streaming. Never more than a frame was read ahead: nothing is lost.
-    pub(crate) fn into_stream(self) -> UnixStream {
+    #[must_use]
+    pub fn into_stream(self) -> UnixStream {
         self.stream
     }
 
     /// Hands descriptors to the supervisor to keep.
-    pub(crate) async fn hold(&mut self, descriptors: &[OwnedFd]) -> Result<(), LinkError> {
+    ///
+    /// # Errors
+    /// When the supervisor does not take them.
+    pub async fn hold(&mut self, descriptors: &[OwnedFd]) -> Result<(), LinkError> {
         for part in descriptors.chunks(MAX_HELD_PER_MESSAGE) {
             let borrowed: Vec<_> = part.iter().map(|descriptor| descriptor.as_fd()).collect();
             let bytes = encode(&Request::Hold)?;
@@ -139,7 +159,10 @@ impl Link {
     }
 
     /// Asks for duplicates of the descriptors that the supervisor keeps.
-    pub(crate) async fn held(&mut self) -> Result<Vec<OwnedFd>, LinkError> {
+    ///
+    /// # Errors
+    /// When the supervisor does not answer.
+    pub async fn held(&mut self) -> Result<Vec<OwnedFd>, LinkError> {
         self.send(&Request::Held).await?;
         let mut all = Vec::new();
         loop {
@@ -206,12 +229,6 @@ impl Link {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// Tells the caller of a supervisor that cannot be spoken to.
-#[expect(clippy::needless_pass_by_value, reason = "the shape of `map_err`")]
-pub(crate) fn lost(error: LinkError) -> Error {
-    Error::Supervisor(error.to_string())
 }
 
 fn is_end(error: &io::Error) -> bool {

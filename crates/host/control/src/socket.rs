@@ -15,7 +15,10 @@ use rustix::fs::OFlags;
 use tokio::net::UnixStream;
 
 /// Binds a run folder's control socket and listens, replacing that of an earlier run.
-pub(crate) fn listen(run_folder: &Path) -> io::Result<OwnedFd> {
+///
+/// # Errors
+/// When the folder or the socket cannot be used.
+pub fn listen(run_folder: &Path) -> io::Result<OwnedFd> {
     std::fs::remove_file(run_folder.join(CONTROL_SOCKET)).ok();
     let (_folder, path) = short(run_folder)?;
     Ok(UnixListener::bind(path)?.into())
