@@ -6,14 +6,18 @@
 
 use std::{
     ffi::OsString,
-    io,
+    fs::File,
+    io::{self, Seek as _, Write as _},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::{
+    fs::{MemfdFlags, memfd_create},
+    process::{Pid, PidfdFlags, pidfd_open},
+};
 
 use crate::{Error, capture};
 
@@ -27,6 +31,7 @@ pub struct Tool {
     arguments: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
     folder: PathBuf,
+    input: Vec<u8>,
     deadline: Duration,
     limit: usize,
 }
@@ -78,6 +83,7 @@ impl Tool {
             arguments: Vec::new(),
             variables: Vec::new(),
             folder: PathBuf::from("/"),
+            input: Vec::new(),
             deadline: DEADLINE,
             limit: LIMIT,
         })
@@ -111,6 +117,13 @@ impl Tool {
         self
     }
 
+    /// Lets [`Tool::run`] give it this to read instead of nothing.
+    #[must_use]
+    pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
+        self.input = input.into();
+        self
+    }
+
     /// Kills it after this time.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
@@ -131,7 +144,7 @@ impl Tool {
         &self.program
     }
 
-    /// Runs it with nothing to read and keeps what it writes.
+    /// Runs it with nothing to read, or its input, and keeps what it writes.
     ///
     /// Descendants that outlive it and hold its output do not delay the return.
     ///
@@ -139,7 +152,7 @@ impl Tool {
     /// When it does not start or does not end in time; its own failure is in [`Output::status`].
     pub fn run(&self) -> Result<Output, Error> {
         let mut command = self.command();
-        command.stdin(Stdio::null());
+        command.stdin(self.stdin()?);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.start(command)?;
         let streams = [
@@ -172,6 +185,23 @@ impl Tool {
         let ended = pidfd(&child).and_then(|ended| capture::wait_end(&ended, self.end()));
         self.or_kill(&mut child, ended)?;
         child.wait().map_err(|source| self.lost(source))
+    }
+
+    /// A file in memory: no thread has to write while the program reads.
+    fn stdin(&self) -> Result<Stdio, Error> {
+        if self.input.is_empty() {
+            return Ok(Stdio::null());
+        }
+        let fill = || {
+            let mut file = File::from(memfd_create("input", MemfdFlags::CLOEXEC)?);
+            file.write_all(&self.input)?;
+            file.rewind()?;
+            Ok(file.into())
+        };
+        fill().map_err(|source| Error::Start {
+            program: self.program.clone(),
+            source,
+        })
     }
 
     fn command(&self) -> Command {

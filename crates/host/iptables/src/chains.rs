@@ -1,0 +1,139 @@
+//! Keeps the chains through the host's own programs, for IPv4 and IPv6 at once.
+//!
+//! Children are started when a network comes or goes and when somebody touched the table, never on the way of a container.
+
+use std::{path::PathBuf, thread};
+
+use hakone_base::BridgeName;
+use hakone_netns::Netns;
+use hakone_process::{Output, Tool};
+
+use crate::{Error, listing::Listing, script};
+
+/// Where distributions put the programs.
+const FOLDERS: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
+/// How often to look again when another program was faster.
+const ATTEMPTS: usize = 5;
+
+/// The chains of one network namespace.
+#[derive(Debug)]
+pub struct Chains {
+    netns: Netns,
+    programs: Vec<Programs>,
+}
+
+/// Why the host forwards packets of a family, and so what its policy for those of others has to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Forward {
+    /// Somebody else decided so, or it does not: the policy is theirs.
+    #[default]
+    AsItIs,
+    /// We have just switched it on: the policy becomes DROP, so that nothing but containers is opened by it.
+    SwitchedOn,
+    /// We switched it on earlier: DROP again after a flush, else what the administrator made of it since.
+    Ours,
+}
+
+/// Gives the input of a restore for what stands in the table of a family, IPv6 or not.
+type Decide<'a> = dyn Fn(&Listing<'_>, bool) -> Option<String> + Sync + 'a;
+
+/// The two programs of a family.
+#[derive(Debug)]
+struct Programs {
+    ipv6: bool,
+    list: PathBuf,
+    restore: PathBuf,
+}
+
+impl Chains {
+    /// Finds the programs; the chains are those of the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// When the namespace cannot be opened.
+    pub fn open(ipv6: bool) -> Result<Self, Error> {
+        let families = [false, true].into_iter().take(1 + usize::from(ipv6));
+        Ok(Self {
+            netns: Netns::current()?,
+            programs: families.filter_map(Programs::find).collect(),
+        })
+    }
+
+    /// Reports whether the host has the programs at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.programs.is_empty()
+    }
+
+    /// Makes what is missing and leads the bridges' packets through it; tells whether anything had to change.
+    ///
+    /// # Errors
+    /// The first refusal; the other family is kept all the same.
+    pub fn ensure(&self, bridges: &[BridgeName], forward: [Forward; 2]) -> Result<bool, Error> {
+        let [v4, v6] = forward;
+        self.both(&|listing, ipv6| script::ensure(listing, bridges, if ipv6 { v6 } else { v4 }))
+    }
+
+    /// Takes our own chain away; the administrator's stay.
+    ///
+    /// # Errors
+    /// The first refusal; the other family is cleared all the same.
+    pub fn remove(&self) -> Result<bool, Error> {
+        self.both(&|listing, _| script::remove(listing))
+    }
+
+    /// Works on both families at once, each in the namespace.
+    fn both(&self, decide: &Decide<'_>) -> Result<bool, Error> {
+        let outcomes: Vec<_> = thread::scope(|scope| {
+            let one = |programs| scope.spawn(move || self.netns.on(|| edit(programs, decide))?);
+            let running: Vec<_> = self.programs.iter().map(one).collect();
+            running.into_iter().map(|thread| thread.join()).collect()
+        });
+        let mut changed = false;
+        for outcome in outcomes.into_iter().flatten() {
+            changed |= outcome?;
+        }
+        Ok(changed)
+    }
+}
+
+impl Programs {
+    fn find(ipv6: bool) -> Option<Self> {
+        let name = if ipv6 { "ip6tables" } else { "iptables" };
+        let pair = |folder: &&str| Self {
+            ipv6,
+            list: [folder, name].iter().collect(),
+            restore: [folder, &*format!("{name}-restore")].iter().collect(),
+        };
+        let mut pairs = FOLDERS.iter().map(pair);
+        pairs.find(|pair| pair.list.exists() && pair.restore.exists())
+    }
+}
+
+/// Looks, decides and restores in one transaction; looks again when the transaction no longer fits what stands.
+fn edit(programs: &Programs, decide: &Decide<'_>) -> Result<bool, Error> {
+    let mut refusal = None;
+    for _ in 0..ATTEMPTS {
+        let list = Tool::new(&programs.list)?.arguments(["-w", "-S"]);
+        let text = String::from_utf8_lossy(&succeed(&list)?.stdout).into_owned();
+        let Some(script) = decide(&Listing::parse(&text), programs.ipv6) else {
+            return Ok(refusal.is_some());
+        };
+        let restore = Tool::new(&programs.restore)?.arguments(["-w", "--noflush"]);
+        match succeed(&restore.input(script)) {
+            Ok(_) => return Ok(true),
+            Err(error) => refusal = Some(error),
+        }
+    }
+    refusal.map_or(Ok(false), Err)
+}
+
+fn succeed(tool: &Tool) -> Result<Output, Error> {
+    let output = tool.run()?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    Err(Error::Refused {
+        program: tool.program().display().to_string(),
+        complaint: output.complaint(),
+    })
+}
