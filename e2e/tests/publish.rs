@@ -136,7 +136,7 @@ print(source, struct.unpack("!H", packet[22:24])[0])
         lab.server("web", "-p 8080:80");
         assert!(lab.outside.reaches("10.99.0.1:8080"));
         lab.host
-            .sh("iptables -N DOCKER-USER; iptables -I FORWARD -j DOCKER-USER; iptables -I DOCKER-USER -s 10.99.0.2 -j DROP")
+            .sh("iptables -I DOCKER-USER -s 10.99.0.2 -j DROP")
             .ok();
         assert!(!lab.outside.reaches("10.99.0.1:8080"));
         lab.probe("another", "-p 8081:80");
@@ -149,27 +149,18 @@ print(source, struct.unpack("!H", packet[22:24])[0])
     }
 
     #[test]
-    fn a_forward_policy_of_drop_closes_what_nobody_accepts() {
+    fn a_forward_policy_of_drop_does_not_cut_containers_off() {
         let lab = Lab::new();
         lab.server("web", "-p 8080:80");
         lab.host.sh("iptables -P FORWARD DROP").ok();
+        assert!(lab.outside.reaches("10.99.0.1:8080"));
+        assert!(lab.host.reaches("127.0.0.1:8080"));
+        let out = lab.docker("exec web ping -c1 -W2 10.99.0.2");
+        assert_eq!(out.code, 0, "out");
+        lab.host.sh("iptables -I FORWARD -o hakone0 -j DROP").ok();
         assert!(
             !lab.outside.reaches("10.99.0.1:8080"),
-            "the host's policy counts"
-        );
-        assert!(
-            lab.host.reaches("127.0.0.1:8080"),
-            "loopback is not forwarded"
-        );
-        let accept = "-m conntrack --ctstate ESTABLISHED,DNAT -j ACCEPT";
-        lab.host
-            .sh(&format!(
-                "iptables -A FORWARD -o hakone0 {accept}; iptables -A FORWARD -i hakone0 -j ACCEPT"
-            ))
-            .ok();
-        assert!(
-            lab.outside.reaches("10.99.0.1:8080"),
-            "the recipe of the guide"
+            "a rule that somebody wrote counts"
         );
     }
 

@@ -28,10 +28,29 @@ pub enum Forward {
     /// Somebody else decided so, or it does not: the policy is theirs.
     #[default]
     AsItIs,
-    /// We have just switched it on: the policy becomes DROP, so that nothing but containers is opened by it.
-    SwitchedOn,
-    /// We switched it on earlier: DROP again after a flush, else what the administrator made of it since.
+    /// We switched it on: DROP again after a flush, else what the administrator made of it since.
     Ours,
+}
+
+/// Which of the two back ends of iptables is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// What the host's administrator chose.
+    Default,
+    /// The one that keeps its rules in nf_tables.
+    Nft,
+    /// The one with tables of its own.
+    Legacy,
+}
+
+impl Variant {
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Default => "",
+            Self::Nft => "-nft",
+            Self::Legacy => "-legacy",
+        }
+    }
 }
 
 /// Gives the input of a restore for what stands in the table of a family, IPv6 or not.
@@ -51,10 +70,20 @@ impl Chains {
     /// # Errors
     /// When the namespace cannot be opened.
     pub fn open(ipv6: bool) -> Result<Self, Error> {
+        Self::of(Variant::Default, ipv6)
+    }
+
+    /// Finds the programs of one back end, whichever the host's default is.
+    ///
+    /// # Errors
+    /// When the namespace cannot be opened.
+    pub fn of(variant: Variant, ipv6: bool) -> Result<Self, Error> {
         let families = [false, true].into_iter().take(1 + usize::from(ipv6));
         Ok(Self {
             netns: Netns::current()?,
-            programs: families.filter_map(Programs::find).collect(),
+            programs: families
+                .filter_map(|v6| Programs::find(variant, v6))
+                .collect(),
         })
     }
 
@@ -71,6 +100,18 @@ impl Chains {
     pub fn ensure(&self, bridges: &[BridgeName], forward: [Forward; 2]) -> Result<bool, Error> {
         let [v4, v6] = forward;
         self.both(&|listing, ipv6| script::ensure(listing, bridges, if ipv6 { v6 } else { v4 }))
+    }
+
+    /// Makes DROP the policy for what is forwarded, for IPv6 or IPv4: done before forwarding is switched on, so that nothing
+    /// but containers is opened by it.
+    ///
+    /// # Errors
+    /// When the program refuses.
+    pub fn close_forward(&self, of_ipv6: bool) -> Result<bool, Error> {
+        let close = |listing: &Listing<'_>, ipv6| {
+            (ipv6 == of_ipv6).then(|| script::close(listing)).flatten()
+        };
+        self.both(&close)
     }
 
     /// Takes our own chain away; the administrator's stay.
@@ -97,8 +138,9 @@ impl Chains {
 }
 
 impl Programs {
-    fn find(ipv6: bool) -> Option<Self> {
-        let name = if ipv6 { "ip6tables" } else { "iptables" };
+    fn find(variant: Variant, ipv6: bool) -> Option<Self> {
+        let family = if ipv6 { "ip6tables" } else { "iptables" };
+        let name = &*format!("{family}{}", variant.suffix());
         let pair = |folder: &&str| Self {
             ipv6,
             list: [folder, name].iter().collect(),

@@ -10,5 +10,5 @@ mod error;
 mod listing;
 mod script;
 
-pub use chains::{Chains, Forward};
+pub use chains::{Chains, Forward, Variant};
 pub use error::Error;

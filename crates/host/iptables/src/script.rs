@@ -32,15 +32,16 @@ pub(crate) fn ensure(
     if !present.jumps("FORWARD", OWN) {
         commands.push(format!("-A FORWARD -j {OWN}"));
     }
-    let closes = match forward {
-        Forward::AsItIs => false,
-        Forward::SwitchedOn => true,
-        Forward::Ours => !present.has_chain(OWN),
-    };
-    if closes && present.policy("FORWARD") != Some("DROP") {
+    let flushed = !present.has_chain(OWN);
+    if forward == Forward::Ours && flushed && is_open(present) {
         commands.push("-P FORWARD DROP".to_owned());
     }
     script(&commands)
+}
+
+/// Gives the input that closes FORWARD to what no rule accepts; `None` when it is.
+pub(crate) fn close(present: &Listing<'_>) -> Option<String> {
+    script(&["-P FORWARD DROP".to_owned()]).filter(|_| is_open(present))
 }
 
 /// Gives the input that takes our own chain away; `None` when there is none.
@@ -54,6 +55,10 @@ pub(crate) fn remove(present: &Listing<'_>) -> Option<String> {
         commands.push(format!("-X {OWN}"));
     }
     script(&commands)
+}
+
+fn is_open(present: &Listing<'_>) -> bool {
+    present.policy("FORWARD") != Some("DROP")
 }
 
 fn missing_chains(present: &Listing<'_>) -> Vec<String> {
@@ -136,13 +141,10 @@ COMMIT
         for names in [&[][..], &["br0"], &["br0", "br1"]] {
             for text in [EMPTY, KEPT] {
                 let script = ensure(text, names).unwrap_or_default();
-                let touches = |line: &str| {
-                    SHARED.iter().any(|chain| {
-                        ["-F", "-X", "-A", "-I", "-D"]
-                            .iter()
-                            .any(|verb| line.starts_with(&format!("{verb} {chain}")))
-                    }) || line.starts_with(':')
-                };
+                let verbs = ["-F", "-X", "-A", "-I", "-D", ":"].iter();
+                let commands = verbs.flat_map(|verb| SHARED.map(|chain| format!("{verb} {chain}")));
+                let commands: Vec<String> = commands.collect();
+                let touches = |line: &str| commands.iter().any(|command| line.starts_with(command));
                 assert!(!script.lines().any(touches), "{script}");
             }
         }
@@ -162,13 +164,12 @@ COMMIT
             script.unwrap_or_default().contains("\n-P FORWARD DROP\n")
         };
         let opened = KEPT.replace("FORWARD DROP", "FORWARD ACCEPT");
-        assert!(closes(EMPTY, Forward::SwitchedOn) && closes(&opened, Forward::SwitchedOn));
         assert!(closes(EMPTY, Forward::Ours), "after a flush");
         assert!(
             !closes(&opened, Forward::Ours),
             "the administrator opened it"
         );
-        assert!(!closes(KEPT, Forward::SwitchedOn), "it is");
+        assert!(close(&Listing::parse(EMPTY)).is_some() && close(&Listing::parse(KEPT)).is_none());
         assert!(!closes(EMPTY, Forward::AsItIs));
     }
 

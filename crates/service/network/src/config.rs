@@ -29,8 +29,12 @@ pub struct Config {
     pub pools: Vec<PoolBase>,
     /// Whether firewall rules are loaded at all (`iptables`).
     pub firewall: bool,
+    /// Whether IPv6 has rules as well (`ip6tables`).
+    pub firewall_v6: bool,
     /// Whether forwarding is switched on when the first bridge network needs it (`ip-forward`).
     pub ip_forward: bool,
+    /// Whether forwarding that we switch on is closed to packets of others (not `ip-forward-no-drop`).
+    pub forward_drop: bool,
     /// Whether containers of the default bridge may talk to each other (`icc`).
     pub icc: bool,
     /// Whether the default bridge's packets leave with the host's address (`ip-masq`).
@@ -66,6 +70,8 @@ impl Config {
             mtu: None,
             pools: Vec::new(),
             firewall: true,
+            firewall_v6: true,
+            forward_drop: true,
             ip_forward: true,
             icc: true,
             masquerade: true,

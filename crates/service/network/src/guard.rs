@@ -15,7 +15,7 @@ use hakone_nft::{Edit, Heard, Monitor};
 use tokio::{io::unix::AsyncFd, task::JoinHandle};
 
 use crate::{
-    Error,
+    Error, chains,
     pace::Pace,
     service::{Inner, lock},
 };
@@ -73,7 +73,8 @@ async fn answer(service: Arc<Inner>, heard: Heard, noticed: Instant) -> bool {
     let mending = tokio::task::spawn_blocking(move || {
         let mended = mend(&service, &heard);
         if matches!(mended, Ok(true)) {
-            tell(&service, heard.own.as_ref(), noticed.elapsed());
+            let edit = heard.own.as_ref().or(heard.shared.as_ref());
+            tell(&service, edit, noticed.elapsed());
         }
         mended
     });
@@ -87,6 +88,15 @@ async fn answer(service: Arc<Inner>, heard: Heard, noticed: Instant) -> bool {
 }
 
 fn mend(service: &Inner, heard: &Heard) -> Result<bool, Error> {
+    let mended = mend_rules(service, heard)?;
+    // Rules of our own first: the administrator's chains hold nothing apart.
+    let touched = heard.shared.is_some() || heard.lost;
+    let settled = service.settled.load(Ordering::Acquire);
+    let kept = touched && settled && chains::ensure(service);
+    Ok(mended || kept)
+}
+
+fn mend_rules(service: &Inner, heard: &Heard) -> Result<bool, Error> {
     if heard.own.is_none() && !heard.lost {
         return Ok(false);
     }

@@ -1,10 +1,13 @@
 //! The host's side of the kernel: one netlink socket, one firewall, one at a time.
 
+use std::sync::Arc;
+
 use hakone_base::{BridgeName, PublishedPort};
+use hakone_iptables::{Chains, Forward};
 use hakone_netlink::{Link, LinkIndex, Socket};
 use hakone_nft::{Firewall, Monitor};
 
-use crate::{Config, Error, state::State, topology};
+use crate::{Config, Error, chains, state::State, topology};
 
 /// Links and rules of the namespace the daemon runs in.
 #[derive(Debug)]
@@ -13,6 +16,10 @@ pub(crate) struct Host {
     firewall: Option<Firewall>,
     /// The state's generation that the loaded rules were derived from.
     loaded: Option<u64>,
+    /// The administrator's chains, on a host that has iptables.
+    pub(crate) chains: Option<Arc<Chains>>,
+    /// Why the host forwards IPv4 and IPv6.
+    pub(crate) forwarding: [Forward; 2],
 }
 
 impl Host {
@@ -21,6 +28,8 @@ impl Host {
             links: Socket::open()?,
             firewall: config.firewall.then(Firewall::open).transpose()?,
             loaded: None,
+            chains: chains::open(config),
+            forwarding: [Forward::AsItIs; 2],
         })
     }
 

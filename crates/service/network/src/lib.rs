@@ -6,6 +6,7 @@
 //! it and [`Service::release`] after the end; the surface calls the rest.
 
 mod addresses;
+mod chains;
 mod config;
 mod driver;
 mod error;

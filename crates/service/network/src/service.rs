@@ -42,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) events: Bus,
     pub(crate) runtime: Handle,
     pub(crate) state: Mutex<State>,
+    /// Held by whoever edits the administrator's chains, before all others.
+    pub(crate) chains: Mutex<()>,
     /// Taken before the state where both are needed.
     pub(crate) host: Mutex<Host>,
     /// The names of the present state, as far as somebody asked.
@@ -68,6 +70,7 @@ impl Service {
             events,
             runtime: Handle::current(),
             state: Mutex::default(),
+            chains: Mutex::default(),
             directory: Mutex::default(),
             strays: Arc::default(),
             settled: AtomicBool::new(false),

@@ -36,7 +36,7 @@ impl Driver for Bridge {
         let requests: Vec<_> = addresses.chain([bring_up(link)]).collect();
         host.links.execute(requests)?;
         if config.ip_forward && !network.spec.internal {
-            forwarding::ensure(network.pool_v6().is_some())?;
+            forwarding::ensure(network.pool_v6().is_some(), host, config)?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use hakone_store::{Durability, save};
 use crate::{
     Config, DriverKind, Error, NetworkSpec,
     addresses::{self, Occupied},
-    driver,
+    chains, driver,
     record::{DEFAULT, Network},
     service::{Inner, lock, now, random},
     state::State,
@@ -39,6 +39,7 @@ pub(crate) fn create(service: &Arc<Inner>, spec: NetworkSpec) -> Result<NetworkI
         undo(service, &network);
         return Err(error);
     }
+    chains::ensure(service);
     announce(service, "create", &network);
     Ok(network.id)
 }

@@ -11,7 +11,7 @@ use super::{
     defaults,
 };
 use crate::{
-    Error, NetworkSpec, driver,
+    Error, NetworkSpec, chains, driver,
     record::Network,
     service::{Inner, lock},
 };
@@ -45,6 +45,8 @@ pub(crate) fn open(service: &Arc<Inner>) -> Result<(), Error> {
             Err(error) => tracing::error!(network.id = %network.id, %error, "network not restored"),
         }
     }
+    drop(host);
+    chains::ensure(service);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Removes networks: the bridge first, its rules after it, the record last, so that a crash leaves a whole network.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use hakone_base::NetworkId;
 use hakone_engine_api::Filters;
@@ -8,7 +8,7 @@ use hakone_netlink::delete_link;
 
 use super::create::{announce, record_path};
 use crate::{
-    Error, driver, filter,
+    Error, chains, driver, filter,
     record::Network,
     service::{Inner, lock, now},
     sweep,
@@ -30,6 +30,7 @@ pub(crate) fn remove(service: &Arc<Inner>, wanted: &str) -> Result<NetworkId, Er
             .insert(network.id.clone(), network);
         return Err(error);
     }
+    chains::ensure(service);
     announce(service, "destroy", &network);
     Ok(network.id)
 }
@@ -57,6 +58,9 @@ pub(crate) fn prune(service: &Arc<Inner>, filters: &Filters) -> Result<Vec<Strin
 
 /// Removes bridges, interfaces and rules of all networks from the host; the records stay.
 pub(crate) fn purge(service: &Arc<Inner>) -> Result<(), Error> {
+    // Nobody puts back what is taken away now.
+    service.settled.store(false, Ordering::Release);
+    chains::remove(service);
     let networks: Vec<Network> = lock(&service.state).networks.values().cloned().collect();
     let mut host = lock(&service.host);
     let mut outcome = host.clear_rules();

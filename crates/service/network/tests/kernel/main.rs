@@ -2,6 +2,7 @@
 #![expect(clippy::tests_outside_test_module, reason = "the whole file is tests")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod chains;
 mod guard;
 mod lab;
 mod life;
