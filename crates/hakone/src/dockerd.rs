@@ -60,6 +60,12 @@ const KEYS: &[(&str, Meaning)] = &[
     ("ip-forward", Same("ip-forward")),
     ("ip-masq", Same("ip-masq")),
     ("iptables", Same("iptables")),
+    ("ip-forward-no-drop", Same("ip-forward-no-drop")),
+    ("allow-direct-routing", Same("allow-direct-routing")),
+    ("userland-proxy", Same("userland-proxy")),
+    ("default-network-opts", Converted),
+    ("host-gateway-ip", Converted),
+    ("host-gateway-ips", Same("host-gateway-ips")),
     ("ip", Same("ip")),
     ("dns", Same("dns")),
     ("dns-search", Same("dns-search")),
@@ -68,10 +74,6 @@ const KEYS: &[(&str, Meaning)] = &[
     ("runtimes", Converted),
     ("default-ulimits", Converted),
     ("ip6tables", Holds("IPv6 always has the rules of IPv4")),
-    (
-        "userland-proxy",
-        Holds("loopback is served inside the daemon, no proxy process exists"),
-    ),
     (
         "userland-proxy-path",
         Holds("no such helper program exists here"),
@@ -211,6 +213,20 @@ fn convert(key: &str, value: &Value) -> Result<(&'static str, Value), String> {
                 .collect();
             Ok(("default-address-pools", list.ok_or_else(wrong)?))
         }
+        "default-network-opts" => {
+            let of_driver = |(driver, options): (&String, &Value)| {
+                let options = options.as_object()?.iter();
+                let line = |(key, value)| format!("{driver}={key}={}", plain(value));
+                Some(options.map(line).collect::<Vec<_>>())
+            };
+            let drivers = value.as_object().ok_or_else(wrong)?.iter();
+            let lists: Option<Vec<_>> = drivers.map(of_driver).collect();
+            Ok((
+                "default-network-opts",
+                lists.ok_or_else(wrong)?.concat().into(),
+            ))
+        }
+        "host-gateway-ip" => Ok(("host-gateway-ips", Value::Array(vec![value.clone()]))),
         "runtimes" => {
             let one = |(name, entry): (&String, &Value)| {
                 Some(format!("{name}={}", field(entry, "path")?))
@@ -247,6 +263,8 @@ mod tests {
     fn keys_of_dockerd_keep_their_meaning() {
         let text = r#"{"icc":false,"log-opts":{"max-size":"10m"},"data-root":"/srv/d",
             "default-address-pools":[{"base":"10.10.0.0/16","size":24}],
+            "default-network-opts":{"bridge":{"com.docker.network.driver.mtu":"1400"}},
+            "host-gateway-ip":"192.0.2.7",
             "runtimes":{"crun":{"path":"/usr/bin/crun"}},
             "default-ulimits":{"nofile":{"Name":"nofile","Hard":64000,"Soft":32000}}}"#;
         let (settings, remarks) = parse(text).unwrap();
@@ -256,6 +274,11 @@ mod tests {
             settings.default_address_pools.unwrap(),
             ["base=10.10.0.0/16,size=24"]
         );
+        assert_eq!(
+            settings.default_network_opts.unwrap(),
+            ["bridge=com.docker.network.driver.mtu=1400"]
+        );
+        assert_eq!(settings.host_gateway_ips.unwrap().len(), 1);
         assert_eq!(settings.runtimes.unwrap(), ["crun=/usr/bin/crun"]);
         assert_eq!(settings.default_ulimits.unwrap(), ["nofile=32000:64000"]);
         assert!(remarks.is_empty());

@@ -192,7 +192,12 @@ fn runtimes(settings: &Settings) -> Result<BTreeMap<String, PathBuf>, Error> {
 fn network(settings: &Settings, folder: PathBuf) -> Result<hakone_network::Config, Error> {
     let mut config =
         hakone_network::Config::new(folder).map_err(|error| refuse("bridge", "hakone0", error))?;
-    if let Some(name) = &settings.bridge {
+    config.has_default_bridge = settings.bridge.as_deref() != Some("none");
+    if let Some(name) = settings
+        .bridge
+        .as_ref()
+        .filter(|_| config.has_default_bridge)
+    {
         config.bridge = name
             .parse()
             .map_err(|error| refuse("bridge", name, error))?;
@@ -208,6 +213,10 @@ fn network(settings: &Settings, folder: PathBuf) -> Result<hakone_network::Confi
     config.pools = pools(settings)?;
     config.firewall = settings.iptables.unwrap_or(true);
     config.ip_forward = settings.ip_forward.unwrap_or(true);
+    config.forward_drop = !settings.ip_forward_no_drop.unwrap_or(false);
+    config.direct_routing = settings.allow_direct_routing.unwrap_or(false);
+    config.default_options = default_options(settings)?;
+    config.host_gateway = settings.host_gateway_ips.clone().unwrap_or_default();
     config.icc = settings.icc.unwrap_or(true);
     config.masquerade = settings.ip_masq.unwrap_or(true);
     config.publish_address = settings.ip.filter(|address| !address.is_unspecified());
@@ -215,6 +224,21 @@ fn network(settings: &Settings, folder: PathBuf) -> Result<hakone_network::Confi
     config.dns_search = settings.dns_search.clone().unwrap_or_default();
     config.dns_options = settings.dns_opts.clone().unwrap_or_default();
     Ok(config)
+}
+
+/// Reads `DRIVER=KEY=VALUE` lines into a map of each driver's options.
+fn default_options(
+    settings: &Settings,
+) -> Result<BTreeMap<String, BTreeMap<String, String>>, Error> {
+    let mut options: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for line in settings.default_network_opts.iter().flatten() {
+        let wrong = || refuse("default-network-opt", line, "DRIVER=KEY=VALUE is expected");
+        let (driver, option) = line.split_once('=').ok_or_else(wrong)?;
+        let (key, value) = option.split_once('=').ok_or_else(wrong)?;
+        let of_driver = options.entry(driver.to_owned()).or_default();
+        of_driver.insert(key.to_owned(), value.to_owned());
+    }
+    Ok(options)
 }
 
 fn pools(settings: &Settings) -> Result<Vec<PoolBase>, Error> {

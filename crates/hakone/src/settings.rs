@@ -195,6 +195,10 @@ pub(crate) struct Settings {
     #[arg(long, env = "HAKONE_IP_FORWARD", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ip_forward: Option<bool>,
+    /// Leave the FORWARD policy as it is when forwarding is switched on
+    #[arg(long, env = "HAKONE_IP_FORWARD_NO_DROP", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ip_forward_no_drop: Option<bool>,
     /// Masquerade what containers send out [default: true]
     #[arg(long, env = "HAKONE_IP_MASQ", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -203,6 +207,32 @@ pub(crate) struct Settings {
     #[arg(long, env = "HAKONE_IPTABLES", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) iptables: Option<bool>,
+    /// Accepted as dockerd does; loopback is served inside the daemon either way
+    #[arg(long, env = "HAKONE_USERLAND_PROXY", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) userland_proxy: Option<bool>,
+    /// Let other machines reach published ports by the containers' own addresses
+    #[arg(long, env = "HAKONE_ALLOW_DIRECT_ROUTING", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) allow_direct_routing: Option<bool>,
+    /// Option of new networks that do not set it, repeatable: DRIVER=KEY=VALUE
+    #[arg(
+        long = "default-network-opt",
+        value_name = "OPTION",
+        env = "HAKONE_DEFAULT_NETWORK_OPTS",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) default_network_opts: Option<Vec<String>>,
+    /// What host-gateway means in extra hosts, one address a family [default: the default bridge]
+    #[arg(
+        long = "host-gateway-ip",
+        value_name = "ADDRESS",
+        env = "HAKONE_HOST_GATEWAY_IPS",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) host_gateway_ips: Option<Vec<IpAddr>>,
     /// Host address of published ports that name none [default: 0.0.0.0 and ::]
     #[arg(long, value_name = "ADDRESS", env = "HAKONE_IP")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
 //! What the daemon's configuration says about networks.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 use hakone_base::{BridgeName, Subnet};
 use hakone_ipam::PoolBase;
@@ -17,6 +17,8 @@ pub struct Config {
     pub folder: PathBuf,
     /// The bridge of the default network (`bridge`).
     pub bridge: BridgeName,
+    /// Whether there is a default network at all (not `bridge: none`).
+    pub has_default_bridge: bool,
     /// The default bridge's address with its prefix (`bip`); `None` takes the first free pool.
     pub bip: Option<IpNet>,
     /// The part of the default bridge's subnet that containers get addresses from (`fixed-cidr`).
@@ -35,6 +37,10 @@ pub struct Config {
     pub ip_forward: bool,
     /// Whether forwarding that we switch on is closed to packets of others (not `ip-forward-no-drop`).
     pub forward_drop: bool,
+    /// Whether other machines may route to published ports of containers (`allow-direct-routing`).
+    pub direct_routing: bool,
+    /// For each driver the options of new networks that do not set them (`default-network-opts`).
+    pub default_options: BTreeMap<String, BTreeMap<String, String>>,
     /// Whether containers of the default bridge may talk to each other (`icc`).
     pub icc: bool,
     /// Whether the default bridge's packets leave with the host's address (`ip-masq`).
@@ -64,6 +70,7 @@ impl Config {
         Ok(Self {
             folder,
             bridge: "hakone0".parse()?,
+            has_default_bridge: true,
             bip: None,
             fixed_cidr: None,
             fixed_cidr_v6: None,
@@ -72,6 +79,8 @@ impl Config {
             firewall: true,
             firewall_v6: true,
             forward_drop: true,
+            direct_routing: false,
+            default_options: BTreeMap::new(),
             ip_forward: true,
             icc: true,
             masquerade: true,

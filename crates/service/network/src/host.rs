@@ -6,6 +6,7 @@ use hakone_base::{BridgeName, PublishedPort};
 use hakone_iptables::{Chains, Forward};
 use hakone_netlink::{Link, LinkIndex, Socket};
 use hakone_nft::{Firewall, Monitor};
+use hakone_policy::{DirectRouting, Options};
 
 use crate::{Config, Error, chains, state::State, topology};
 
@@ -18,6 +19,8 @@ pub(crate) struct Host {
     loaded: Option<u64>,
     /// The administrator's chains, on a host that has iptables.
     pub(crate) chains: Option<Arc<Chains>>,
+    /// What the daemon's configuration decides for all networks.
+    options: Options,
     /// Why the host forwards IPv4 and IPv6.
     pub(crate) forwarding: [Forward; 2],
 }
@@ -29,6 +32,12 @@ impl Host {
             firewall: config.firewall.then(Firewall::open).transpose()?,
             loaded: None,
             chains: chains::open(config),
+            options: Options {
+                direct_routing: match config.direct_routing {
+                    true => DirectRouting::Allowed,
+                    false => DirectRouting::Denied,
+                },
+            },
             forwarding: [Forward::AsItIs; 2],
         })
     }
@@ -42,7 +51,7 @@ impl Host {
             if self.loaded == Some(state.generation) {
                 return Ok(());
             }
-            (state.generation, topology::of(&state))
+            (state.generation, topology::of(&state, self.options))
         };
         if let Some(firewall) = &mut self.firewall {
             firewall.update(&hakone_policy::compile(&topology))?;

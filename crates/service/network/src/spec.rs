@@ -144,6 +144,24 @@ impl TryFrom<wire::NetworkCreateRequest> for NetworkSpec {
     }
 }
 
+impl NetworkSpec {
+    /// Adds the options that the daemon's configuration gives networks of this driver, where the request has none.
+    pub(crate) fn with_defaults(
+        mut self,
+        defaults: &BTreeMap<String, BTreeMap<String, String>>,
+    ) -> Result<Self, Error> {
+        let Some(defaults) = defaults.get(self.driver.as_str()) else {
+            return Ok(self);
+        };
+        for (key, value) in defaults {
+            let option = self.options.entry(key.clone());
+            option.or_insert_with(|| value.clone());
+        }
+        self.bridge = BridgeOptions::parse(&self.options)?;
+        Ok(self)
+    }
+}
+
 fn driver(name: &str) -> Result<DriverKind, Error> {
     match name {
         "" | "bridge" | "default" => Ok(DriverKind::Bridge),

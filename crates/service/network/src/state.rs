@@ -10,7 +10,10 @@ use std::{
 use hakone_base::{ContainerId, NetworkId, Protocol, Subnet};
 use tokio::task::AbortHandle;
 
-use crate::{EndpointReport, Error, SandboxReport, record::Network};
+use crate::{
+    EndpointReport, Error, SandboxReport,
+    record::{DEFAULT, Network},
+};
 
 /// Networks and sandboxes, behind one short lock.
 #[derive(Debug, Default)]
@@ -47,7 +50,8 @@ impl State {
     /// Finds a network by name, id, or the beginning of exactly one id.
     pub(crate) fn network(&self, wanted: &str) -> Result<&Network, Error> {
         let wanted = match wanted {
-            "default" => crate::record::DEFAULT,
+            "default" if self.has_default_bridge() => DEFAULT,
+            "default" => "none",
             other => other,
         };
         let mut networks = self.networks.values();
@@ -67,6 +71,10 @@ impl State {
             (Some(_), Some(_)) => Err(Error::Ambiguous(wanted.to_owned())),
             (None, _) => Err(Error::NotFound(wanted.to_owned())),
         }
+    }
+
+    fn has_default_bridge(&self) -> bool {
+        self.networks.values().any(Network::is_default_bridge)
     }
 
     /// Gives every endpoint of a network whose addresses are taken.

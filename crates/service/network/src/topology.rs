@@ -10,14 +10,14 @@ use crate::{
 };
 
 /// Derives the topology of all bridge networks.
-pub(crate) fn of(state: &State) -> Topology {
+pub(crate) fn of(state: &State, options: Options) -> Topology {
     Topology {
         bridges: state
             .networks
             .values()
             .filter_map(|network| bridge(state, network))
             .collect(),
-        options: Options::default(),
+        options,
     }
 }
 

@@ -12,13 +12,14 @@ use crate::{
     Config, DriverKind, Error, NetworkSpec,
     addresses::{self, Occupied},
     chains, driver,
-    record::{DEFAULT, Network},
+    record::Network,
     service::{Inner, lock, now, random},
     state::State,
 };
 
 /// Creates a network of the user's.
 pub(crate) fn create(service: &Arc<Inner>, spec: NetworkSpec) -> Result<NetworkId, Error> {
+    let spec = spec.with_defaults(&service.config.default_options)?;
     driver::of(spec.driver).check(&spec)?;
     let routes = routes(service)?;
     let network = {
@@ -139,13 +140,13 @@ fn undo(service: &Inner, network: &Network) {
     std::fs::remove_file(record_path(&service.config, &network.id)).ok();
 }
 
-/// Gives forty bits that are this installation's own: those of its default network's id.
+/// Gives forty bits that are this installation's own: those of the id of a network that is always there.
 fn global_id(state: &State) -> [u8; 5] {
     let mut bits = [0; 5];
     let default = state
         .networks
         .values()
-        .find(|network| network.name() == DEFAULT);
+        .find(|network| network.name() == "none");
     let digits = default
         .map(|network| network.id.as_str().as_bytes())
         .unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The three networks that are always there: `bridge`, `host`, `none`.
+//! The networks that are always there: `host`, `none` and, unless the configuration says otherwise, `bridge`.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,15 @@ use hakone_ipam::PoolRequest;
 use crate::{BridgeOptions, Config, DriverKind, Error, NetworkSpec, record::DEFAULT};
 
 /// Describes the default networks as the daemon's configuration wants them.
-pub(super) fn all(config: &Config) -> Result<[NetworkSpec; 3], Error> {
-    Ok([
-        bridge(config)?,
+pub(super) fn all(config: &Config) -> Result<Vec<NetworkSpec>, Error> {
+    let mut all = vec![
         plain("host", DriverKind::Host)?,
         plain("none", DriverKind::Null)?,
-    ])
+    ];
+    if config.has_default_bridge {
+        all.push(bridge(config)?);
+    }
+    Ok(all)
 }
 
 fn bridge(config: &Config) -> Result<NetworkSpec, Error> {

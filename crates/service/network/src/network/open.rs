@@ -32,6 +32,9 @@ pub(crate) fn open(service: &Arc<Inner>) -> Result<(), Error> {
         .into_iter()
         .map(|record| (record.id.clone(), record))
         .collect();
+    if !service.config.has_default_bridge {
+        give_up_default(service)?;
+    }
     for spec in defaults::all(&service.config)? {
         ensure_default(service, spec)?;
     }
@@ -48,6 +51,24 @@ pub(crate) fn open(service: &Arc<Inner>) -> Result<(), Error> {
     drop(host);
     chains::ensure(service);
     Ok(())
+}
+
+/// Takes away the default bridge of an earlier configuration.
+fn give_up_default(service: &Inner) -> Result<(), Error> {
+    let found = {
+        let mut state = lock(&service.state);
+        let mut networks = state.networks.values();
+        let id = networks
+            .find(|network| network.is_default_bridge())
+            .map(|network| network.id.clone());
+        id.and_then(|id| state.networks.remove(&id))
+    };
+    let Some(network) = found else {
+        return Ok(());
+    };
+    driver::of(network.spec.driver).remove(&network, &mut lock(&service.host))?;
+    let path = record_path(&service.config, &network.id);
+    fs::remove_file(&path).map_err(|source| Error::File { path, source })
 }
 
 /// Keeps the id and, unless the configuration says otherwise, the subnet of a default network for good.

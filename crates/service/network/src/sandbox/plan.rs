@@ -6,9 +6,7 @@ use hakone_base::{ContainerName, EndpointId, IfName, MacAddr};
 
 use crate::{
     EndpointAddress, EndpointReport, EndpointRequest, Error, NetworkMode, SandboxReport,
-    SandboxRequest, addresses,
-    record::{DEFAULT, Network},
-    state::State,
+    SandboxRequest, addresses, record::Network, state::State,
 };
 
 /// What is known of the container whatever network it joins.
@@ -151,7 +149,7 @@ fn networks<'a>(
         }]
     };
     let asked = match &request.mode {
-        NetworkMode::Networks(endpoints) if endpoints.is_empty() => only(DEFAULT),
+        NetworkMode::Networks(endpoints) if endpoints.is_empty() => only("default"),
         NetworkMode::Networks(endpoints) => endpoints.clone(),
         NetworkMode::Host => only("host"),
         NetworkMode::None => only("none"),

@@ -9,6 +9,7 @@ mod life;
 mod live;
 mod names;
 mod networks;
+mod options;
 mod publish;
 mod reach;
 mod speed;
