@@ -188,7 +188,7 @@ impl Ready {
             strings(&self.order.arguments)?,
             strings(&self.order.environment)?,
         );
-        Err(executable::refused(&path, program.execute(&file)))
+        executable::refused(&path, program.execute(&file))
     }
 }
 

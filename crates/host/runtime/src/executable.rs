@@ -5,12 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use hakone_sys::exit_now;
 use rustix::{
     fs::{Access, AtFlags, CWD, accessat},
     io::Errno,
 };
 
 use crate::{StartError, environment};
+
+/// The exit code of a file that is no program.
+const REFUSED: i32 = 1;
 
 /// The file to execute for the word `name`.
 pub(crate) fn find(name: &str, variables: &[String]) -> Result<PathBuf, StartError> {
@@ -61,13 +65,11 @@ fn cannot(name: &str, errno: Errno) -> StartError {
     }
 }
 
-/// Why `execve` itself failed, for a file that was found.
-pub(crate) fn refused(path: &Path, errno: Errno) -> StartError {
-    let text = format!("exec {}: {}", path.display(), hakone_sys::reason(errno));
-    match errno {
-        // The file is there: what is missing is its interpreter.
-        Errno::NOENT => StartError::NotFound(text),
-        Errno::ACCESS | Errno::PERM | Errno::NOEXEC => StartError::Permission(text),
-        _other => StartError::Other(text),
-    }
+/// Ends the process as runc does when `execve` itself fails, for a file that was found: the container has started, so it is
+/// its own stderr that says why, and its exit code that tells.
+pub(crate) fn refused(path: &Path, errno: Errno) -> ! {
+    let text = format!("exec {}: {}\n", path.display(), hakone_sys::reason(errno));
+    // Nobody else is left to tell.
+    rustix::io::write(rustix::stdio::stderr(), text.as_bytes()).ok();
+    exit_now(REFUSED)
 }

@@ -189,9 +189,6 @@ pub enum Error {
     /// A volume name out of pattern.
     #[error(transparent)]
     Volume(NameError),
-    /// A volume driver that is not there.
-    #[error("error looking up volume plugin {0}: plugin {0:?} not found")]
-    VolumeDriver(String),
     /// `--volumes-from` without a name.
     #[error("volumes-from specification cannot be an empty string")]
     VolumesFromEmpty,

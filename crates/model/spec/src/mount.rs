@@ -75,7 +75,9 @@ pub struct VolumeSource {
     pub name: Option<VolumeName>,
     /// Labels for a volume made now.
     pub labels: BTreeMap<String, String>,
-    /// Options of the local driver for a volume made now.
+    /// The driver of a volume made now; empty means `local`.
+    pub driver: String,
+    /// Options of the driver for a volume made now.
     pub options: BTreeMap<String, String>,
     /// Whether an empty volume is filled from the image.
     pub copy: Copy,

@@ -165,6 +165,8 @@ pub struct ResolvedDevice {
 pub struct HostFacts {
     /// Which cgroup hierarchy limits are written to.
     pub cgroup: CgroupVersion,
+    /// What its kernel cannot do.
+    pub lacks: Vec<crate::Lack>,
     /// The highest capability that the kernel knows (`/proc/sys/kernel/cap_last_cap`).
     pub last_capability: u8,
     /// Whether mounts can be made read-only with all below (kernel 5.12).

@@ -175,9 +175,6 @@ fn check(create: &Create<'_>, namespaces: &Namespaces, network: &NetworkMode) ->
     if namespaces.uts == crate::UtsMode::Host && text(config.hostname.as_ref()).is_some() {
         return Err(Error::HostnameWithHostUts);
     }
-    if let Some(driver) = text(host.volume_driver.as_ref()).filter(|driver| *driver != "local") {
-        return Err(Error::VolumeDriver(driver.to_owned()));
-    }
     match host
         .storage_opt
         .as_ref()

@@ -81,6 +81,7 @@ mod tests {
             block_devices: BTreeMap::new(),
             env: vec![],
             host: HostFacts {
+                lacks: Vec::new(),
                 cgroup: CgroupVersion::V2,
                 last_capability: 40,
                 recursive_read_only: true,

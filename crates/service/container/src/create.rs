@@ -32,7 +32,8 @@ impl Inner {
         let reference = config.image.clone().unwrap_or_default();
         let image = self.neighbours.images.resolve(&reference).await?;
         check_platform(&request.platform, &reference)?;
-        let (spec, warnings) = ContainerSpec::parse(
+        let mut warnings = hakone_spec::discard(&mut host, &self.facts.lacks);
+        let (spec, more) = ContainerSpec::parse(
             &Create {
                 config: &config,
                 host: &host,
@@ -40,6 +41,7 @@ impl Inner {
             },
             &self.defaults,
         )?;
+        warnings.extend(more);
         hakone_spec::adapt(&mut host, &self.defaults);
         let id = ContainerId::from_bytes(entropy()?);
         let name = self.reserve(request.name.as_deref(), &id)?;

@@ -37,7 +37,7 @@ pub(crate) fn block(spec: &ContainerSpec) -> Result<BTreeMap<PathBuf, (u32, u32)
     let throttles = io.throttles.iter().map(|throttle| &throttle.path);
     let mut found = BTreeMap::new();
     for path in weights.chain(throttles) {
-        let metadata = fs::metadata(path).map_err(Error::host("find device", path))?;
+        let metadata = fs::metadata(path).map_err(|source| no_block_device(path, &source))?;
         found.insert(path.clone(), numbers(&metadata));
     }
     Ok(found)
@@ -90,6 +90,18 @@ fn one(path: &str, metadata: &fs::Metadata, request: &DeviceRequest) -> Option<R
 fn numbers(metadata: &fs::Metadata) -> (u32, u32) {
     let device = metadata.rdev();
     (rustix::fs::major(device), rustix::fs::minor(device))
+}
+
+/// A limit on a device that is not there looks to clients like a program that is not there.
+fn no_block_device(path: &Path, source: &io::Error) -> Error {
+    let path = path.display();
+    match source.kind() {
+        io::ErrorKind::NotFound => Error::Start {
+            message: format!("stat {path}: no such file or directory"),
+            code: 127,
+        },
+        _ => Error::Supervisor(format!("stat {path}: {source}")),
+    }
 }
 
 fn refuse(request: &DeviceRequest, source: &io::Error) -> Error {

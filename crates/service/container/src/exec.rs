@@ -354,10 +354,7 @@ fn failure(kind: FailureKind, message: &str) -> Error {
         FailureKind::Other => 128,
     };
     Error::Start {
-        message: match crate::start::is_of_image(message) {
-            true => message.to_owned(),
-            false => format!("{PREFIX}{message}: unknown"),
-        },
+        message: crate::start::told(PREFIX, message),
         code,
     }
 }

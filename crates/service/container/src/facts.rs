@@ -3,7 +3,7 @@
 use std::{fs, net::IpAddr};
 
 use hakone_cgroup::{Layout, Version};
-use hakone_spec::{CgroupVersion, HostFacts};
+use hakone_spec::{CgroupVersion, HostFacts, Lack};
 use tracing::warn;
 
 /// The highest capability of the oldest kernel that we run on (5.9: `CAP_CHECKPOINT_RESTORE`).
@@ -13,6 +13,7 @@ const OLDEST_CAPABILITY: u8 = 40;
 pub(crate) fn read(host_gateway: Option<IpAddr>) -> HostFacts {
     HostFacts {
         cgroup: cgroup(),
+        lacks: lacks(),
         last_capability: last_capability().unwrap_or(OLDEST_CAPABILITY),
         recursive_read_only: kernel() >= (5, 12),
         masked_paths: thermal_paths(),
@@ -39,6 +40,31 @@ fn cgroup() -> CgroupVersion {
             CgroupVersion::V2
         }
     }
+}
+
+/// Looks for the files of block weights where Docker does: with v1 in the root of their hierarchy.
+fn lacks() -> Vec<Lack> {
+    let Ok(layout) = Layout::detect() else {
+        return Vec::new();
+    };
+    if layout.version() == Version::V2 {
+        let controllers = layout.controllers().unwrap_or_default();
+        return match controllers.iter().any(|name| name == "io") {
+            true => Vec::new(),
+            false => vec![Lack::BlockWeight, Lack::BlockWeightDevice],
+        };
+    }
+    let blkio = layout
+        .hierarchies()
+        .iter()
+        .find(|hierarchy| hierarchy.has("blkio"));
+    let has = |file: &str| blkio.is_some_and(|blkio| blkio.mount.join(file).exists());
+    let files = [
+        ("blkio.weight", Lack::BlockWeight),
+        ("blkio.weight_device", Lack::BlockWeightDevice),
+    ];
+    let missing = files.into_iter().filter(|(file, _)| !has(file));
+    missing.map(|(_, lack)| lack).collect()
 }
 
 fn last_capability() -> Option<u8> {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use hakone_base::PublishedPort;
+use hakone_base::{PublishedPort, Timestamp};
 use hakone_engine_api::wire;
 use serde_json::{Map, Value, json};
 
@@ -242,6 +242,7 @@ pub(crate) fn endpoints(record: &Record, networks: &dyn Networks) -> Map<String,
             .as_deref()
             .unwrap_or_default()
             .is_empty()
+            && record.run.started != Timestamp::default()
         {
             settings.network_id = known.as_ref().map(|known| known.id.clone());
         }

@@ -122,7 +122,7 @@ impl Inner {
     ) -> Result<Mount, Error> {
         let request = VolumeRequest {
             name: volume.name.as_ref().map(ToString::to_string),
-            driver: String::new(),
+            driver: volume.driver.clone(),
             options: volume.options.clone(),
             labels: volume.labels.clone(),
         };

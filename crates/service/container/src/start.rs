@@ -308,11 +308,28 @@ pub(crate) fn is_of_image(message: &str) -> bool {
         || message.ends_with("no matching entries in group file")
 }
 
+/// Puts a failure into the words that clients look for: what is a directory is told to be forbidden as well.
+pub(crate) fn told(prefix: &str, message: &str) -> String {
+    match message {
+        message if is_of_image(message) => message.to_owned(),
+        message if message.ends_with(": is a directory") => {
+            format!("{prefix}{message}: unknown: permission denied")
+        }
+        message => format!("{prefix}{message}: unknown"),
+    }
+}
+
+/// Gives the working directory that is none: Docker finds out before it asks the runtime.
+fn no_directory(message: &str) -> Option<&str> {
+    let rest = message.strip_prefix("chdir to cwd (\"")?;
+    rest.strip_suffix("\") set in config.json failed: not a directory")
+}
+
 fn failure(kind: FailureKind, message: &str) -> Error {
     Error::Start {
-        message: match is_of_image(message) {
-            true => message.to_owned(),
-            false => format!("{PREFIX}{message}: unknown"),
+        message: match no_directory(message) {
+            Some(path) => format!("Cannot mkdir: {path} is not a directory"),
+            None => told(PREFIX, message),
         },
         code: match kind {
             FailureKind::NotFound => 127,

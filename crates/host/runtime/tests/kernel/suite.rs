@@ -23,6 +23,7 @@ pub(crate) const ALL: &[Test] = all![
     a_container_has_its_own_names_and_processes,
     a_missing_program_is_told_in_dockers_words,
     a_program_that_may_not_run_is_told_in_dockers_words,
+    a_file_that_is_no_program_ends_the_container_and_says_so,
     no_descriptor_of_the_host_leaks_in,
     a_working_folder_behind_proc_is_refused,
     a_missing_working_folder_is_made,
@@ -93,17 +94,23 @@ fn a_program_that_may_not_run_is_told_in_dockers_words() {
         lab.run().err().unwrap(),
         StartError::Permission(text.into())
     );
-    fs::set_permissions(
-        lab.root().join("etc/group"),
-        fs::Permissions::from_mode(0o755),
-    )
-    .unwrap();
+}
+
+fn a_file_that_is_no_program_ends_the_container_and_says_so() {
+    let mut lab = Lab::new();
+    let executable = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(lab.root().join("etc/group"), executable.clone()).unwrap();
     lab.args(&["/etc/group"]);
-    let text = "exec /etc/group: exec format error";
-    assert_eq!(
-        lab.run().err().unwrap(),
-        StartError::Permission(text.into())
-    );
+    let output = lab.run().unwrap();
+    let told = "exec /etc/group: exec format error\n";
+    assert_eq!((output.text.as_str(), output.status), (told, 1));
+    let orphan = lab.root().join("etc/orphan");
+    fs::write(&orphan, "#!/no/such/interpreter\n").unwrap();
+    fs::set_permissions(orphan, executable).unwrap();
+    lab.args(&["/etc/orphan"]);
+    let output = lab.run().unwrap();
+    let told = "exec /etc/orphan: no such file or directory\n";
+    assert_eq!((output.text.as_str(), output.status), (told, 1));
 }
 
 fn no_descriptor_of_the_host_leaks_in() {

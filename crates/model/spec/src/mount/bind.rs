@@ -57,6 +57,7 @@ pub(super) fn anonymous(path: &str) -> Result<MountSpec, Error> {
         target: target(path)?,
         source: MountSource::Volume(VolumeSource {
             name: None,
+            driver: String::new(),
             labels: BTreeMap::new(),
             options: BTreeMap::new(),
             copy: Copy::FromImage,
@@ -103,6 +104,7 @@ fn volume(name: &str, words: &str, mode: &Mode) -> Result<MountSource, Error> {
     }
     Ok(MountSource::Volume(VolumeSource {
         name: Some(name.parse().map_err(Error::Volume)?),
+        driver: String::new(),
         labels: BTreeMap::new(),
         options: BTreeMap::new(),
         copy: mode.copy.unwrap_or(Copy::FromImage),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use hakone_engine_api::wire::{ContainerConfig, HostConfig, ImageConfig};
 
-use super::{MountSpec, bind, tmpfs, typed};
+use super::{MountSource, MountSpec, bind, tmpfs, typed};
 use crate::Error;
 
 /// Parses every mount of a request and adds the volumes of the image whose place is free.
@@ -14,8 +14,9 @@ pub(crate) fn collect(
     image: &ImageConfig,
 ) -> Result<Vec<MountSpec>, Error> {
     let mut mounts = Vec::new();
+    let driver = host.volume_driver.as_deref().unwrap_or_default();
     for spec in host.binds.iter().flatten() {
-        mounts.push(bind::parse(spec)?);
+        mounts.push(driven_by(driver, bind::parse(spec)?));
     }
     for mount in host.mounts.iter().flatten() {
         mounts.push(typed::parse(mount)?);
@@ -25,7 +26,7 @@ pub(crate) fn collect(
     }
     refuse_duplicates(&mounts)?;
     for path in config.volumes.iter().chain(&image.volumes).flatten() {
-        add_volume(&mut mounts, path)?;
+        add_volume(&mut mounts, driven_by(driver, bind::parse(path)?));
     }
     mounts.sort_by(|a, b| {
         depth(a)
@@ -44,12 +45,18 @@ fn refuse_duplicates(mounts: &[MountSpec]) -> Result<(), Error> {
 }
 
 /// `Volumes` holds places, and from old clients whole `-v` texts.
-fn add_volume(mounts: &mut Vec<MountSpec>, path: &str) -> Result<(), Error> {
-    let mount = bind::parse(path)?;
+fn add_volume(mounts: &mut Vec<MountSpec>, mount: MountSpec) {
     if !mounts.iter().any(|other| other.target == mount.target) {
         mounts.push(mount);
     }
-    Ok(())
+}
+
+/// `--volume-driver` is for volumes that cannot name one themselves.
+fn driven_by(driver: &str, mut mount: MountSpec) -> MountSpec {
+    if let MountSource::Volume(volume) = &mut mount.source {
+        driver.clone_into(&mut volume.driver);
+    }
+    mount
 }
 
 fn depth(mount: &MountSpec) -> usize {

@@ -105,12 +105,9 @@ fn volume(mount: &Mount) -> Result<MountSource, Error> {
         None | Some(_) => {}
     }
     let driver = options.driver_config.unwrap_or_default();
-    match text(driver.name.as_ref()) {
-        None | Some("local") => {}
-        Some(other) => return Err(Error::VolumeDriver(other.to_owned())),
-    }
     Ok(MountSource::Volume(VolumeSource {
         name: name.map(str::parse).transpose().map_err(Error::Volume)?,
+        driver: driver.name.unwrap_or_default(),
         labels: options.labels.unwrap_or_default().into_iter().collect(),
         options: driver.options.unwrap_or_default().into_iter().collect(),
         copy: match options.no_copy {

@@ -124,7 +124,11 @@ fn bind(port: PublishedPort, reservation: &Reservation<'_>) -> Result<Option<Arc
     let (protocol, number) = (port.target.protocol, port.host_port.get());
     let address = SocketAddr::new(port.host_address, number);
     let source = match (reservation.is_ours)(port.host_address, number, protocol) {
-        true => return Err(allocated(address, reservation)),
+        true => match listen(SocketAddr::new(port.host_address, 0), protocol) {
+            // Not an address of this host: nobody has the port, nor could.
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => error,
+            Ok(_) | Err(_) => return Err(allocated(address, reservation)),
+        },
         false => match listen(address, protocol) {
             Ok(socket) => return Ok(Some(Arc::new(socket.into()))),
             Err(error) => error,
@@ -242,6 +246,21 @@ mod tests {
         let start = "driver failed programming external connectivity on endpoint web (0707";
         let end = format!("Bind for 127.0.0.1:{port} failed: port is already allocated");
         assert!(error.starts_with(start) && error.ends_with(&end), "{error}");
+    }
+
+    #[test]
+    fn a_foreign_address_is_refused_as_such_whoever_has_the_port_on_ours() {
+        let foreign = PortBinding {
+            host_address: Some(Ipv4Addr::new(192, 0, 2, 77).into()),
+            ..on_loopback(1..=1)
+        };
+        for taken in [true, false] {
+            let error = asked(&|_, _, _| taken, &foreign).unwrap_err().to_string();
+            assert!(
+                error.ends_with("cannot assign requested address"),
+                "{error}"
+            );
+        }
     }
 
     #[test]
