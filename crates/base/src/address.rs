@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
 };
 
@@ -37,6 +37,25 @@ impl MacAddr {
     #[must_use]
     pub const fn octets(self) -> [u8; 6] {
         self.0
+    }
+
+    /// Derives the IPv6 address that an interface gives itself on its link (RFC 4291, modified EUI-64).
+    #[must_use]
+    pub const fn link_local(self) -> Ipv6Addr {
+        let [a, b, c, d, e, f] = self.0;
+        const fn pair(high: u8, low: u8) -> u16 {
+            u16::from_be_bytes([high, low])
+        }
+        Ipv6Addr::new(
+            0xfe80,
+            0,
+            0,
+            0,
+            pair(a ^ 2, b),
+            pair(c, 0xff),
+            pair(0xfe, d),
+            pair(e, f),
+        )
     }
 }
 

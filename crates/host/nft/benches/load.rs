@@ -16,7 +16,7 @@ use hakone_base::{
     ContainerId, EndpointId, ExposedPort, MacAddr, NetworkId, Protocol, PublishedPort,
 };
 use hakone_nft::Firewall;
-use hakone_policy::{Bridge, Endpoint, Icc, Options, Topology, compile};
+use hakone_policy::{Bridge, Endpoint, Icc, Multicast, Options, Topology, compile};
 use lab::Lab;
 
 fn endpoint(index: u16) -> Endpoint {
@@ -26,7 +26,7 @@ fn endpoint(index: u16) -> Endpoint {
     Endpoint {
         id: EndpointId::from_bytes(id),
         container: ContainerId::from_bytes(id),
-        port: format!("veth{index}").parse().unwrap(),
+        port: format!("hk{index}").parse().unwrap(),
         mac: MacAddr::new([2, 0x42, 172, 18, high, low]),
         addresses: vec![IpAddr::from([172, 18, high, low])],
         published: vec![PublishedPort {
@@ -49,6 +49,7 @@ fn topology(endpoints: u16) -> Topology {
             gateways: vec![IpAddr::from([172, 18, 0, 1])],
             internal: false,
             icc: Icc::Allowed,
+            multicast: Multicast::Denied,
             masquerade: true,
             endpoints: (0..endpoints).map(endpoint).collect(),
         }],

@@ -1,31 +1,34 @@
 //! Encodes rules: each expression of ours becomes a few of the kernel's small machine.
 //!
 //! Values travel through sixteen registers of four bytes; a key of several parts lies in consecutive ones. Fields of an IP
-//! header are read at fixed offsets, so a rule that reads one first checks the packet's family.
+//! header are read at fixed offsets, so a rule that reads one first checks what the packet or frame carries.
 
-use hakone_policy::ruleset::{Action, Expression, Field, IpFamily, Rule, State, Type, Value};
+use hakone_policy::ruleset::{
+    Action, Expression, Family, Field, IpFamily, Rule, State, Type, Value,
+};
 
 use crate::{
     kernel::{
         CMP_EQ, CMP_NEQ, CT_STATE, CT_STATUS, FIB_ADDRTYPE, FIB_DADDR, META_IIFNAME, META_L4PROTO,
-        META_NFPROTO, META_OIFNAME, NAT_DESTINATION, NFPROTO_IPV4, NFPROTO_IPV6, PAYLOAD_NETWORK,
-        PAYLOAD_TRANSPORT, REG_VERDICT, REG32, STATUS_DNAT, TYPE_LOCAL, VERDICT_ACCEPT,
-        VERDICT_DROP, VERDICT_GOTO, VERDICT_JUMP, VERDICT_RETURN, attribute as a,
+        META_NFPROTO, META_OIFNAME, META_PROTOCOL, NAT_DESTINATION, NFPROTO_IPV4, NFPROTO_IPV6,
+        PAYLOAD_LINK, PAYLOAD_NETWORK, PAYLOAD_TRANSPORT, REG_VERDICT, REG32, STATUS_DNAT,
+        TYPE_LOCAL, VERDICT_ACCEPT, VERDICT_DROP, VERDICT_GOTO, VERDICT_JUMP, VERDICT_RETURN,
+        attribute as a,
     },
     message::Message,
     value,
 };
 
-/// Writes all expressions of a rule.
-pub(crate) fn rule(list: &mut Message, rule: &Rule) {
+/// Writes all expressions of a rule of a table of that family.
+pub(crate) fn rule(list: &mut Message, rule: &Rule, table: Family) {
     let mut checked = None;
     for each in &rule.expressions {
         if let Expression::IpFamily(family) = each {
-            checked = Some(*family);
+            checked = Some(Carried::Ip(*family));
         }
-        let needed = family_of(each);
-        if let Some(family) = needed.filter(|_| needed != checked) {
-            check_family(list, family);
+        let needed = carried_by(each);
+        if let Some(carried) = needed.filter(|_| needed != checked) {
+            check(list, carried, table);
             checked = needed;
         }
         expression(list, each);
@@ -51,7 +54,7 @@ pub(crate) fn action(data: &mut Message, action: &Action) {
 
 fn expression(list: &mut Message, expression: &Expression) {
     match expression {
-        Expression::IpFamily(family) => check_family(list, *family),
+        Expression::IpFamily(family) => check(list, Carried::Ip(*family), Family::Inet),
         Expression::Is(field, value) => is(list, *field, value),
         Expression::In(fields, set) => {
             load_key(list, fields);
@@ -83,15 +86,44 @@ fn expression(list: &mut Message, expression: &Expression) {
 
 fn is(list: &mut Message, field: Field, constant: &Value) {
     load(list, field, REG32);
-    if let Some(mask) = value::mask(constant) {
+    let bits = field.bits().map(Vec::from);
+    if let Some(mask) = bits.or_else(|| value::mask(constant)) {
         bitwise(list, &mask);
     }
     compare(list, CMP_EQ, &value::first(constant));
 }
 
-fn check_family(list: &mut Message, family: IpFamily) {
-    meta(list, META_NFPROTO, REG32);
-    compare(list, CMP_EQ, &[protocol(family)]);
+/// What a header at a fixed offset belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Carried {
+    Ip(IpFamily),
+    Arp,
+}
+
+/// In a bridge, the Ethernet type says what is carried; behind a tag it says something else, and nothing matches.
+fn check(list: &mut Message, carried: Carried, table: Family) {
+    match (carried, table) {
+        (Carried::Ip(family), Family::Inet) => {
+            meta(list, META_NFPROTO, REG32);
+            compare(list, CMP_EQ, &[protocol(family)]);
+        }
+        (Carried::Ip(family), Family::Bridge) => {
+            meta(list, META_PROTOCOL, REG32);
+            compare(list, CMP_EQ, &ether_type(Carried::Ip(family)));
+        }
+        (Carried::Arp, _) => {
+            payload(list, PAYLOAD_LINK, 12..14, REG32);
+            compare(list, CMP_EQ, &ether_type(Carried::Arp));
+        }
+    }
+}
+
+const fn ether_type(carried: Carried) -> [u8; 2] {
+    match carried {
+        Carried::Ip(IpFamily::V4) => [0x08, 0x00],
+        Carried::Ip(IpFamily::V6) => [0x86, 0xdd],
+        Carried::Arp => [0x08, 0x06],
+    }
 }
 
 fn load_key(list: &mut Message, fields: &[Field]) {
@@ -102,22 +134,42 @@ fn load_key(list: &mut Message, fields: &[Field]) {
     }
 }
 
-/// Offsets stand in RFC 791 and RFC 8200; ports are the second half-word of TCP, UDP and SCTP alike.
 fn load(list: &mut Message, field: Field, register: u32) {
+    let (base, offset) = match field {
+        Field::InputInterface => return meta(list, META_IIFNAME, register),
+        Field::OutputInterface => return meta(list, META_OIFNAME, register),
+        Field::Protocol => return meta(list, META_L4PROTO, register),
+        field => place(field),
+    };
     let width = value::width(field.kind());
+    payload(list, base, offset..offset + width, register);
+}
+
+/// Tells where a field lies, from which header on. Offsets stand in RFC 791, 826 and 8200; ports are the first half-words of
+/// TCP, UDP and SCTP alike.
+const fn place(field: Field) -> (u32, u32) {
     match field {
-        Field::InputInterface => meta(list, META_IIFNAME, register),
-        Field::OutputInterface => meta(list, META_OIFNAME, register),
-        Field::Protocol => meta(list, META_L4PROTO, register),
-        Field::Source(IpFamily::V4) => payload(list, PAYLOAD_NETWORK, 12..12 + width, register),
-        Field::Destination(IpFamily::V4) => {
-            payload(list, PAYLOAD_NETWORK, 16..16 + width, register);
+        // The first three are not in the packet: `load` asks the kernel for them.
+        Field::InputInterface | Field::OutputInterface | Field::Protocol | Field::EtherGroup => {
+            (PAYLOAD_LINK, 0)
         }
-        Field::Source(IpFamily::V6) => payload(list, PAYLOAD_NETWORK, 8..8 + width, register),
-        Field::Destination(IpFamily::V6) => {
-            payload(list, PAYLOAD_NETWORK, 24..24 + width, register);
+        Field::EtherSource => (PAYLOAD_LINK, 6),
+        Field::EtherType => (PAYLOAD_LINK, 12),
+        Field::ArpFormat | Field::HeaderLength => (PAYLOAD_NETWORK, 0),
+        Field::NextHeader | Field::FragmentOffset => (PAYLOAD_NETWORK, 6),
+        Field::ArpEther | Field::Source(IpFamily::V6) => (PAYLOAD_NETWORK, 8),
+        Field::Source(IpFamily::V4) => (PAYLOAD_NETWORK, 12),
+        Field::ArpSource => (PAYLOAD_NETWORK, 14),
+        Field::Destination(IpFamily::V4) => (PAYLOAD_NETWORK, 16),
+        Field::FirstOption => (PAYLOAD_NETWORK, 20),
+        Field::Destination(IpFamily::V6) => (PAYLOAD_NETWORK, 24),
+        Field::InnerHeader | Field::InnerHead => (PAYLOAD_NETWORK, 40),
+        Field::FragmentOffset6 => (PAYLOAD_NETWORK, 42),
+        Field::InnerType | Field::NeighbourTarget => (PAYLOAD_NETWORK, 48),
+        Field::SourcePort | Field::IgmpType | Field::IcmpType | Field::Icmp6Type => {
+            (PAYLOAD_TRANSPORT, 0)
         }
-        Field::DestinationPort => payload(list, PAYLOAD_TRANSPORT, 2..2 + width, register),
+        Field::DestinationPort => (PAYLOAD_TRANSPORT, 2),
     }
 }
 
@@ -203,14 +255,14 @@ fn kernel(list: &mut Message, name: &str, fill: impl FnOnce(&mut Message)) {
     });
 }
 
-/// Tells which family's header an expression reads.
-fn family_of(expression: &Expression) -> Option<IpFamily> {
+/// Tells what must be carried for the places that an expression reads to be what they are named for.
+fn carried_by(expression: &Expression) -> Option<Carried> {
     match expression {
         Expression::Is(field, _) => header(*field),
         Expression::In(fields, _) | Expression::Look(fields, _) => {
             fields.iter().find_map(|field| header(*field))
         }
-        Expression::Redirect(family, ..) => Some(*family),
+        Expression::Redirect(family, ..) => Some(Carried::Ip(*family)),
         Expression::IpFamily(_)
         | Expression::LocalDestination
         | Expression::State(_)
@@ -221,10 +273,31 @@ fn family_of(expression: &Expression) -> Option<IpFamily> {
     }
 }
 
-const fn header(field: Field) -> Option<IpFamily> {
-    match field.kind() {
-        Type::Address(family) => Some(family),
-        Type::IfName | Type::Protocol | Type::Port => None,
+const fn header(field: Field) -> Option<Carried> {
+    match field {
+        Field::Source(family) | Field::Destination(family) => Some(Carried::Ip(family)),
+        Field::NextHeader => Some(Carried::Ip(IpFamily::V6)),
+        Field::ArpEther | Field::ArpSource => Some(Carried::Arp),
+        Field::InputInterface
+        | Field::OutputInterface
+        | Field::Protocol
+        | Field::DestinationPort
+        | Field::SourcePort
+        | Field::EtherGroup
+        | Field::EtherSource
+        | Field::EtherType
+        | Field::ArpFormat
+        | Field::HeaderLength
+        | Field::FirstOption
+        | Field::FragmentOffset
+        | Field::FragmentOffset6
+        | Field::InnerHeader
+        | Field::InnerHead
+        | Field::InnerType
+        | Field::NeighbourTarget
+        | Field::IgmpType
+        | Field::IcmpType
+        | Field::Icmp6Type => None,
     }
 }
 

@@ -140,10 +140,12 @@ pub(crate) const REG_VERDICT: u32 = 0;
 /// `NFT_REG32_00`, the first of sixteen registers of four bytes.
 pub(crate) const REG32: u32 = 8;
 
+pub(crate) const META_PROTOCOL: u32 = 1;
 pub(crate) const META_IIFNAME: u32 = 6;
 pub(crate) const META_OIFNAME: u32 = 7;
 pub(crate) const META_NFPROTO: u32 = 15;
 pub(crate) const META_L4PROTO: u32 = 16;
+pub(crate) const PAYLOAD_LINK: u32 = 0;
 pub(crate) const PAYLOAD_NETWORK: u32 = 1;
 pub(crate) const PAYLOAD_TRANSPORT: u32 = 2;
 pub(crate) const CMP_EQ: u32 = 0;

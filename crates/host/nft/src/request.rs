@@ -145,7 +145,9 @@ fn rule(table: &Table, chain: &Chain, number: usize, rule: &Rule) -> Request {
     let mut message = begin(NEWRULE, NLM_F_APPEND, table.family);
     message.text(a::RULE_TABLE, table.name.as_str());
     message.text(a::RULE_CHAIN, chain.name.as_str());
-    message.nest(a::RULE_EXPRESSIONS, |list| expression::rule(list, rule));
+    message.nest(a::RULE_EXPRESSIONS, |list| {
+        expression::rule(list, rule, table.family);
+    });
     if rule.shows_comment() {
         message.bytes(a::RULE_USERDATA, &comment(rule.comment));
     }

@@ -19,6 +19,11 @@ pub(crate) fn first(value: &Value) -> Vec<u8> {
         Value::Prefix(subnet) => octets(subnet.address()),
         Value::Protocol(number) => vec![*number],
         Value::Port(port) => port.to_be_bytes().into(),
+        Value::Stem(stem) => stem.as_str().as_bytes().to_vec(),
+        Value::Ether(address) => address.octets().into(),
+        Value::Icmp6Type(kind) => vec![*kind],
+        Value::Target(address) => address.octets().into(),
+        Value::Raw(bytes) => bytes.clone(),
     }
 }
 
@@ -26,7 +31,15 @@ pub(crate) fn first(value: &Value) -> Vec<u8> {
 pub(crate) fn last(value: &Value) -> Vec<u8> {
     match value {
         Value::Prefix(subnet) => octets(subnet.net().broadcast()),
-        Value::IfName(_) | Value::Address(_) | Value::Protocol(_) | Value::Port(_) => first(value),
+        Value::IfName(_)
+        | Value::Address(_)
+        | Value::Protocol(_)
+        | Value::Port(_)
+        | Value::Stem(_)
+        | Value::Ether(_)
+        | Value::Icmp6Type(_)
+        | Value::Target(_)
+        | Value::Raw(_) => first(value),
     }
 }
 
@@ -40,7 +53,12 @@ pub(crate) fn mask(value: &Value) -> Option<Vec<u8>> {
         | Value::IfName(_)
         | Value::Address(_)
         | Value::Protocol(_)
-        | Value::Port(_) => None,
+        | Value::Port(_)
+        | Value::Stem(_)
+        | Value::Ether(_)
+        | Value::Icmp6Type(_)
+        | Value::Target(_)
+        | Value::Raw(_) => None,
     }
 }
 
@@ -74,9 +92,11 @@ pub(crate) fn target(target: &Target) -> Vec<u8> {
 pub(crate) const fn width(kind: Type) -> u32 {
     match kind {
         Type::Address(IpFamily::V4) => 4,
-        Type::Address(IpFamily::V6) | Type::IfName => 16,
-        Type::Protocol => 1,
+        Type::Address(IpFamily::V6) | Type::IfName | Type::Target => 16,
+        Type::Protocol | Type::Icmp6Type => 1,
         Type::Port => 2,
+        Type::Ether => 6,
+        Type::Raw(bytes) => u32::from_be_bytes([0, 0, 0, bytes]),
     }
 }
 
@@ -89,7 +109,10 @@ pub(crate) const fn slot(kind: Type) -> u32 {
 pub(crate) const fn number(kind: Type) -> u32 {
     match kind {
         Type::Address(IpFamily::V4) => 7,
-        Type::Address(IpFamily::V6) => 8,
+        Type::Address(IpFamily::V6) | Type::Target => 8,
+        Type::Ether => 9,
+        Type::Icmp6Type => 29,
+        Type::Raw(_) => 4,
         Type::Protocol => 12,
         Type::Port => 13,
         Type::IfName => 41,

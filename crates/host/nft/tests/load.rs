@@ -65,10 +65,19 @@ fn listing_of_text(rules: &Ruleset) -> String {
     loaded.unwrap().1
 }
 
+/// Leaves out the set for whose type nft has no name: the kernel holds the same bytes, which the frames of another test show,
+/// and nft lists them in two ways.
+fn without_targets(listing: &str) -> String {
+    let (before, rest) = listing.split_once("\tset targets {").unwrap();
+    let (_, after) = rest.split_once("\t}\n").unwrap();
+    format!("{before}{after}")
+}
+
 /// Compares without the order of elements: sets of the kernel have none.
 #[track_caller]
 fn assert_same(ours: &str, text: &str) {
     let pieces = |listing: &str| {
+        let listing = without_targets(listing);
         let line = listing.replace(['\n', '\t'], " ");
         let mut pieces: Vec<String> = line
             .split([',', '{', '}'])
@@ -202,11 +211,11 @@ fn two_thousand_endpoints_load_and_change() {
     let seen = Netns::create(|_| {
         let mut firewall = Firewall::open().unwrap();
         firewall.load(&all).unwrap();
-        assert_eq!(listing().matches(" . 80").count(), 2000);
+        assert_eq!(listing().matches(" : 172.18.").count(), 2000);
         firewall.update(&few).unwrap();
-        assert_eq!(listing().matches(" . 80").count(), 3);
+        assert_eq!(listing().matches(" : 172.18.").count(), 3);
         firewall.update(&all).unwrap();
-        assert_eq!(listing().matches(" . 80").count(), 2000);
+        assert_eq!(listing().matches(" : 172.18.").count(), 2000);
     });
     seen.unwrap();
 }

@@ -66,7 +66,7 @@ fn neither_our_own_changes_nor_those_of_other_tables_are_heard() {
         assert!(monitor.read().unwrap().is_empty());
         let strange = "add table inet other; add chain inet other hakone; delete table inet other";
         assert!(heard(monitor, strange).is_empty());
-        assert!(heard(monitor, "add table bridge hakone").own.is_some());
+        assert!(heard(monitor, "delete table bridge hakone").own.is_some());
     });
 }
 

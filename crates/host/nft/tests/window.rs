@@ -18,7 +18,7 @@ use hakone_base::{
     ContainerId, EndpointId, ExposedPort, MacAddr, NetworkId, Protocol, PublishedPort,
 };
 use hakone_nft::Firewall;
-use hakone_policy::{Bridge, Endpoint, Icc, Options, Topology, compile};
+use hakone_policy::{Bridge, Endpoint, Icc, Multicast, Options, Topology, compile};
 use lab::{Arrivals, Lab};
 
 /// Marks the probes that must not arrive.
@@ -42,6 +42,7 @@ fn bridge(index: u8, published: &[u16]) -> Bridge {
         gateways: vec![worlds::v4(index, 1)],
         internal: false,
         icc: Icc::Allowed,
+        multicast: Multicast::Denied,
         masquerade: true,
         endpoints: vec![Endpoint {
             id: EndpointId::from_bytes([index; 32]),

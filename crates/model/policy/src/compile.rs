@@ -3,7 +3,7 @@
 //! Chains and rules are constants; all that varies stands in sets and maps. So a packet's cost does not grow with
 //! networks, containers or ports, and starting a container changes a few elements and no rule. The road of a packet:
 //! `guard` (forged and misdirected packets, before they cost a conntrack entry), `publish`, then `input` or `forward`, then
-//! `leave`. We accept nothing on behalf of other tables: a drop in `DOCKER-USER` or a FORWARD policy still counts.
+//! `leave`. Before all of it, [`crate::pin`] holds frames to their ports. We accept nothing on behalf of other tables: a drop in `DOCKER-USER` or a FORWARD policy still counts.
 
 use crate::{
     elements::Contents,
@@ -16,7 +16,7 @@ use crate::{
 
 use IpFamily::{V4, V6};
 
-/// The name of our table in the family `inet`.
+/// The name of our tables, one in each family.
 pub const TABLE: &str = "hakone";
 
 /// Before connection tracking (-200), so that what is dropped costs no entry there.
@@ -34,14 +34,14 @@ const ICMP: [u8; 2] = [1, 58];
 /// Derives the rules of the whole host from what is wanted; the same topology gives the same value.
 #[must_use]
 pub fn compile(topology: &Topology) -> Ruleset {
-    let table = Table {
+    let routed = Table {
         family: Family::Inet,
         name: TABLE.into(),
         sets: Contents::of(topology).into_sets(),
         chains: chains(),
     };
     Ruleset {
-        tables: vec![table],
+        tables: vec![routed, crate::pin::table(topology)],
     }
 }
 
@@ -296,7 +296,7 @@ fn accept_known() -> Rule {
     rule("known flows", [known, Expression::Do(Action::Accept)])
 }
 
-fn chain(chain: &'static str, base: Option<Base>, rules: Vec<Rule>) -> Chain {
+pub(crate) fn chain(chain: &'static str, base: Option<Base>, rules: Vec<Rule>) -> Chain {
     Chain {
         name: chain.into(),
         base,
@@ -304,7 +304,7 @@ fn chain(chain: &'static str, base: Option<Base>, rules: Vec<Rule>) -> Chain {
     }
 }
 
-fn base(kind: ChainKind, hook: Hook, priority: i32) -> Option<Base> {
+pub(crate) fn base(kind: ChainKind, hook: Hook, priority: i32) -> Option<Base> {
     Some(Base {
         kind,
         hook,
@@ -312,7 +312,7 @@ fn base(kind: ChainKind, hook: Hook, priority: i32) -> Option<Base> {
     })
 }
 
-fn rule<const N: usize>(comment: &'static str, expressions: [Expression; N]) -> Rule {
+pub(crate) fn rule<const N: usize>(comment: &'static str, expressions: [Expression; N]) -> Rule {
     Rule {
         expressions: expressions.into(),
         comment,
@@ -320,7 +320,7 @@ fn rule<const N: usize>(comment: &'static str, expressions: [Expression; N]) -> 
 }
 
 /// Counts what it drops, so that an administrator sees which rule objects.
-fn dropping<const N: usize>(comment: &'static str, matches: [Expression; N]) -> Rule {
+pub(crate) fn dropping<const N: usize>(comment: &'static str, matches: [Expression; N]) -> Rule {
     let mut expressions = Vec::from(matches);
     expressions.extend([Expression::Count, Expression::Do(Action::Drop)]);
     Rule {
@@ -329,11 +329,11 @@ fn dropping<const N: usize>(comment: &'static str, matches: [Expression; N]) -> 
     }
 }
 
-fn name(name: &'static str) -> Name {
+pub(crate) fn name(name: &'static str) -> Name {
     name.into()
 }
 
-fn within(field: Field, set: &'static str) -> Expression {
+pub(crate) fn within(field: Field, set: &'static str) -> Expression {
     Expression::In(vec![field], name(set))
 }
 
@@ -341,7 +341,7 @@ fn within(field: Field, set: &'static str) -> Expression {
     clippy::expect_used,
     reason = "constants of this file; a test compiles them all"
 )]
-fn is_within(field: Field, prefix: &'static str) -> Expression {
+pub(crate) fn is_within(field: Field, prefix: &'static str) -> Expression {
     let prefix = prefix.parse().expect("a constant prefix");
     Expression::Is(field, Value::Prefix(prefix))
 }

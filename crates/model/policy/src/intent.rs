@@ -3,6 +3,8 @@
 //! Shares nothing with [`crate::compile`] but the topology, so that a mistake in one shows against the other. Whoever changes
 //! what is promised changes this file first.
 
+mod frame;
+
 use std::net::IpAddr;
 
 use hakone_base::{PublishedPort, Subnet};

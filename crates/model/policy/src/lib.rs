@@ -6,8 +6,11 @@
 
 mod compile;
 mod elements;
+mod frame;
 mod intent;
+mod machine;
 mod packet;
+mod pin;
 mod plan;
 mod print;
 pub mod ruleset;
@@ -15,9 +18,11 @@ mod simulate;
 mod topology;
 
 pub use compile::{TABLE, compile};
+pub use frame::Frame;
 pub use packet::{
     Bridged, Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Transport, Verdict,
 };
+pub use pin::PORT_STEM;
 pub use plan::{Change, SetRef, plan};
 pub use ruleset::Ruleset;
-pub use topology::{Bridge, DirectRouting, Endpoint, Icc, Options, Topology};
+pub use topology::{Bridge, DirectRouting, Endpoint, Icc, Multicast, Options, Topology};

@@ -29,7 +29,14 @@ impl Display for Set {
             Elements::Actions(_) | Elements::Targets(..) => "map",
         };
         writeln!(f, "\t{kind} {} {{", self.name)?;
-        write!(f, "\t\ttype {}", joined(&self.key))?;
+        match self.key.as_slice() {
+            // nft has no type for the place, so the text names the places themselves.
+            [.., Type::Target] => {
+                let place = Field::NeighbourTarget;
+                write!(f, "\t\ttypeof iifname . ether saddr . {place}")?;
+            }
+            key => write!(f, "\t\ttype {}", joined(key))?,
+        }
         match self.elements {
             Elements::Keys(_) => writeln!(f)?,
             Elements::Actions(_) => writeln!(f, " : verdict")?,
@@ -137,6 +144,25 @@ impl Display for Field {
             Self::Destination(family) => write!(f, "{} daddr", header(*family)),
             Self::Protocol => f.write_str("meta l4proto"),
             Self::DestinationPort => f.write_str("th dport"),
+            Self::SourcePort => f.write_str("th sport"),
+            Self::EtherGroup => f.write_str("@ll,0,40"),
+            Self::EtherSource => f.write_str("ether saddr"),
+            Self::EtherType => f.write_str("ether type"),
+            Self::ArpFormat => f.write_str("@nh,0,48"),
+            Self::ArpEther => f.write_str("arp saddr ether"),
+            Self::ArpSource => f.write_str("arp saddr ip"),
+            Self::HeaderLength => f.write_str("@nh,0,8"),
+            Self::FirstOption => f.write_str("@nh,160,32"),
+            Self::FragmentOffset => f.write_str("@nh,51,13"),
+            Self::FragmentOffset6 => f.write_str("@nh,336,13"),
+            Self::NextHeader => f.write_str("ip6 nexthdr"),
+            Self::InnerHeader => f.write_str("@nh,320,8"),
+            Self::InnerHead => f.write_str("@nh,320,16"),
+            Self::InnerType => f.write_str("@nh,384,8"),
+            Self::NeighbourTarget => f.write_str("@nh,384,128"),
+            Self::IgmpType => f.write_str("@th,0,8"),
+            Self::IcmpType => f.write_str("icmp type"),
+            Self::Icmp6Type => f.write_str("icmpv6 type"),
         }
     }
 }
@@ -149,6 +175,9 @@ impl Display for Type {
             Self::Address(IpFamily::V6) => "ipv6_addr",
             Self::Protocol => "inet_proto",
             Self::Port => "inet_service",
+            Self::Ether => "ether_addr",
+            Self::Icmp6Type => "icmpv6_type",
+            Self::Target | Self::Raw(_) => "integer",
         })
     }
 }
@@ -159,8 +188,12 @@ impl Display for Value {
             Self::IfName(name) => write!(f, "\"{name}\""),
             Self::Address(address) => address.fmt(f),
             Self::Prefix(subnet) => subnet.fmt(f),
-            Self::Protocol(number) => number.fmt(f),
+            Self::Protocol(number) | Self::Icmp6Type(number) => number.fmt(f),
             Self::Port(port) => port.fmt(f),
+            Self::Stem(stem) => write!(f, "\"{stem}*\""),
+            Self::Ether(address) => address.fmt(f),
+            Self::Target(address) => hexadecimal(&address.octets(), f),
+            Self::Raw(bytes) => hexadecimal(bytes, f),
         }
     }
 }
@@ -223,6 +256,11 @@ impl Display for Hook {
             Self::Postrouting => "postrouting",
         })
     }
+}
+
+fn hexadecimal(bytes: &[u8], f: &mut Formatter<'_>) -> fmt::Result {
+    f.write_str("0x")?;
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 fn header(family: IpFamily) -> &'static str {

@@ -4,9 +4,14 @@
 //! nft's language, and `host/nft` encodes it for the kernel. It holds what our rules need and nothing else; a new need is
 //! a new variant, which the compiler then asks of all three.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, net::IpAddr};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+};
 
-use hakone_base::{IfName, Protocol, Subnet};
+use hakone_base::{IfName, MacAddr, Protocol, Subnet};
 
 /// All tables of ours; nobody else's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -147,6 +152,44 @@ pub enum Field {
     Protocol,
     /// The destination port of its transport header.
     DestinationPort,
+    /// The source port of its transport header.
+    SourcePort,
+    /// The first five bytes of a frame's destination: enough to know the addresses that bridges keep for themselves.
+    EtherGroup,
+    /// The Ethernet address of a frame's sender.
+    EtherSource,
+    /// What a frame carries, as its Ethernet header says: a tagged one carries a tag.
+    EtherType,
+    /// The head of an ARP packet: hardware, protocol, and the lengths of their addresses.
+    ArpFormat,
+    /// The Ethernet address that an ARP packet claims.
+    ArpEther,
+    /// The IPv4 address that an ARP packet claims.
+    ArpSource,
+    /// The version and length of an IPv4 header.
+    HeaderLength,
+    /// The first four bytes of the options of an IPv4 header.
+    FirstOption,
+    /// Where in its packet an IPv4 fragment lies; zero for a whole one and a first fragment.
+    FragmentOffset,
+    /// The same of an IPv6 fragment, behind the IPv6 header.
+    FragmentOffset6,
+    /// What follows the IPv6 header.
+    NextHeader,
+    /// What follows the header behind the IPv6 header.
+    InnerHeader,
+    /// The same and the length of that header, which is eight bytes when zero.
+    InnerHead,
+    /// The ICMPv6 type behind a header of eight bytes.
+    InnerType,
+    /// The address that a neighbour solicitation or advertisement is about.
+    NeighbourTarget,
+    /// The type of an IGMP message.
+    IgmpType,
+    /// The type of an ICMP message.
+    IcmpType,
+    /// The type of an ICMPv6 message.
+    Icmp6Type,
 }
 
 /// The type of a field or of one part of a set's key.
@@ -160,6 +203,14 @@ pub enum Type {
     Protocol,
     /// A port.
     Port,
+    /// An Ethernet address.
+    Ether,
+    /// A type of ICMPv6 message.
+    Icmp6Type,
+    /// An IPv6 address at a place for which nft has no name.
+    Target,
+    /// So many bytes, for which nft has no type.
+    Raw(u8),
 }
 
 /// A constant of some [`Type`].
@@ -175,6 +226,16 @@ pub enum Value {
     Protocol(u8),
     /// A port.
     Port(u16),
+    /// All interface names with this beginning.
+    Stem(IfName),
+    /// An Ethernet address.
+    Ether(MacAddr),
+    /// A type of ICMPv6 message.
+    Icmp6Type(u8),
+    /// An IPv6 address at a place for which nft has no name.
+    Target(Ipv6Addr),
+    /// Bytes as they stand on the wire.
+    Raw(Vec<u8>),
 }
 
 /// What connection tracking knows of a packet's flow.
@@ -302,8 +363,35 @@ impl Field {
         match self {
             Self::InputInterface | Self::OutputInterface => Type::IfName,
             Self::Source(family) | Self::Destination(family) => Type::Address(family),
-            Self::Protocol => Type::Protocol,
-            Self::DestinationPort => Type::Port,
+            Self::ArpSource => Type::Address(IpFamily::V4),
+            Self::Protocol | Self::NextHeader => Type::Protocol,
+            Self::DestinationPort | Self::SourcePort => Type::Port,
+            Self::EtherSource | Self::ArpEther => Type::Ether,
+            Self::Icmp6Type => Type::Icmp6Type,
+            Self::NeighbourTarget => Type::Target,
+            Self::EtherGroup => Type::Raw(5),
+            Self::EtherType | Self::InnerHead | Self::FragmentOffset | Self::FragmentOffset6 => {
+                Type::Raw(2)
+            }
+            Self::ArpFormat => Type::Raw(6),
+            Self::FirstOption => Type::Raw(4),
+            Self::HeaderLength
+            | Self::InnerHeader
+            | Self::InnerType
+            | Self::IgmpType
+            | Self::IcmpType => Type::Raw(1),
+        }
+    }
+}
+
+impl Field {
+    /// Gives the bits of a field that count, when not all of its bytes do.
+    #[must_use]
+    pub const fn bits(self) -> Option<[u8; 2]> {
+        match self {
+            Self::FragmentOffset => Some([0x1f, 0xff]),
+            Self::FragmentOffset6 => Some([0xff, 0xf8]),
+            _ => None,
         }
     }
 }

@@ -1,24 +1,23 @@
-//! Interprets a rule set as the kernel does: hooks in their order, chains by priority, rules from left to right.
+//! Follows a packet through a rule set as the kernel does: hooks in their order, chains by priority.
 //!
 //! Connection tracking stands between the raw chains and the others; `nat` chains see the first packet of a flow only.
-//! What the kernel does beyond rules (reverse path checks, TTL) is left out.
+//! What the kernel does beyond rules (reverse path checks, TTL) is left out. `machine` interprets the rules.
 
 use std::net::IpAddr;
 
 use hakone_base::IfName;
 
 use crate::{
+    frame::Frame,
+    machine::{Subject, is_let_through},
     packet::{Bridged, Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Verdict},
     ruleset::{
-        Action, Chain, ChainKind, Elements, Expression, Family, Field, Hook, IpFamily, Key, Name,
-        Rule, Ruleset, Set, Table, Target, Value,
+        Chain, ChainKind, Expression, Family, Field, Hook, IpFamily, Ruleset, Table, Target, Value,
     },
 };
 
 /// The priority of connection tracking (`NF_IP_PRI_CONNTRACK`).
 const CONNTRACK: i32 = -200;
-/// How deep the kernel lets chains call (`NFT_JUMP_STACK_SIZE`).
-const DEPTH: usize = 16;
 
 impl Ruleset {
     /// Says what becomes of a packet on a host that has these rules and no others.
@@ -29,6 +28,21 @@ impl Ruleset {
             Some(to) => Verdict::Delivered(road.arrive(to)),
             None => Verdict::Dropped,
         }
+    }
+
+    /// Reports whether a frame may enter its bridge under these rules and no others.
+    #[must_use]
+    pub fn admits(&self, frame: &Frame) -> bool {
+        let Some(hook) = frame.hook() else {
+            return false;
+        };
+        let bridge = self.tables.iter();
+        let bridge = bridge.filter(|table| table.family == Family::Bridge);
+        let mut bases: Vec<_> = bridge.flat_map(|table| bases(table, hook)).collect();
+        bases.sort_by_key(|(priority, ..)| *priority);
+        bases
+            .into_iter()
+            .all(|(_, table, chain)| is_let_through(&mut &*frame, table, chain))
     }
 }
 
@@ -44,20 +58,6 @@ struct Road<'a> {
     tracked: bool,
     published: bool,
     source: SourceSeen,
-}
-
-/// How an expression, rule or chain ended.
-enum Step {
-    /// On to the next expression.
-    Match,
-    /// On to the next rule.
-    Miss,
-    /// The chain is over.
-    Over,
-    /// The base chain is over, the packet lives.
-    Accepted,
-    /// The packet is dead.
-    Dropped,
 }
 
 impl<'a> Road<'a> {
@@ -177,120 +177,12 @@ impl<'a> Road<'a> {
 
     fn enter(&mut self, table: &Table, chain: &Chain) -> Option<()> {
         let nat = chain.base.is_some_and(|base| base.kind == ChainKind::Nat);
-        if nat && self.packet.flow != Flow::New {
-            return Some(());
-        }
-        match self.run(table, chain, DEPTH) {
-            Step::Dropped => None,
-            Step::Match | Step::Miss | Step::Over | Step::Accepted => Some(()),
-        }
+        let passes = nat && self.packet.flow != Flow::New;
+        (passes || is_let_through(self, table, chain)).then_some(())
     }
+}
 
-    fn run(&mut self, table: &Table, chain: &Chain, depth: usize) -> Step {
-        for rule in &chain.rules {
-            match self.apply(table, rule, depth) {
-                Step::Match | Step::Miss => {}
-                end @ (Step::Over | Step::Accepted | Step::Dropped) => return end,
-            }
-        }
-        Step::Over
-    }
-
-    fn apply(&mut self, table: &Table, rule: &Rule, depth: usize) -> Step {
-        for expression in &rule.expressions {
-            match self.evaluate(table, expression, depth) {
-                Step::Match => {}
-                end @ (Step::Miss | Step::Over | Step::Accepted | Step::Dropped) => return end,
-            }
-        }
-        Step::Match
-    }
-
-    fn evaluate(&mut self, table: &Table, expression: &Expression, depth: usize) -> Step {
-        match expression {
-            Expression::IpFamily(family) => hit(IpFamily::of(self.destination) == *family),
-            Expression::Is(field, value) => hit(self.has(*field, value)),
-            Expression::In(fields, set) => hit(self.is_in(table, fields, set)),
-            Expression::LocalDestination => hit(self.host.is_local(self.destination)),
-            Expression::State(states) => {
-                hit(self.tracked && states.contains(&self.packet.flow.state()))
-            }
-            Expression::Published => hit(self.tracked && self.published),
-            Expression::Count => Step::Match,
-            Expression::Do(action) => self.act(table, action, depth),
-            Expression::Look(fields, map) => match self.look(table, fields, map).cloned() {
-                Some(action) => self.act(table, &action, depth),
-                None => Step::Miss,
-            },
-            Expression::Redirect(family, fields, map) => self.redirect(table, *family, fields, map),
-            Expression::Masquerade => {
-                self.source = SourceSeen::Masqueraded;
-                Step::Accepted
-            }
-        }
-    }
-
-    fn act(&mut self, table: &Table, action: &Action, depth: usize) -> Step {
-        match action {
-            Action::Accept => Step::Accepted,
-            Action::Drop => Step::Dropped,
-            Action::Return => Step::Over,
-            Action::Goto(name) => self.call(table, name, depth),
-            Action::Jump(name) => match self.call(table, name, depth) {
-                Step::Match | Step::Miss | Step::Over => Step::Match,
-                end @ (Step::Accepted | Step::Dropped) => end,
-            },
-        }
-    }
-
-    /// The kernel refuses to load a loop, a missing chain or a deeper call; a rule set that has one lets nothing through.
-    fn call(&mut self, table: &Table, name: &Name, depth: usize) -> Step {
-        match (table.chain(name), depth.checked_sub(1)) {
-            (Some(chain), Some(depth)) => self.run(table, chain, depth),
-            (None, _) | (_, None) => Step::Dropped,
-        }
-    }
-
-    fn redirect(&mut self, table: &Table, family: IpFamily, fields: &[Field], map: &Name) -> Step {
-        let target = self.target(table, fields, map);
-        match target.filter(|_| IpFamily::of(self.destination) == family) {
-            None => Step::Miss,
-            Some(target) => {
-                self.destination = target.address;
-                self.port = Some(target.port);
-                self.published = true;
-                Step::Accepted
-            }
-        }
-    }
-
-    fn target(&self, table: &Table, fields: &[Field], map: &Name) -> Option<Target> {
-        match &table.set(map)?.elements {
-            Elements::Targets(_, targets) => targets.get(&self.key(fields)?).copied(),
-            Elements::Keys(_) | Elements::Actions(_) => None,
-        }
-    }
-
-    fn look<'t>(&self, table: &'t Table, fields: &[Field], map: &Name) -> Option<&'t Action> {
-        match &table.set(map)?.elements {
-            Elements::Actions(actions) => actions.get(&self.key(fields)?),
-            Elements::Keys(_) | Elements::Targets(..) => None,
-        }
-    }
-
-    fn is_in(&self, table: &Table, fields: &[Field], set: &Name) -> bool {
-        let found = table.set(set).zip(self.key(fields));
-        found.is_some_and(|(set, key)| set_holds(set, &key))
-    }
-
-    fn has(&self, field: Field, value: &Value) -> bool {
-        self.field(field).is_some_and(|own| covers(value, &own))
-    }
-
-    fn key(&self, fields: &[Field]) -> Option<Key> {
-        fields.iter().map(|field| self.field(*field)).collect()
-    }
-
+impl Subject for Road<'_> {
     fn field(&self, field: Field) -> Option<Value> {
         let address = |family, address: IpAddr| {
             (IpFamily::of(address) == family).then_some(Value::Address(address))
@@ -302,8 +194,69 @@ impl<'a> Road<'a> {
             Field::Destination(family) => address(family, self.destination),
             Field::Protocol => Some(Value::Protocol(self.packet.transport.protocol)),
             Field::DestinationPort => self.port.map(Value::Port),
+            // Rules that route packets do not ask for what only frames have.
+            Field::SourcePort
+            | Field::EtherGroup
+            | Field::EtherSource
+            | Field::EtherType
+            | Field::ArpFormat
+            | Field::ArpEther
+            | Field::ArpSource
+            | Field::HeaderLength
+            | Field::FirstOption
+            | Field::FragmentOffset
+            | Field::FragmentOffset6
+            | Field::NextHeader
+            | Field::InnerHeader
+            | Field::InnerHead
+            | Field::InnerType
+            | Field::NeighbourTarget
+            | Field::IgmpType
+            | Field::IcmpType
+            | Field::Icmp6Type => None,
         }
     }
+
+    fn matches(&self, expression: &Expression) -> bool {
+        match expression {
+            Expression::IpFamily(family) => IpFamily::of(self.destination) == *family,
+            Expression::LocalDestination => self.host.is_local(self.destination),
+            Expression::State(states) => self.tracked && states.contains(&self.packet.flow.state()),
+            Expression::Published => self.tracked && self.published,
+            _ => false,
+        }
+    }
+
+    fn redirect(&mut self, family: IpFamily, target: Target) -> bool {
+        let fits = IpFamily::of(self.destination) == family;
+        if fits {
+            self.destination = target.address;
+            self.port = Some(target.port);
+            self.published = true;
+        }
+        fits
+    }
+
+    fn masquerade(&mut self) {
+        self.source = SourceSeen::Masqueraded;
+    }
+}
+
+impl Subject for &Frame {
+    fn field(&self, field: Field) -> Option<Value> {
+        Frame::field(self, field)
+    }
+
+    /// Frames have no flows and are not routed.
+    fn matches(&self, _: &Expression) -> bool {
+        false
+    }
+
+    fn redirect(&mut self, _: IpFamily, _: Target) -> bool {
+        false
+    }
+
+    fn masquerade(&mut self) {}
 }
 
 fn bases(table: &Table, hook: Hook) -> impl Iterator<Item = (i32, &Table, &Chain)> {
@@ -313,32 +266,9 @@ fn bases(table: &Table, hook: Hook) -> impl Iterator<Item = (i32, &Table, &Chain
     })
 }
 
-fn set_holds(set: &Set, key: &Key) -> bool {
-    let covered = |held: &Key| held.iter().zip(key).all(|(held, own)| covers(held, own));
-    match (&set.elements, set.intervals) {
-        (Elements::Keys(keys), false) => keys.contains_key(key),
-        (Elements::Keys(keys), true) => keys.keys().any(covered),
-        (Elements::Actions(_) | Elements::Targets(..), _) => false,
-    }
-}
-
-fn covers(held: &Value, own: &Value) -> bool {
-    match (held, own) {
-        (Value::Prefix(prefix), Value::Address(address)) => prefix.contains(*address),
-        (held, own) => held == own,
-    }
-}
-
 fn name_of(route: &Route) -> Option<IfName> {
     match route {
         Route::Local => "lo".parse().ok(),
         Route::Through(name) => Some(name.clone()),
-    }
-}
-
-fn hit(matches: bool) -> Step {
-    match matches {
-        true => Step::Match,
-        false => Step::Miss,
     }
 }

@@ -33,6 +33,8 @@ pub struct Bridge {
     pub internal: bool,
     /// Whether its members may talk to each other.
     pub icc: Icc,
+    /// Whether members may send multicast to each other.
+    pub multicast: Multicast,
     /// Whether members appear outside under the host's address.
     pub masquerade: bool,
     /// Its members.
@@ -64,6 +66,16 @@ pub enum Icc {
     Allowed,
     /// No path at all between members, published ports included.
     Denied,
+}
+
+/// Whether members of one network may send multicast to each other; neighbour discovery always may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Multicast {
+    /// They may not: whoever answers a multicast question is believed (attack `mdns_poison`).
+    #[default]
+    Denied,
+    /// They may (network option `dev.hakone.multicast`).
+    Allowed,
 }
 
 /// What holds for all networks.

@@ -15,7 +15,7 @@ use std::{
 };
 
 use hakone_base::{ContainerId, EndpointId, ExposedPort, MacAddr, NetworkId, PublishedPort};
-use hakone_policy::{Bridge, DirectRouting, Endpoint, Icc, Options, Topology, compile};
+use hakone_policy::{Bridge, DirectRouting, Endpoint, Icc, Multicast, Options, Topology, compile};
 
 fn bridge(index: u8, name: &str, subnets: &[&str], gateways: &[&str]) -> Bridge {
     Bridge {
@@ -25,6 +25,7 @@ fn bridge(index: u8, name: &str, subnets: &[&str], gateways: &[&str]) -> Bridge 
         gateways: gateways.iter().map(|text| text.parse().unwrap()).collect(),
         internal: false,
         icc: Icc::Allowed,
+        multicast: Multicast::Denied,
         masquerade: true,
         endpoints: Vec::new(),
     }
@@ -39,7 +40,7 @@ fn endpoint(index: u8, addresses: &[&str], published: &[(&str, u16, &str)]) -> E
     Endpoint {
         id: EndpointId::from_bytes([index; 32]),
         container: ContainerId::from_bytes([index; 32]),
-        port: format!("veth{index}").parse().unwrap(),
+        port: format!("hk{index}").parse().unwrap(),
         mac: MacAddr::new([2, 0x42, 0, 0, 0, index]),
         addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
         published: published.iter().map(port).collect(),
@@ -95,6 +96,7 @@ fn quiet_internal_and_routed() -> Topology {
     )];
     let mut routed = bridge(3, "br-routed", &["2001:db8:7::/64"], &["2001:db8:7::1"]);
     routed.masquerade = false;
+    routed.multicast = Multicast::Allowed;
     routed.endpoints = vec![endpoint(
         6,
         &["2001:db8:7::2", "2001:db8:99::2"],

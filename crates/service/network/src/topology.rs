@@ -1,7 +1,7 @@
 //! Derives what the firewall has to know, whole, from the state.
 
 use hakone_base::ContainerId;
-use hakone_policy::{Bridge, Endpoint, Icc, Options, Topology};
+use hakone_policy::{Bridge, Endpoint, Icc, Multicast, Options, Topology};
 
 use crate::{
     EndpointReport,
@@ -35,6 +35,7 @@ fn bridge(state: &State, network: &Network) -> Option<Bridge> {
             true => Icc::Allowed,
             false => Icc::Denied,
         },
+        multicast: Multicast::Denied,
         masquerade: network.spec.bridge.masquerade && !network.spec.internal,
         endpoints: live
             .filter_map(|(id, attached, found)| endpoint(id, attached, found))

@@ -148,7 +148,7 @@ impl Lab {
         self.cable(port, &place.netns);
         self.host()
             .ip(&format!("link set {port} master {} up\n", bridge.name));
-        let mut commands = String::from("link set eth0 up\n");
+        let mut commands = format!("link set eth0 address {} up\n", endpoint.mac);
         for (subnet, gateway) in bridge.subnets.iter().zip(&bridge.gateways) {
             let mut own = endpoint.addresses.iter();
             let own = own.find(|own| subnet.contains(**own)).unwrap();
@@ -158,6 +158,17 @@ impl Lab {
         }
         place.ip(&commands);
         self.places.push(place);
+    }
+
+    /// Plugs a machine without an address into a bridge, by a port that is not ours; gives its place.
+    pub(crate) fn plug_in(&mut self, bridge: &Bridge) -> usize {
+        let place = Place::new(Origin::Interface(bridge.name.clone()), Vec::new());
+        self.cable("ear", &place.netns);
+        self.host()
+            .ip(&format!("link set ear master {} up\n", bridge.name));
+        place.ip("link set eth0 up\n");
+        self.places.push(place);
+        self.places.len() - 1
     }
 
     /// Lays a cable from the host's `name` to `eth0` of the other end.

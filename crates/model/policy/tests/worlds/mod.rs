@@ -1,14 +1,16 @@
 //! Random topologies and packets that hit interesting places, for the property tests.
 #![expect(clippy::unwrap_used, reason = "constants of tests")]
 
+pub(crate) mod frames;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hakone_base::{
     ContainerId, EndpointId, ExposedPort, IfName, MacAddr, NetworkId, Protocol, PublishedPort,
 };
 use hakone_policy::{
-    Bridge, Bridged, DirectRouting, Endpoint, Flow, Host, Icc, Options, Origin, Packet, Topology,
-    Transport, ruleset::State,
+    Bridge, Bridged, DirectRouting, Endpoint, Flow, Host, Icc, Multicast, Options, Origin, Packet,
+    Topology, Transport, ruleset::State,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -29,6 +31,14 @@ pub(crate) fn any_bridged() -> impl Strategy<Value = Bridged> {
 
 pub(crate) fn bridge_name(index: u8) -> IfName {
     format!("br-{index}").parse().unwrap()
+}
+
+pub(crate) fn port_name(bridge: u8, member: u8) -> IfName {
+    format!("hk{bridge}{member}").parse().unwrap()
+}
+
+pub(crate) fn mac(bridge: u8, member: u8) -> MacAddr {
+    MacAddr::new([2, 0x42, 172, 18 + bridge, 0, member])
 }
 
 pub(crate) fn v4(bridge: u8, member: u8) -> IpAddr {
@@ -56,8 +66,10 @@ fn any_bridge(index: u8) -> impl Strategy<Value = Bridge> {
     let icc = select(vec![Icc::Allowed, Icc::Denied]);
     let ipv6 = prop::bool::weighted(0.6);
     let internal = prop::bool::weighted(0.25);
-    (endpoints, 0..=3_usize, icc, ipv6, internal, any::<bool>()).prop_map(
-        move |(mut endpoints, count, icc, ipv6, internal, masquerade)| {
+    let multicast = select(vec![Multicast::Denied, Multicast::Allowed]);
+    let switches = (icc, multicast, any::<bool>());
+    (endpoints, 0..=3_usize, switches, ipv6, internal).prop_map(
+        move |(mut endpoints, count, (icc, multicast, masquerade), ipv6, internal)| {
             endpoints.truncate(count);
             let mut bridge = Bridge {
                 network: NetworkId::from_bytes([index; 32]),
@@ -66,6 +78,7 @@ fn any_bridge(index: u8) -> impl Strategy<Value = Bridge> {
                 gateways: vec![v4(index, 1)],
                 internal,
                 icc,
+                multicast,
                 masquerade,
                 endpoints,
             };
@@ -96,8 +109,8 @@ fn any_endpoint(bridge: u8, member: u8) -> impl Strategy<Value = Endpoint> {
         Endpoint {
             id: EndpointId::from_bytes([bridge * 16 + member; 32]),
             container: ContainerId::from_bytes([bridge * 16 + member; 32]),
-            port: format!("veth{bridge}{member}").parse().unwrap(),
-            mac: MacAddr::new([2, 0x42, 172, 18 + bridge, 0, member]),
+            port: port_name(bridge, member),
+            mac: mac(bridge, member),
             addresses,
             published,
         }

@@ -1,0 +1,169 @@
+//! Interprets chains as the kernel does: rules from left to right, jumps as deep as it allows.
+//!
+//! What is judged is a [`Subject`]: a packet on its road through the host, or a frame at a port of a bridge.
+
+use crate::ruleset::{
+    Action, Chain, Elements, Expression, Field, IpFamily, Key, Name, Rule, Set, Table, Target,
+    Value,
+};
+
+/// How deep the kernel lets chains call (`NFT_JUMP_STACK_SIZE`).
+const DEPTH: usize = 16;
+
+/// What rules judge.
+pub(crate) trait Subject {
+    /// Gives a property; `None` when there is none, and then no expression that asks for it matches.
+    fn field(&self, field: Field) -> Option<Value>;
+    /// Answers the expressions that ask for more than fields.
+    fn matches(&self, expression: &Expression) -> bool;
+    /// Takes a new destination; false when it is of another family.
+    fn redirect(&mut self, family: IpFamily, target: Target) -> bool;
+    /// Takes the address of the interface it leaves by.
+    fn masquerade(&mut self);
+}
+
+/// How an expression, rule or chain ended.
+enum Step {
+    /// On to the next expression.
+    Match,
+    /// On to the next rule.
+    Miss,
+    /// The chain is over.
+    Over,
+    /// The base chain is over, the subject lives.
+    Accepted,
+    /// The subject is dead.
+    Dropped,
+}
+
+/// Reports whether a base chain lets the subject live.
+pub(crate) fn is_let_through<S: Subject>(subject: &mut S, table: &Table, chain: &Chain) -> bool {
+    let mut machine = Machine { subject, table };
+    !matches!(machine.run(chain, DEPTH), Step::Dropped)
+}
+
+struct Machine<'a, S> {
+    subject: &'a mut S,
+    table: &'a Table,
+}
+
+impl<S: Subject> Machine<'_, S> {
+    fn run(&mut self, chain: &Chain, depth: usize) -> Step {
+        for rule in &chain.rules {
+            match self.apply(rule, depth) {
+                Step::Match | Step::Miss => {}
+                end @ (Step::Over | Step::Accepted | Step::Dropped) => return end,
+            }
+        }
+        Step::Over
+    }
+
+    fn apply(&mut self, rule: &Rule, depth: usize) -> Step {
+        for expression in &rule.expressions {
+            match self.evaluate(expression, depth) {
+                Step::Match => {}
+                end @ (Step::Miss | Step::Over | Step::Accepted | Step::Dropped) => return end,
+            }
+        }
+        Step::Match
+    }
+
+    fn evaluate(&mut self, expression: &Expression, depth: usize) -> Step {
+        match expression {
+            Expression::IpFamily(_)
+            | Expression::LocalDestination
+            | Expression::State(_)
+            | Expression::Published => hit(self.subject.matches(expression)),
+            Expression::Is(field, value) => hit(self.has(*field, value)),
+            Expression::In(fields, set) => hit(self.is_in(fields, set)),
+            Expression::Count => Step::Match,
+            Expression::Do(action) => self.act(action, depth),
+            Expression::Look(fields, map) => match self.look(fields, map).cloned() {
+                Some(action) => self.act(&action, depth),
+                None => Step::Miss,
+            },
+            Expression::Redirect(family, fields, map) => match self.target(fields, map) {
+                Some(target) if self.subject.redirect(*family, target) => Step::Accepted,
+                Some(_) | None => Step::Miss,
+            },
+            Expression::Masquerade => {
+                self.subject.masquerade();
+                Step::Accepted
+            }
+        }
+    }
+
+    fn act(&mut self, action: &Action, depth: usize) -> Step {
+        match action {
+            Action::Accept => Step::Accepted,
+            Action::Drop => Step::Dropped,
+            Action::Return => Step::Over,
+            Action::Goto(name) => self.call(name, depth),
+            Action::Jump(name) => match self.call(name, depth) {
+                Step::Match | Step::Miss | Step::Over => Step::Match,
+                end @ (Step::Accepted | Step::Dropped) => end,
+            },
+        }
+    }
+
+    /// The kernel refuses to load a loop, a missing chain or a deeper call; a rule set that has one lets nothing through.
+    fn call(&mut self, name: &Name, depth: usize) -> Step {
+        match (self.table.chain(name), depth.checked_sub(1)) {
+            (Some(chain), Some(depth)) => self.run(chain, depth),
+            (None, _) | (_, None) => Step::Dropped,
+        }
+    }
+
+    fn target(&self, fields: &[Field], map: &Name) -> Option<Target> {
+        match &self.table.set(map)?.elements {
+            Elements::Targets(_, targets) => targets.get(&self.key(fields)?).copied(),
+            Elements::Keys(_) | Elements::Actions(_) => None,
+        }
+    }
+
+    fn look(&self, fields: &[Field], map: &Name) -> Option<&Action> {
+        match &self.table.set(map)?.elements {
+            Elements::Actions(actions) => actions.get(&self.key(fields)?),
+            Elements::Keys(_) | Elements::Targets(..) => None,
+        }
+    }
+
+    fn is_in(&self, fields: &[Field], set: &Name) -> bool {
+        let found = self.table.set(set).zip(self.key(fields));
+        found.is_some_and(|(set, key)| set_holds(set, &key))
+    }
+
+    fn has(&self, field: Field, value: &Value) -> bool {
+        let own = self.subject.field(field);
+        own.is_some_and(|own| covers(value, &own))
+    }
+
+    fn key(&self, fields: &[Field]) -> Option<Key> {
+        let parts = fields.iter();
+        parts.map(|field| self.subject.field(*field)).collect()
+    }
+}
+
+fn set_holds(set: &Set, key: &Key) -> bool {
+    let covered = |held: &Key| held.iter().zip(key).all(|(held, own)| covers(held, own));
+    match (&set.elements, set.intervals) {
+        (Elements::Keys(keys), false) => keys.contains_key(key),
+        (Elements::Keys(keys), true) => keys.keys().any(covered),
+        (Elements::Actions(_) | Elements::Targets(..), _) => false,
+    }
+}
+
+fn covers(held: &Value, own: &Value) -> bool {
+    match (held, own) {
+        (Value::Prefix(prefix), Value::Address(address)) => prefix.contains(*address),
+        (Value::Stem(stem), Value::IfName(name)) => name.as_str().starts_with(stem.as_str()),
+        (held, own) => held == own,
+    }
+}
+
+fn hit(matches: bool) -> Step {
+    match matches {
+        true => Step::Match,
+        false => Step::Miss,
+    }
+}

@@ -1,0 +1,414 @@
+//! Compiles the table of family `bridge`: what a container may send at all, whatever it claims and whomever it means.
+//!
+//! Before a frame enters its bridge, its port says whose it must be: the Ethernet address, the sender of ARP, the source of
+//! IPv4 and IPv6, the target of an advertisement are the endpoint's own, and nothing but ARP, IPv4 and IPv6 passes. Chains
+//! are constants, a packet costs two lookups with one container or a thousand, and what a chain does not allow it drops.
+//! `intent/frame.rs` says the same as promises.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv6Addr},
+};
+
+use hakone_base::IfName;
+
+use crate::{
+    compile::{TABLE, base, chain, dropping, name, rule, within},
+    ruleset::{
+        Action, ChainKind, Elements, Expression, Family, Field, Hook, IpFamily, Key, Rule, Set,
+        Table, Type, Value,
+    },
+    topology::{Bridge, Endpoint, Multicast, Topology},
+};
+
+use IpFamily::{V4, V6};
+
+/// How the names of our ports begin. One that no network knows is one whose container is gone, and is closed.
+pub const PORT_STEM: &str = "hk";
+
+/// Before `br_netfilter` (0), which would take the frame for a routed packet.
+const EARLY: i32 = -300;
+
+const UDP: u8 = 17;
+const ICMP: u8 = 1;
+const IGMP: u8 = 2;
+const ICMP6: u8 = 58;
+/// IPv6 headers that may hide what follows them: hop by hop, routing, fragment, options, mobility.
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const OPTIONS: u8 = 60;
+const MOBILITY: u8 = 135;
+/// ICMPv6 types: neighbour solicitation and advertisement.
+const SOLICITATION: u8 = 135;
+const ADVERTISEMENT: u8 = 136;
+/// ICMPv6 types that any host may send: errors and echo.
+const HARMLESS: [u8; 6] = [1, 2, 3, 4, 128, 129];
+/// ICMPv6 types that a fragment must not carry (RFC 6980): listener queries, and all of neighbour discovery.
+const NEVER_TORN: [u8; 6] = [130, 133, 134, 135, 136, 137];
+/// ICMPv6 types of listener reports.
+const REPORTS: [u8; 3] = [131, 132, 143];
+
+/// Derives the table.
+pub(crate) fn table(topology: &Topology) -> Table {
+    Table {
+        family: Family::Bridge,
+        name: TABLE.into(),
+        sets: sets(topology),
+        chains: vec![
+            chain("multicast_ip", None, multicast()),
+            chain("begin_ip", None, begin_ip()),
+            chain("plain_ip", None, plain_ip()),
+            chain("own_ip", None, own_ip()),
+            chain("from_ip", None, from_ip()),
+            chain("discovery", None, discovery()),
+            chain("options", None, options()),
+            chain("begin_ip6", None, begin_ip6()),
+            chain("fragment", None, fragment()),
+            chain("own_ip6", None, own_ip6()),
+            chain("nobody", None, nobody()),
+            chain("from_ip6", None, from_ip6()),
+            chain("from_arp", None, from_arp()),
+            chain("pinned", None, pinned()),
+            chain("enter", filter(Hook::Prerouting), enter()),
+            chain("enter_host", filter(Hook::Input), enter_host()),
+        ],
+    }
+}
+
+fn filter(hook: Hook) -> Option<crate::ruleset::Base> {
+    base(ChainKind::Filter, hook, EARLY)
+}
+
+/// The port decides who judges. Ports that are not ours pass: an administrator may have plugged in others.
+fn enter() -> Vec<Rule> {
+    let ports = Expression::Look(vec![Field::InputInterface], name("ports"));
+    vec![
+        rule("", [ports]),
+        dropping("port without a container", [is_stem()]),
+    ]
+}
+
+/// Addresses that bridges keep for themselves reach the host as if there were no bridge, past `enter`.
+fn enter_host() -> Vec<Rule> {
+    let group = Value::Raw(vec![0x01, 0x80, 0xc2, 0, 0]);
+    let reserved = Expression::Is(Field::EtherGroup, group);
+    vec![dropping("for bridges alone", [reserved, is_stem()])]
+}
+
+/// Nothing else: no tag, no 802.3, no PPPoE, no protocol that nobody has thought of.
+fn pinned() -> Vec<Rule> {
+    let kind = |bytes: [u8; 2], chain| {
+        let is = Expression::Is(Field::EtherType, Value::Raw(bytes.into()));
+        rule("", [is, goto(chain)])
+    };
+    vec![
+        kind([0x08, 0x00], "from_ip"),
+        kind([0x86, 0xdd], "from_ip6"),
+        kind([0x08, 0x06], "from_arp"),
+        dropping("neither IP nor ARP", []),
+    ]
+}
+
+/// Both Ethernet addresses of an ARP packet and its IPv4 address are the sender's own.
+fn from_arp() -> Vec<Rule> {
+    let format = Value::Raw(vec![0, 1, 8, 0, 6, 4]);
+    let sender = |ether| {
+        let key = vec![Field::InputInterface, ether, Field::ArpSource];
+        Expression::In(key, name("senders_ip"))
+    };
+    let own = [
+        Expression::Is(Field::ArpFormat, format),
+        sender(Field::EtherSource),
+        sender(Field::ArpEther),
+        Expression::Do(Action::Accept),
+    ];
+    vec![rule("its own", own), dropping("forged ARP", [])]
+}
+
+fn from_ip() -> Vec<Rule> {
+    vec![
+        rule("", [own_source(V4), goto("own_ip")]),
+        dropping("forged source", []),
+    ]
+}
+
+/// Options let a sender choose its packet's way (source routing). Nobody needs them but who reports multicast groups.
+fn own_ip() -> Vec<Rule> {
+    let length = |byte| Expression::Is(Field::HeaderLength, Value::Raw(vec![byte]));
+    let alert = Expression::Is(Field::FirstOption, Value::Raw(vec![0x94, 4, 0, 0]));
+    vec![
+        rule("no options", [length(0x45), goto("plain_ip")]),
+        rule("router alert", [length(0x46), alert, goto("plain_ip")]),
+        dropping("options", []),
+    ]
+}
+
+/// Only a first fragment has a transport header; what lies there in a later one is anything.
+fn plain_ip() -> Vec<Rule> {
+    let begins = is_zero(Field::FragmentOffset);
+    let begin = Expression::Do(Action::Jump(name("begin_ip")));
+    vec![
+        rule("", [begins, begin]),
+        rule("", [is_within(V4, "224.0.0.0/4"), goto("multicast_ip")]),
+    ]
+}
+
+fn begin_ip() -> Vec<Rule> {
+    let icmp = |kind| {
+        let kind = Expression::Is(Field::IcmpType, Value::Raw(vec![kind]));
+        dropping("routers alone say where to go", [is_protocol(ICMP), kind])
+    };
+    let query = Expression::Is(Field::IgmpType, Value::Raw(vec![0x11]));
+    vec![
+        no_lease_server(67),
+        icmp(5),
+        icmp(9),
+        dropping(
+            "the bridge alone asks who listens",
+            [is_protocol(IGMP), query],
+        ),
+    ]
+}
+
+fn multicast() -> Vec<Rule> {
+    let allowed = within(Field::InputInterface, "multicasters");
+    vec![
+        rule("", [allowed, Expression::Do(Action::Accept)]),
+        dropping("multicast is off", []),
+    ]
+}
+
+fn from_ip6() -> Vec<Rule> {
+    let unspecified = Value::Address(Ipv6Addr::UNSPECIFIED.into());
+    let unspecified = Expression::Is(Field::Source(V6), unspecified);
+    vec![
+        rule("", [own_source(V6), goto("own_ip6")]),
+        rule("", [unspecified, goto("nobody")]),
+        dropping("forged source", []),
+    ]
+}
+
+/// Without an address one asks whether an own one is free, and nothing else.
+fn nobody() -> Vec<Rule> {
+    let expressions = [
+        is_next(ICMP6),
+        is_icmp6(SOLICITATION),
+        own_target(),
+        Expression::Do(Action::Accept),
+    ];
+    vec![
+        rule("is it free", expressions),
+        dropping("forged source", []),
+    ]
+}
+
+fn own_ip6() -> Vec<Rule> {
+    let hidden = |header| dropping("hides what follows", [is_next(header)]);
+    vec![
+        rule("", [is_next(ICMP6), goto("discovery")]),
+        rule("", [is_next(HOP_BY_HOP), goto("options")]),
+        rule("", [is_next(FRAGMENT), goto("fragment")]),
+        hidden(ROUTING),
+        hidden(OPTIONS),
+        hidden(MOBILITY),
+        no_lease_server(547),
+        rule("", [is_within(V6, "ff00::/8"), goto("multicast_ip")]),
+    ]
+}
+
+/// ICMPv6: ask for anybody, answer for oneself, be no router.
+fn discovery() -> Vec<Rule> {
+    let accept = || Expression::Do(Action::Accept);
+    let harmless = || within(Field::Icmp6Type, "harmless");
+    let multicast = || is_within(V6, "ff00::/8");
+    let is_icmp = || is_protocol(ICMP6);
+    let allowed = within(Field::InputInterface, "multicasters");
+    vec![
+        rule("asks", [is_icmp(), is_icmp6(SOLICITATION), accept()]),
+        rule(
+            "answers for itself",
+            [is_icmp(), is_icmp6(ADVERTISEMENT), own_target(), accept()],
+        ),
+        rule("", [multicast(), allowed, is_icmp(), harmless(), accept()]),
+        dropping("multicast is off", [multicast()]),
+        rule("", [is_icmp(), harmless(), accept()]),
+        dropping("a router's or another's to say", []),
+    ]
+}
+
+/// Hop-by-hop options: where multicast is on, to report what one listens to.
+fn options() -> Vec<Rule> {
+    let report = |kind| {
+        let head = Value::Raw(vec![ICMP6, 0]);
+        let expressions = [
+            within(Field::InputInterface, "multicasters"),
+            Expression::Is(Field::InnerHead, head),
+            Expression::Is(Field::InnerType, Value::Raw(vec![kind])),
+            Expression::Do(Action::Accept),
+        ];
+        rule("reports what it listens to", expressions)
+    };
+    let mut rules: Vec<Rule> = REPORTS.map(report).into();
+    rules.push(dropping("hides what follows", []));
+    rules
+}
+
+/// Fragments: neither of neighbour discovery nor of further headers, behind which that could hide.
+fn fragment() -> Vec<Rule> {
+    let hidden = |header| {
+        let inner = Expression::Is(Field::InnerHeader, Value::Raw(vec![header]));
+        dropping("hides what follows", [inner])
+    };
+    let headers = [HOP_BY_HOP, ROUTING, FRAGMENT, OPTIONS, MOBILITY];
+    let mut rules: Vec<Rule> = headers.map(hidden).into();
+    let begin = Expression::Do(Action::Jump(name("begin_ip6")));
+    rules.push(rule("", [is_zero(Field::FragmentOffset6), begin]));
+    let group = is_within(V6, "ff00::/8");
+    rules.push(rule("", [group, goto("multicast_ip")]));
+    rules
+}
+
+fn begin_ip6() -> Vec<Rule> {
+    let torn = within(Field::Icmp6Type, "never_torn");
+    vec![
+        dropping("torn discovery", [is_protocol(ICMP6), torn]),
+        no_lease_server(547),
+    ]
+}
+
+fn is_zero(field: Field) -> Expression {
+    Expression::Is(field, Value::Raw(vec![0, 0]))
+}
+
+/// Who answers a question for a lease hands out gateways and resolvers.
+fn no_lease_server(port: u16) -> Rule {
+    let from = Expression::Is(Field::SourcePort, Value::Port(port));
+    dropping("no lease server here", [is_protocol(UDP), from])
+}
+
+fn own_source(family: IpFamily) -> Expression {
+    let key = vec![
+        Field::InputInterface,
+        Field::EtherSource,
+        Field::Source(family),
+    ];
+    let set = match family {
+        V4 => "senders_ip",
+        V6 => "senders_ip6",
+    };
+    Expression::In(key, name(set))
+}
+
+fn own_target() -> Expression {
+    let key = vec![
+        Field::InputInterface,
+        Field::EtherSource,
+        Field::NeighbourTarget,
+    ];
+    Expression::In(key, name("targets"))
+}
+
+fn is_protocol(number: u8) -> Expression {
+    Expression::Is(Field::Protocol, Value::Protocol(number))
+}
+
+fn is_next(header: u8) -> Expression {
+    Expression::Is(Field::NextHeader, Value::Protocol(header))
+}
+
+fn is_icmp6(kind: u8) -> Expression {
+    Expression::Is(Field::Icmp6Type, Value::Icmp6Type(kind))
+}
+
+fn is_within(family: IpFamily, prefix: &'static str) -> Expression {
+    crate::compile::is_within(Field::Destination(family), prefix)
+}
+
+#[expect(clippy::expect_used, reason = "a constant; a test compiles it")]
+fn is_stem() -> Expression {
+    let stem: IfName = PORT_STEM.parse().expect("a constant stem");
+    Expression::Is(Field::InputInterface, Value::Stem(stem))
+}
+
+fn goto(chain: &'static str) -> Expression {
+    Expression::Do(Action::Goto(name(chain)))
+}
+
+/// What varies: a port's verdict and the addresses of its endpoint.
+#[derive(Default)]
+struct Contents {
+    ports: BTreeMap<Key, Action>,
+    multicasters: BTreeMap<Key, ()>,
+    senders: BTreeMap<Key, ()>,
+    senders6: BTreeMap<Key, ()>,
+    targets: BTreeMap<Key, ()>,
+}
+
+fn sets(topology: &Topology) -> Vec<Set> {
+    let mut contents = Contents::default();
+    for bridge in &topology.bridges {
+        for endpoint in &bridge.endpoints {
+            contents.add(bridge, endpoint);
+        }
+    }
+    let sender = |address| vec![Type::IfName, Type::Ether, address];
+    let keys = |name, key, keys| set(name, key, Elements::Keys(keys));
+    let constant = |types: [u8; 6]| types.map(|kind| (vec![Value::Icmp6Type(kind)], ())).into();
+    vec![
+        set(
+            "ports",
+            vec![Type::IfName],
+            Elements::Actions(contents.ports),
+        ),
+        keys("multicasters", vec![Type::IfName], contents.multicasters),
+        keys("senders_ip", sender(Type::Address(V4)), contents.senders),
+        keys("senders_ip6", sender(Type::Address(V6)), contents.senders6),
+        keys("targets", sender(Type::Target), contents.targets),
+        keys("harmless", vec![Type::Icmp6Type], constant(HARMLESS)),
+        keys("never_torn", vec![Type::Icmp6Type], constant(NEVER_TORN)),
+    ]
+}
+
+impl Contents {
+    fn add(&mut self, bridge: &Bridge, endpoint: &Endpoint) {
+        let port = Value::IfName(endpoint.port.clone());
+        let pinned = Action::Goto(name("pinned"));
+        self.ports.insert(vec![port.clone()], pinned);
+        if bridge.multicast == Multicast::Allowed {
+            self.multicasters.insert(vec![port.clone()], ());
+        }
+        let ether = Value::Ether(endpoint.mac);
+        for address in senders(endpoint) {
+            let key = |address| vec![port.clone(), ether.clone(), address];
+            let sender = key(Value::Address(address));
+            match address {
+                IpAddr::V4(_) => {
+                    self.senders.insert(sender, ());
+                }
+                IpAddr::V6(address) => {
+                    self.senders6.insert(sender, ());
+                    self.targets.insert(key(Value::Target(address)), ());
+                }
+            }
+        }
+    }
+}
+
+/// The addresses that an endpoint may send from: its own, and with IPv6 the one that its link gives it.
+fn senders(endpoint: &Endpoint) -> BTreeSet<IpAddr> {
+    let mut senders: BTreeSet<IpAddr> = endpoint.addresses.iter().copied().collect();
+    if senders.iter().any(IpAddr::is_ipv6) {
+        senders.insert(endpoint.mac.link_local().into());
+    }
+    senders
+}
+
+fn set(name: &'static str, key: Vec<Type>, elements: Elements) -> Set {
+    Set {
+        name: name.into(),
+        key,
+        intervals: false,
+        elements,
+    }
+}
