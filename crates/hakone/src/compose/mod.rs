@@ -3,6 +3,7 @@
 //! The only place that knows all of them. Order at start: images, volumes, networks, containers (which takes over what
 //! still runs), then the network's settling, which removes what nobody owns any more.
 
+mod archives;
 mod images;
 mod launcher;
 mod networks;
@@ -61,9 +62,11 @@ pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
         .settle(move |container| folder.join(container.as_str()).exists())
         .await;
     networks.settle().await?;
+    let archives = hakone_archive::Service::new(Arc::new(archives::Joined(containers.clone())));
     let about = facts::collect(resolved);
     let headers = Headers::new(&about.version);
     Ok(Services {
+        archives,
         containers,
         images,
         networks,

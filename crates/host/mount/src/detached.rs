@@ -65,6 +65,18 @@ impl Detached {
             .map_err(Error::step("mount", Path::new(kind)))
     }
 
+    /// A mount that has its place already, to be changed there.
+    ///
+    /// # Errors
+    /// When `root` is not open.
+    pub fn attached(root: BorrowedFd<'_>) -> Result<Self, Error> {
+        let copied = root.try_clone_to_owned().map_err(|error| {
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::MFILE);
+            Error::step("copy", Path::new("descriptor"))(errno)
+        });
+        copied.map(Self)
+    }
+
     /// What `fsmount` gave.
     pub(crate) fn from_tree(tree: OwnedFd) -> Self {
         Self(tree)
@@ -137,6 +149,13 @@ impl Detached {
             MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         move_mount(&self.0, "", target, "", flags)?;
         Ok(self.0)
+    }
+}
+
+/// The mount lives as long as the descriptor.
+impl From<Detached> for OwnedFd {
+    fn from(mount: Detached) -> Self {
+        mount.0
     }
 }
 

@@ -51,6 +51,15 @@ impl Root {
         })
     }
 
+    /// Takes a folder that is open already, wherever it is mounted.
+    #[must_use]
+    pub fn held(descriptor: OwnedFd, path: &Path) -> Self {
+        Self {
+            descriptor,
+            path: path.into(),
+        }
+    }
+
     /// Where the root was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -90,6 +99,14 @@ impl Root {
             }
         };
         open().map_err(Error::step("open", path))
+    }
+
+    /// Opens `path` inside the root, for whoever looks into a container from outside; links are followed inside the root.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn open_in(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+        self.lookup(path, flags, ResolveFlags::empty())
     }
 
     /// Opens `path` inside the root without following any symbolic link.

@@ -3,6 +3,7 @@
 //! The JSON types come from `bollard-stubs`, generated from the published API description; this crate adds what that
 //! description leaves out. Nothing else in the tree knows PascalCase, historic nulls or API versions.
 
+pub mod archive;
 pub mod error;
 pub mod event;
 pub mod filter;

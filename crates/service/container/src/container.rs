@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -24,7 +24,7 @@ pub(crate) struct Container {
     pub(crate) run_folder: PathBuf,
     /// Held by whoever starts, removes, pauses or takes in an exit: one at a time for each container, others go on.
     /// A tokio lock because these operations await; stop and kill do not take it, so that they are never queued.
-    pub(crate) operation: tokio::sync::Mutex<()>,
+    pub(crate) operation: Arc<tokio::sync::Mutex<()>>,
     record: Mutex<Record>,
     changes: watch::Sender<Change>,
     /// Whether a supervisor process exists.
@@ -66,7 +66,7 @@ impl Container {
             id: record.id.clone(),
             folder: data_root.join("containers").join(record.id.as_str()),
             run_folder: run_root.join("containers").join(record.id.as_str()),
-            operation: tokio::sync::Mutex::default(),
+            operation: Arc::default(),
             record: Mutex::new(record),
             changes: watch::Sender::new(change),
             supervised: watch::Sender::new(false),

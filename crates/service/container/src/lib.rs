@@ -19,6 +19,7 @@ mod exit;
 mod facts;
 mod filter;
 mod inner;
+mod inside;
 mod inspect;
 mod joined;
 mod list;
@@ -48,6 +49,8 @@ mod wait;
 pub use config::Config;
 pub use error::Error;
 pub use hakone_container_model::LogOptions;
+pub use hakone_spec::IdMapping;
+pub use inside::{Inlay, Inside, Place};
 pub use neighbour::{
     BoxFuture, Etc, Images, Launch, Launcher, Neighbours, Network, NetworkMode, Networks,
     PortRequest, Prepared, Refusal, Replug, Replugged, ResolvedImage, Restoration, Sandbox,

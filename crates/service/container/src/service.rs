@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     AttachOptions, AttachStream, Config, Counts, CreateRequest, Created, Error, ExecStarted,
-    ImageUse, ListOptions, LogOptions, LogStream, Neighbours, Pruned, RemoveOptions, Size,
+    ImageUse, Inside, ListOptions, LogOptions, LogStream, Neighbours, Pruned, RemoveOptions, Size,
     StopOptions, WaitCondition, Waited,
     container::Container,
     exec, facts,
@@ -332,6 +332,27 @@ impl Service {
         let network = network.to_owned();
         let (inner, container) = self.find(container)?;
         Inner::own(async move { inner.disconnect_network(&container, &network, force).await }).await
+    }
+
+    /// Holds a container open for whoever looks into it; [`Self::leave`] lets it go.
+    ///
+    /// # Errors
+    /// When there is no such container, or its volumes cannot be reached.
+    pub async fn enter(&self, container: &str) -> Result<Inside, Error> {
+        let (inner, container) = self.find(container)?;
+        Inner::own(async move { inner.enter(&container).await }).await
+    }
+
+    /// Lets a container go.
+    pub async fn leave(&self, inside: Inside) {
+        self.0.leave(inside).await;
+    }
+
+    /// Announces what another capability did to a container.
+    pub fn announce(&self, id: &ContainerId, action: &str, extra: &[(&str, String)]) {
+        if let Ok(container) = self.0.table.lookup(id.as_str()) {
+            self.0.announce(&container, action, extra);
+        }
     }
 
     /// Finds a container by id, name, or id prefix.

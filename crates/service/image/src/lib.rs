@@ -12,7 +12,6 @@ mod import;
 mod inspect;
 mod list;
 mod load;
-mod pipe;
 mod progress;
 mod prune;
 mod record;
@@ -30,9 +29,9 @@ pub use error::Error;
 /// The part of an image that says how to run it.
 pub use hakone_image_model::ImageConfig;
 pub use hakone_image_model::Limits;
+pub use hakone_tar::ChunkReader;
 pub use import::ImportOptions;
 pub use list::ListOptions;
-pub use pipe::ChunkReader;
 pub use progress::Progress;
 pub use service::{Options, ResolvedImage, Service};
 pub use usage::{Usage, Users};

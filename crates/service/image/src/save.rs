@@ -10,13 +10,13 @@ use std::{
 
 use hakone_base::{Digest, ImageRef};
 use hakone_image_model::{Descriptor, Index, Manifest, Platform};
+use hakone_tar::ChunkWriter;
 use serde_json::json;
 use tar::{Builder, EntryType, Header};
 
 use crate::{
     Error,
     catalog::{Catalog, Entry},
-    pipe::ChunkWriter,
     record::ImageRecord,
     store::Store,
 };

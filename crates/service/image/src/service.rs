@@ -17,7 +17,7 @@ use tracing::info;
 use crate::{
     ChunkReader, Error, ImportOptions, ListOptions, Progress, Usage, Users,
     catalog::{Catalog, Entry},
-    hello, import, inspect, list, load, pipe, progress, prune,
+    hello, import, inspect, list, load, progress, prune,
     remove::{self, Plan},
     save,
     stage::Staged,
@@ -265,7 +265,7 @@ impl Service {
     /// Loads an archive made by `save`, by Docker, or in OCI layout; bare, gzip or zstd.
     pub fn load(&self, archive: impl AsyncRead + Send + Unpin + 'static, quiet: bool) -> Progress {
         let (reporter, progress) = progress::channel();
-        let (reader, inner) = (pipe::inward(archive), Arc::clone(&self.0));
+        let (reader, inner) = (hakone_tar::inward(archive), Arc::clone(&self.0));
         tokio::task::spawn_blocking(move || {
             if let Err(error) = load::load(&inner, reader, &reporter, quiet) {
                 reporter.fail(error);
@@ -281,7 +281,7 @@ impl Service {
         options: ImportOptions,
     ) -> Progress {
         let (reporter, progress) = progress::channel();
-        let (reader, inner) = (pipe::inward(root), Arc::clone(&self.0));
+        let (reader, inner) = (hakone_tar::inward(root), Arc::clone(&self.0));
         tokio::task::spawn_blocking(move || {
             if let Err(error) = import::import(&inner, reader, options, &reporter) {
                 reporter.fail(error);
@@ -300,7 +300,7 @@ impl Service {
             self.0
                 .announce("save", &image.record.id, image.record.id.as_str());
         }
-        let (writer, reader) = pipe::outward();
+        let (writer, reader) = hakone_tar::outward();
         let inner = Arc::clone(&self.0);
         tokio::task::spawn_blocking(move || save::write(&inner.store, &chosen, writer));
         Ok(reader)

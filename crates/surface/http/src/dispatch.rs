@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Services, containers, error::Error, events, images, networks, reply::Reply, request::Call,
-    routes::Operation, system, volumes,
+    Services, archive, containers, error::Error, events, images, networks, reply::Reply,
+    request::Call, routes::Operation, system, volumes,
 };
 
 /// Runs one operation on the object named in the path.
@@ -38,6 +38,11 @@ pub(crate) async fn run(
         Operation::ContainerWait => containers::wait(services, &object, &call),
         Operation::ContainerRemove => containers::remove(services, &object, call).await,
         Operation::ContainerPrune => containers::prune(services, call).await,
+        Operation::ArchiveStat => archive::stat(services, &object, call).await,
+        Operation::ArchiveGet => archive::get(services, &object, call).await,
+        Operation::ArchivePut => archive::put(services, &object, call).await,
+        Operation::ContainerExport => archive::export(services, &object).await,
+        Operation::ContainerChanges => archive::changes(services, &object).await,
         Operation::ExecCreate => containers::exec_create(services, &object, call).await,
         Operation::ExecStart => containers::exec_start(services, &object, call).await,
         Operation::ExecResize => containers::exec_resize(services, &object, call).await,

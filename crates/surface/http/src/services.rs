@@ -11,6 +11,8 @@ use crate::serve::Headers;
 pub struct Services {
     /// Containers.
     pub containers: hakone_container::Service,
+    /// Containers' files.
+    pub archives: hakone_archive::Service,
     /// Images.
     pub images: hakone_image::Service,
     /// Networks.

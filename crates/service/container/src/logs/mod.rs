@@ -4,8 +4,6 @@
 //! that does not parse, or is too long to be one, is skipped and the reading goes on.
 
 mod follow;
-mod lines;
-mod tail;
 
 use std::{
     path::{Path, PathBuf},
@@ -24,7 +22,7 @@ use crate::{Error, LogOptions, LogStream, container::Container, inner::Inner};
 
 use follow::Bell;
 use hakone_container_model::log_entry::{Entry, Verdict};
-use lines::Lines;
+use hakone_log::{Lines, Position, position};
 
 /// Bytes on their way to a client at most.
 const PIPE: usize = 64 * 1024;
@@ -110,10 +108,10 @@ impl Reader {
         let start = match self.options.tail {
             Some(count) => {
                 let files = files.clone();
-                let found = move || tail::position(&files, count);
+                let found = move || position(&files, count);
                 tokio::task::spawn_blocking(found).await??
             }
-            None => tail::Position::default(),
+            None => Position::default(),
         };
         let mut last = None;
         for (index, path) in files.iter().enumerate().skip(start.file) {

@@ -434,10 +434,3 @@ fn a_cut_off_layer_is_an_error() {
     let result = unpack(cut, &layer, &Limits::default());
     assert!(matches!(result, Err(Error::Layer(_))), "{result:?}");
 }
-
-#[test]
-fn times_before_1970_and_with_fractions_are_read() {
-    assert_eq!(time("12.5"), Some((12, 500_000_000)));
-    assert_eq!(time("-1.25"), Some((-2, 750_000_000)));
-    assert_eq!(time("soon"), None);
-}

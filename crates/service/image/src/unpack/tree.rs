@@ -8,16 +8,16 @@ use std::{
 };
 
 use hakone_image_model::LayerPath;
+use hakone_tar::{Attributes, Folders};
 use rustix::{
     fs::{
-        AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags,
-        chownat, fchmod, fchown, fsetxattr, futimens, linkat, makedev, mkdirat, mknodat, openat,
-        statat, symlinkat, unlinkat, utimensat,
+        AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid,
+        XattrFlags, chownat, fchmod, fchown, fsetxattr, futimens, linkat, makedev, mkdirat,
+        mknodat, openat, statat, symlinkat, unlinkat, utimensat,
     },
     io::Errno,
 };
 
-use super::folder::Folders;
 use crate::Error;
 
 /// What an overlay reads as "nothing below shows in this folder".
@@ -25,21 +25,10 @@ const OPAQUE: &str = "trusted.overlay.opaque";
 /// Bytes copied at once.
 const BUFFER: usize = 128 * 1024;
 
-/// Owner, mode, time and attributes of a member.
-#[derive(Clone, Debug)]
-pub(super) struct Attributes {
-    pub(super) mode: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) seconds: i64,
-    pub(super) nanos: i64,
-    pub(super) xattrs: Vec<(String, Vec<u8>)>,
-}
-
 /// A layer's folder that is being filled.
 #[derive(Debug)]
 pub(super) struct Tree {
-    folders: Folders,
+    folders: Folders<'static>,
     /// Folders' times, set at the end: every file made in a folder changes them.
     times: Vec<(LayerPath, Timestamps)>,
     buffer: Vec<u8>,
@@ -62,7 +51,7 @@ impl Tree {
             rustix::process::getegid().as_raw(),
         );
         let tree = Self {
-            folders: Folders::open(root)?,
+            folders: Folders::beneath(open(root)?),
             times: Vec::new(),
             buffer: vec![0; BUFFER],
             owner,
@@ -107,7 +96,7 @@ impl Tree {
                 Err(errno) => return Err(failed("make", path)(errno)),
             }
         }
-        let folder = self.folders.ensure(path)?;
+        let folder = self.folders.ensure(path).map_err(reach(path))?;
         self.dress(folder.as_fd(), path, attributes)?;
         self.times.push((path.clone(), times(attributes)));
         Ok(())
@@ -137,7 +126,10 @@ impl Tree {
     pub(super) fn hard_link(&mut self, path: &LayerPath, target: &LayerPath) -> Result<(), Error> {
         let (folder, name) = self.place(path)?;
         let (target_folder, target_name) = target.split();
-        let target_folder = self.folders.existing(&target_folder)?;
+        let target_folder = self
+            .folders
+            .existing(&target_folder)
+            .map_err(reach(&target_folder))?;
         let kind =
             kind_at(target_folder.as_fd(), target_name).map_err(failed("look at", target))?;
         match kind {
@@ -182,7 +174,7 @@ impl Tree {
 
     /// Hides what the layers below have in this folder.
     pub(super) fn opaque(&mut self, path: &LayerPath) -> Result<(), Error> {
-        let folder = self.folders.ensure(path)?;
+        let folder = self.folders.ensure(path).map_err(reach(path))?;
         fsetxattr(folder.as_fd(), OPAQUE, b"y", XattrFlags::empty())
             .map_err(failed("make opaque", path))
     }
@@ -206,7 +198,7 @@ impl Tree {
             return Err(path.refused("it would replace the layer's root").into());
         }
         let (above, name) = path.split();
-        Ok((self.folders.ensure(&above)?, name))
+        Ok((self.folders.ensure(&above).map_err(reach(&above))?, name))
     }
 
     /// Makes a member, removing what an earlier member of the same name left.
@@ -309,6 +301,23 @@ impl Tree {
         }
         utimensat(folder, name, &times(attributes), AtFlags::SYMLINK_NOFOLLOW)
             .map_err(failed("set the time of", path))
+    }
+}
+
+fn open(root: &Path) -> Result<OwnedFd, Error> {
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(CWD, root, flags, Mode::empty())
+        .map_err(io::Error::from)
+        .map_err(Error::disk("open", root))
+}
+
+/// Tells what stands in the way of a folder; a link is an attack, not a mistake of the disk.
+fn reach(path: &LayerPath) -> impl FnOnce(Errno) -> Error {
+    move |errno| match errno {
+        Errno::LOOP => path.refused("its folder is a symbolic link").into(),
+        Errno::NOTDIR => path.refused("its folder is not a folder").into(),
+        Errno::NOENT => path.refused("its folder is missing in the layer").into(),
+        errno => failed("reach", path)(errno),
     }
 }
 

@@ -12,7 +12,7 @@ const BUFFER: usize = 64 * 1024;
 
 /// The lines of a file.
 #[derive(Debug)]
-pub(super) struct Lines<R> {
+pub struct Lines<R> {
     source: BufReader<R>,
     line: Vec<u8>,
     /// Whether `line` is complete and was given out.
@@ -23,7 +23,8 @@ pub(super) struct Lines<R> {
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     /// Reads lines from where the file stands.
-    pub(super) fn new(file: R) -> Self {
+    #[must_use]
+    pub fn new(file: R) -> Self {
         Self {
             source: BufReader::with_capacity(BUFFER, file),
             line: Vec::new(),
@@ -33,12 +34,16 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 
     /// Gives the file.
-    pub(super) fn get_ref(&self) -> &R {
+    #[must_use]
+    pub fn get_ref(&self) -> &R {
         self.source.get_ref()
     }
 
     /// Gives the next whole line; nothing at the end, where more may come later.
-    pub(super) async fn next(&mut self) -> io::Result<Option<&[u8]>> {
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn next(&mut self) -> io::Result<Option<&[u8]>> {
         if std::mem::take(&mut self.given) {
             self.line.clear();
         }

@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    fmt,
     io::{self, Read},
     rc::Rc,
 };
@@ -10,11 +11,20 @@ use flate2::read::MultiGzDecoder;
 use hakone_image_model::{Compression, Limits};
 
 /// Decompresses and refuses to go on when the output grows out of proportion to the input.
-pub(crate) struct Inflated<R: Read> {
+pub struct Inflated<R: Read> {
     decoder: Decoder<R>,
     limits: Limits,
     packed: Rc<Cell<u64>>,
     unpacked: u64,
+}
+
+impl<R: Read> fmt::Debug for Inflated<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inflated")
+            .field("packed", &self.packed)
+            .field("unpacked", &self.unpacked)
+            .finish_non_exhaustive()
+    }
 }
 
 enum Decoder<R: Read> {
@@ -37,7 +47,11 @@ impl<R: Read> Read for Counted<R> {
 }
 
 impl<R: Read> Inflated<R> {
-    pub(crate) fn new(source: R, packing: Compression, limits: &Limits) -> io::Result<Self> {
+    /// Wraps a source.
+    ///
+    /// # Errors
+    /// When the decompressor cannot be set up.
+    pub fn new(source: R, packing: Compression, limits: &Limits) -> io::Result<Self> {
         let packed = Rc::new(Cell::new(0));
         let source = Counted {
             source,

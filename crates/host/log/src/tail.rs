@@ -11,13 +11,18 @@ const BLOCK: u64 = 64 * 1024;
 
 /// A place in a log: the index of a file, and the offset in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Position {
-    pub(super) file: usize,
-    pub(super) offset: u64,
+pub struct Position {
+    /// Which file.
+    pub file: usize,
+    /// Where in it.
+    pub offset: u64,
 }
 
 /// Finds the beginning of the last `count` lines of files, oldest first.
-pub(super) fn position(files: &[PathBuf], count: u64) -> io::Result<Position> {
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn position(files: &[PathBuf], count: u64) -> io::Result<Position> {
     let mut missing = count;
     for (index, path) in files.iter().enumerate().rev() {
         let Ok(mut file) = File::open(path) else {

@@ -36,20 +36,20 @@ pub struct ChunkReader {
 
 /// Blocking end that writes for a [`ChunkReader`].
 #[derive(Debug)]
-pub(crate) struct ChunkWriter {
+pub struct ChunkWriter {
     queue: mpsc::Sender<Item>,
     buffer: BytesMut,
 }
 
 /// Blocking end that reads what an async stream brings.
 #[derive(Debug)]
-pub(crate) struct BlockingReader {
+pub struct BlockingReader {
     queue: mpsc::Receiver<Item>,
     rest: Bytes,
 }
 
 /// Makes a pipe from blocking work to an async reader.
-pub(crate) fn outward() -> (ChunkWriter, ChunkReader) {
+pub fn outward() -> (ChunkWriter, ChunkReader) {
     let (sender, queue) = mpsc::channel(QUEUE);
     let writer = ChunkWriter {
         queue: sender,
@@ -60,7 +60,7 @@ pub(crate) fn outward() -> (ChunkWriter, ChunkReader) {
 }
 
 /// Makes a pipe from an async reader to blocking work; a task of its own reads ahead.
-pub(crate) fn inward(source: impl AsyncRead + Send + Unpin + 'static) -> BlockingReader {
+pub fn inward(source: impl AsyncRead + Send + Unpin + 'static) -> BlockingReader {
     let (sender, queue) = mpsc::channel(QUEUE);
     tokio::spawn(pump(source, sender));
     BlockingReader {
@@ -115,12 +115,15 @@ impl Read for BlockingReader {
 
 impl ChunkWriter {
     /// Sends what is left and ends the stream.
-    pub(crate) fn finish(mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When nobody reads any more.
+    pub fn finish(mut self) -> io::Result<()> {
         self.flush()
     }
 
     /// Breaks the stream off, so that the reader does not take it for complete.
-    pub(crate) fn fail(self, error: io::Error) {
+    pub fn fail(self, error: io::Error) {
         self.queue.blocking_send(Err(error)).ok();
     }
 }

@@ -1,0 +1,31 @@
+//! Folder trees as tar streams: out of a container's root, into it, and what layers and such streams share.
+//!
+//! Both sides are hostile: a stream may hold any name, a container may exchange any folder for a link while it is read or
+//! written. So names are parsed by `hakone-image-model`, every folder is opened inside the root it belongs to and held, and
+//! only names within held folders are touched. Nothing here runs a program or looks up a user.
+
+mod attributes;
+mod change;
+mod error;
+mod extract;
+mod folder;
+mod header;
+mod ids;
+mod inflate;
+mod member;
+mod pack;
+mod pipe;
+mod sparse;
+mod status;
+
+pub use attributes::{Attributes, Unreadable};
+pub use change::{Change, ChangeKind, changes};
+pub use error::Error;
+pub use extract::{Devices, Options, extract};
+pub use folder::Folders;
+pub use ids::{IdRange, Ids};
+pub use inflate::Inflated;
+pub use member::{Gate, each_member};
+pub use pack::{Packer, open_folder};
+pub use pipe::{BlockingReader, ChunkReader, ChunkWriter, inward, outward};
+pub use status::{Status, status};
