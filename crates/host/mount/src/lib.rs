@@ -12,6 +12,7 @@ mod propagation;
 mod protect;
 mod root;
 mod shift;
+pub mod stack;
 
 pub use copy_up::{copy_into, copy_up};
 pub use detached::Detached;

@@ -60,51 +60,6 @@ pub fn mount(parts: Parts<'_>, target: &Path) -> Result<(), Error> {
     }
 }
 
-/// Makes the mount without a place in any tree; dropped, it is gone.
-///
-/// # Errors
-/// As [`mount`], and on kernels before 6.8, which need a place.
-pub fn detached(parts: Parts<'_>) -> Result<Detached, Error> {
-    if parts.writes == Writes::Volatile {
-        forget_last_mount(parts.work);
-    }
-    stack(parts)
-        .map(Detached::from_tree)
-        .map_err(Error::step("mount overlay", parts.upper))
-}
-
-/// Shows layers, lowest first, to be read only: nothing is synced when it is dropped.
-///
-/// # Errors
-/// As [`detached`].
-pub fn reading(layers: &[PathBuf]) -> Result<Detached, Error> {
-    match layers {
-        // An overlay without a writable folder wants two layers.
-        [only] => {
-            let tree = Detached::bind(only, false)?;
-            tree.set(MountAttrFlags::MOUNT_ATTR_RDONLY, MountAttrFlags::empty())?;
-            Ok(tree)
-        }
-        layers => stack_lower(layers)
-            .map(Detached::from_tree)
-            .map_err(Error::step("mount overlay", Path::new("layers"))),
-    }
-}
-
-fn stack_lower(layers: &[PathBuf]) -> Result<OwnedFd, Errno> {
-    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(&context, "source", "overlay")?;
-    for layer in layers.iter().rev() {
-        fsconfig_set_string(&context, "lowerdir+", layer)?;
-    }
-    fsconfig_create(&context)?;
-    fsmount(
-        &context,
-        FsMountFlags::FSMOUNT_CLOEXEC,
-        MountAttrFlags::MOUNT_ATTR_RDONLY,
-    )
-}
-
 /// Takes away the mark that a volatile mount leaves against a mount after a power cut. Whoever gives the folder to another
 /// mount of the same boot may: the writes are all in the page cache.
 fn forget_last_mount(work: &Path) {

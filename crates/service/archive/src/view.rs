@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use hakone_mount::{Detached, Options, Propagation, Root, overlay, propagate_all};
+use hakone_mount::{Detached, Options, Propagation, Root, overlay, propagate_all, stack};
 use rustix::{
     fs::{CWD, Mode, OFlags, fstat, open, openat},
     io::Errno,
@@ -122,7 +122,7 @@ fn layers(held: &Held) -> Vec<PathBuf> {
 
 /// The root as its container would write to it.
 fn writing(held: &Held) -> Result<Detached, Error> {
-    Ok(overlay::detached(overlay::Parts {
+    Ok(stack::writing(overlay::Parts {
         layers: &held.layers,
         upper: &held.folder.join("upper"),
         work: &held.folder.join("work"),
@@ -142,7 +142,7 @@ fn furnishable(held: &Held) -> Result<Detached, Error> {
         let mode = Mode::from_raw_mode(0o755);
         rustix::fs::mkdir(folder, mode).map_err(Error::kernel("make a folder in memory"))?;
     }
-    Ok(overlay::detached(overlay::Parts {
+    Ok(stack::writing(overlay::Parts {
         layers: &layers(held),
         upper: &upper,
         work: &work,
@@ -154,7 +154,7 @@ fn furnishable(held: &Held) -> Result<Detached, Error> {
 fn plain(held: &Held, purpose: Purpose) -> Result<View, Error> {
     let tree = match purpose {
         Purpose::Write => writing(held)?,
-        Purpose::Read | Purpose::Bare => overlay::reading(&layers(held))?,
+        Purpose::Read | Purpose::Bare => stack::reading(&layers(held))?,
     };
     if held.read_only && purpose == Purpose::Write {
         tree.set(MountAttrFlags::MOUNT_ATTR_RDONLY, MountAttrFlags::empty())?;
