@@ -5,19 +5,18 @@
 
 use std::{
     ffi::CString,
-    os::{
-        fd::{AsFd as _, OwnedFd},
-        unix::ffi::OsStrExt as _,
-    },
+    os::fd::{AsFd as _, AsRawFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
 use rustix::{
+    fs::{Mode, OFlags},
     io::Errno,
     mount::{
         FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, fsconfig_create, fsconfig_set_flag,
         fsconfig_set_string, fsmount, fsopen,
     },
+    system::uname,
 };
 
 use crate::{Detached, Error, Root};
@@ -52,12 +51,11 @@ pub fn mount(parts: Parts<'_>, target: &Path) -> Result<(), Error> {
     if parts.writes == Writes::Volatile {
         forget_last_mount(parts.work);
     }
-    match stack(parts) {
-        Ok(tree) => attach(tree, target),
-        // "lowerdir+" or "volatile" is unknown to this kernel.
-        Err(Errno::INVAL) => mount_by_page(parts, target),
-        Err(errno) => Err(Error::step("mount overlay", target)(errno)),
+    if !takes_single_layers(&uname().release().to_string_lossy()) {
+        return mount_by_page(parts, target);
     }
+    let tree = stack(parts).map_err(Error::step("mount overlay", target))?;
+    attach(tree, target)
 }
 
 /// Takes away the mark that a volatile mount leaves against a mount after a power cut. Whoever gives the folder to another
@@ -94,10 +92,19 @@ fn attach(tree: OwnedFd, target: &Path) -> Result<(), Error> {
         .map_err(Error::step("attach overlay", target))
 }
 
+/// Options and all in one page: every folder is named by a descriptor, so that length and letters of its path do not count,
+/// and 200 layers fit.
 fn mount_by_page(parts: Parts<'_>, target: &Path) -> Result<(), Error> {
-    let failure = Error::step("mount overlay", target);
     let mount = || {
-        let data = CString::new(page(parts)).map_err(|_nul| Errno::INVAL)?;
+        let open = |path: &Path| {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            rustix::fs::open(path, flags, Mode::empty())
+        };
+        let layers = parts.layers.iter().map(|layer| open(layer));
+        let layers = layers.collect::<Result<Vec<_>, _>>()?;
+        let (upper, work) = (open(parts.upper)?, open(parts.work)?);
+        let data = CString::new(page(&layers, [&upper, &work], parts.writes));
+        let data = data.map_err(|_nul| Errno::INVAL)?;
         rustix::mount::mount(
             "overlay",
             target,
@@ -106,32 +113,31 @@ fn mount_by_page(parts: Parts<'_>, target: &Path) -> Result<(), Error> {
             data.as_c_str(),
         )
     };
-    mount().map_err(failure)
+    mount().map_err(Error::step("mount overlay", target))
 }
 
-/// The options as one text, for kernels too old for a volatile mount; `:` and `,` in a path are escaped as overlayfs reads them.
-fn page(parts: Parts<'_>) -> Vec<u8> {
-    let mut page = b"lowerdir=".to_vec();
-    for (place, layer) in parts.layers.iter().rev().enumerate() {
-        if place > 0 {
-            page.push(b':');
-        }
-        escape(layer, &mut page);
-    }
-    page.extend(b",upperdir=");
-    escape(parts.upper, &mut page);
-    page.extend(b",workdir=");
-    escape(parts.work, &mut page);
-    page
+/// The options as one text.
+fn page(layers: &[OwnedFd], [upper, work]: [&OwnedFd; 2], writes: Writes) -> String {
+    let named = |folder: &OwnedFd| format!("/proc/self/fd/{}", folder.as_raw_fd());
+    let layers: Vec<String> = layers.iter().rev().map(named).collect();
+    let volatile = match writes {
+        Writes::Durable => "",
+        Writes::Volatile => ",volatile",
+    };
+    format!(
+        "lowerdir={},upperdir={},workdir={}{volatile}",
+        layers.join(":"),
+        named(upper),
+        named(work)
+    )
 }
 
-fn escape(path: &Path, page: &mut Vec<u8>) {
-    for byte in path.as_os_str().as_bytes() {
-        if matches!(byte, b':' | b',' | b'\\') {
-            page.push(b'\\');
-        }
-        page.push(*byte);
-    }
+/// Reports whether overlayfs takes one layer a call. Asked of the version, for the kernel logs every option it does not know.
+fn takes_single_layers(release: &str) -> bool {
+    let mut numbers = release
+        .split(|letter: char| !letter.is_ascii_digit())
+        .map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (6, 8)
 }
 
 #[cfg(test)]
@@ -139,15 +145,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_uppermost_layer_comes_first_and_colons_are_escaped() {
-        let layers = ["/l/1".into(), "/l/2:b".into()];
-        let parts = Parts {
-            layers: &layers,
-            upper: Path::new("/u"),
-            work: Path::new("/w"),
-            writes: Writes::Durable,
-        };
-        let text = String::from_utf8(page(parts)).unwrap();
-        assert_eq!(text, "lowerdir=/l/2\\:b:/l/1,upperdir=/u,workdir=/w");
+    fn the_uppermost_layer_comes_first() {
+        let open = || OwnedFd::from(std::fs::File::open("/").unwrap());
+        let (layers, upper, work) = ([open(), open()], open(), open());
+        let [low, high] = layers.each_ref().map(AsRawFd::as_raw_fd);
+        let text = page(&layers, [&upper, &work], Writes::Volatile);
+        assert!(text.starts_with(&format!(
+            "lowerdir=/proc/self/fd/{high}:/proc/self/fd/{low},"
+        )));
+        assert!(text.ends_with(",volatile"));
+        assert!(!page(&layers, [&upper, &work], Writes::Durable).contains("volatile"));
+    }
+
+    #[test]
+    fn single_layers_are_for_kernels_from_6_8_on() {
+        let releases = [
+            "6.1.0-56-cloud-amd64",
+            "5.15.0",
+            "6.7.12",
+            "6.8.0-rc1",
+            "6.18.1",
+            "7.0",
+        ];
+        let taken = releases.map(takes_single_layers);
+        assert_eq!(taken, [false, false, false, true, true, true]);
     }
 }

@@ -1,7 +1,7 @@
 //! Hides or write-protects single paths of a container's root.
 
 use std::{
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     path::Path,
 };
 
@@ -15,11 +15,12 @@ use crate::{Detached, Error, Options, Root};
 
 /// Covers `path` with nothing: `null` over a file, an empty read-only folder over a folder. A missing path is well.
 ///
-/// `null` is a copy of the host's `/dev/null`, made before the container could replace its own (CVE-2025-31133).
+/// `null` is the host's `/dev/null`, opened before the container could replace its own (CVE-2025-31133), in this mount namespace:
+/// before Linux 6.15 nothing else can be copied.
 ///
 /// # Errors
 /// When the cover cannot be attached: the caller must not go on.
-pub fn mask(root: &Root, path: &Path, null: &Detached) -> Result<(), Error> {
+pub fn mask(root: &Root, path: &Path, null: BorrowedFd<'_>) -> Result<(), Error> {
     let Some(target) = existing(root, path)? else {
         return Ok(());
     };
@@ -36,7 +37,7 @@ pub fn mask(root: &Root, path: &Path, null: &Detached) -> Result<(), Error> {
             ]);
             Detached::filesystem("tmpfs", "tmpfs", &options)?
         }
-        _file => Detached::bind_at(null.as_fd(), false)?,
+        _file => Detached::bind_at(null, false)?,
     };
     attach(cover, &target, path)
 }

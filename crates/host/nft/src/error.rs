@@ -11,6 +11,11 @@ pub enum Error {
     /// The socket could not be opened or used.
     #[error("could not talk to the kernel's nf_tables: {0}")]
     Socket(#[source] Errno),
+    /// The kernel was built without them, or their module cannot be loaded.
+    #[error(
+        "this kernel has no nf_tables (module nf_tables): networks need them, or --iptables=false"
+    )]
+    Missing,
     /// The kernel refused an object, and with it the whole transaction.
     #[error("the kernel refused {object}: {source}")]
     Refused {
@@ -30,7 +35,11 @@ pub enum Error {
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Socket(_) | Self::Refused { .. } | Self::Contended | Self::Reply => Kind::System,
+            Self::Socket(_)
+            | Self::Missing
+            | Self::Refused { .. }
+            | Self::Contended
+            | Self::Reply => Kind::System,
         }
     }
 }

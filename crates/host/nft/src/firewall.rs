@@ -37,10 +37,12 @@ impl Firewall {
     /// Opens the rules of the calling thread's network namespace; whichever thread uses the value later does not matter.
     ///
     /// # Errors
-    /// When the kernel has no netfilter sockets.
+    /// When the kernel has no netfilter sockets, or no nf_tables behind them.
     pub fn open() -> Result<Self, Error> {
+        let mut socket = Socket::open()?;
+        socket.wake()?;
         Ok(Self {
-            socket: Socket::open()?,
+            socket,
             loaded: None,
         })
     }

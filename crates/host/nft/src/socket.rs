@@ -3,7 +3,11 @@
 //! The kernel works a batch off inside `send`, so all answers wait when it returns. A batch carries the generation of the
 //! rules that it was made for; when another program was faster the kernel says so and the batch is sent again.
 
-use std::os::fd::OwnedFd;
+use std::{
+    os::fd::OwnedFd,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use rustix::{
     io::Errno,
@@ -29,6 +33,9 @@ use crate::{
 const DATAGRAM: usize = 64 * 1024;
 /// Room for the answers to a batch of which every message is refused.
 const ANSWERS: usize = 4 << 20;
+/// How long the kernel's module may take to load, and how often it is asked for meanwhile.
+const LOADING: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(10);
 /// How often a batch is sent again when other programs were faster.
 const ATTEMPTS: usize = 20;
 
@@ -53,6 +60,19 @@ impl Socket {
             sequence: 0,
             buffer: vec![0; DATAGRAM],
         })
+    }
+
+    /// Waits until the kernel's nf_tables answer. Asked for the first time it loads their module, and says that there are none
+    /// while another thread's question has that in hand.
+    pub(crate) fn wake(&mut self) -> Result<(), Error> {
+        let start = Instant::now();
+        loop {
+            match self.generation() {
+                Err(Error::Socket(Errno::INVAL)) if start.elapsed() < LOADING => sleep(PAUSE),
+                Err(Error::Socket(Errno::INVAL)) => return Err(Error::Missing),
+                other => return other.map(drop),
+            }
+        }
     }
 
     /// Gives the number by which the kernel knows this socket: its transactions are told under it.

@@ -1,5 +1,8 @@
 //! The kernel admits at a port what the model admits: real frames through real bridges, honest ones and attacks.
-#![expect(clippy::indexing_slicing, reason = "places and frames that the test built")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "places and frames that the test built"
+)]
 #![expect(clippy::tests_outside_test_module, reason = "the whole file is tests")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 #![expect(clippy::disallowed_methods, reason = "tests may call python")]

@@ -9,10 +9,13 @@ mod mount;
 mod pivot;
 
 use hakone_cgroup::Cgroup;
-use hakone_mount::{Detached, Propagation, Root, mask, propagate, propagate_all, read_only};
+use hakone_mount::{Propagation, Root, mask, propagate, propagate_all, read_only};
 use hakone_sys::Namespaces;
 use oci_spec::runtime::{Linux, Spec};
-use std::{os::fd::AsFd as _, path::Path};
+use std::{
+    os::fd::{AsFd as _, BorrowedFd},
+    path::Path,
+};
 
 use rustix::mount::MountAttrFlags;
 
@@ -49,13 +52,13 @@ pub(crate) fn build(plan: &Plan<'_>, sources: Vec<Source>) -> Result<Option<Cons
         Stdio::Pipes { .. } => None,
     };
     sysctl::apply(&root, plan.spec, &plan.wanted)?;
-    protect(&root, plan.spec, &null)?;
+    protect(&root, plan.spec, null.as_fd())?;
     pivot::enter(&root)?;
     finish(plan.spec)?;
     Ok(console)
 }
 
-fn protect(root: &Root, spec: &Spec, null: &Detached) -> Result<(), StartError> {
+fn protect(root: &Root, spec: &Spec, null: BorrowedFd<'_>) -> Result<(), StartError> {
     let Some(linux) = spec.linux() else {
         return Ok(());
     };

@@ -9,8 +9,8 @@ use hakone_mount::{Detached, Root};
 use oci_spec::runtime::{LinuxDevice, LinuxDeviceType, Spec};
 use rustix::{
     fs::{
-        AtFlags, FileType, Gid, Mode, Uid, chmodat, chownat, fstat, major, makedev, minor, mknodat,
-        statat, symlinkat,
+        AtFlags, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, fstat, major, makedev, minor,
+        mknodat, open, statat, symlinkat,
     },
     io::Errno,
 };
@@ -45,8 +45,10 @@ const LINKS: [(&str, &str); 5] = [
 ];
 
 /// The host's `/dev/null`, made sure of, for covering files with (CVE-2025-31133).
-pub(super) fn null() -> Result<Detached, StartError> {
-    let null = Detached::bind(Path::new("/dev/null"), false).map_err(StartError::of)?;
+pub(super) fn null() -> Result<OwnedFd, StartError> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let null = open("/dev/null", flags, Mode::empty());
+    let null = null.map_err(StartError::step("open /dev/null"))?;
     let status = fstat(&null).map_err(StartError::step("stat /dev/null"))?;
     let is_device = FileType::from_raw_mode(status.st_mode) == FileType::CharacterDevice;
     if is_device && (major(status.st_rdev), minor(status.st_rdev)) == (1, 3) {
