@@ -9,6 +9,7 @@ mod dump;
 mod error;
 mod kernel;
 mod link;
+mod macvlan;
 mod message;
 mod neighbour;
 mod port;
@@ -23,6 +24,9 @@ pub use error::Error;
 pub use link::{
     Bridge, Peer, Veth, add_bridge, add_veth, bring_down, bring_up, bring_up_named, delete_link,
     rename, set_mac, set_mtu,
+};
+pub use macvlan::{
+    Macvlan, MacvlanMode, add_macvlan, add_nowhere, add_vlan, bring_up_for_all_groups,
 };
 pub use neighbour::{add_forwarding, add_neighbour, delete_neighbour};
 pub use port::{Port, configure_port, set_isolated};

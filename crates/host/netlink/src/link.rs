@@ -35,8 +35,8 @@ pub struct Bridge<'a> {
 pub struct Veth<'a> {
     /// The name of the end in this namespace.
     pub name: &'a IfName,
-    /// The bridge of which it becomes a port.
-    pub bridge: LinkIndex,
+    /// The bridge of which it becomes a port, if any.
+    pub bridge: Option<LinkIndex>,
     /// The largest packet of both ends.
     pub mtu: u32,
     /// The other end.
@@ -88,14 +88,16 @@ pub fn add_veth(veth: &Veth<'_>) -> Request {
                 .attribute(IFLA_NET_NS_FD, &veth.peer.netns.as_raw_fd().to_ne_bytes())
         })
     };
-    let message = create()
+    let mut message = create()
         .text(IFLA_IFNAME, veth.name.as_str())
         .number(IFLA_MTU, veth.mtu)
-        .number(IFLA_MASTER, veth.bridge.0)
         .nested(IFLA_LINKINFO, |info| {
             info.text(IFLA_INFO_KIND, "veth")
                 .nested(IFLA_INFO_DATA, peer)
         });
+    if let Some(bridge) = veth.bridge {
+        message = message.number(IFLA_MASTER, bridge.0);
+    }
     Request::new("add link", veth.name.as_str(), message)
 }
 
@@ -154,16 +156,16 @@ pub(crate) fn ifinfomsg(family: u8, index: u32, flags: u32, mask: u32) -> [u8; 1
     bytes
 }
 
-fn create() -> Message {
+pub(crate) fn create() -> Message {
     let flags = acknowledged(NLM_F_CREATE | NLM_F_EXCL);
     Message::new(RTM_NEWLINK, flags, &ifinfomsg(AF_UNSPEC, 0, 0, 0))
 }
 
-fn change(link: LinkIndex, flags: u32, mask: u32) -> Message {
+pub(crate) fn change(link: LinkIndex, flags: u32, mask: u32) -> Message {
     let fixed = ifinfomsg(AF_UNSPEC, link.0, flags, mask);
     Message::new(RTM_NEWLINK, acknowledged(0), &fixed)
 }
 
-fn number(link: LinkIndex) -> String {
+pub(crate) fn number(link: LinkIndex) -> String {
     format!("number {}", link.0)
 }

@@ -58,7 +58,7 @@ impl Lab {
         };
         let veth = Veth {
             name: &port,
-            bridge,
+            bridge: Some(bridge),
             mtu: 1400,
             peer,
         };

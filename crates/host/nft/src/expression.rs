@@ -173,14 +173,14 @@ const fn place(field: Field) -> (u32, u32) {
     }
 }
 
-fn meta(list: &mut Message, key: u32, register: u32) {
+pub(crate) fn meta(list: &mut Message, key: u32, register: u32) {
     kernel(list, "meta", |data| {
         data.number(a::META_DREG, register);
         data.number(a::META_KEY, key);
     });
 }
 
-fn payload(list: &mut Message, base: u32, range: std::ops::Range<u32>, register: u32) {
+pub(crate) fn payload(list: &mut Message, base: u32, range: std::ops::Range<u32>, register: u32) {
     kernel(list, "payload", |data| {
         data.number(a::PAYLOAD_DREG, register);
         data.number(a::PAYLOAD_BASE, base);
@@ -189,7 +189,7 @@ fn payload(list: &mut Message, base: u32, range: std::ops::Range<u32>, register:
     });
 }
 
-fn compare(list: &mut Message, operator: u32, bytes: &[u8]) {
+pub(crate) fn compare(list: &mut Message, operator: u32, bytes: &[u8]) {
     kernel(list, "cmp", |data| {
         data.number(a::CMP_SREG, REG32);
         data.number(a::CMP_OP, operator);
@@ -248,7 +248,7 @@ fn redirect(list: &mut Message, family: IpFamily) {
     });
 }
 
-fn kernel(list: &mut Message, name: &str, fill: impl FnOnce(&mut Message)) {
+pub(crate) fn kernel(list: &mut Message, name: &str, fill: impl FnOnce(&mut Message)) {
     list.nest(a::LIST_ELEM, |element| {
         element.text(a::EXPR_NAME, name);
         element.nest(a::EXPR_DATA, fill);

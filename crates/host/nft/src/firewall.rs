@@ -5,7 +5,11 @@ use hakone_policy::{
     ruleset::{Family, Table},
 };
 
-use crate::{Error, request::requests, socket::Socket};
+use crate::{
+    Error,
+    request::{Request, requests},
+    socket::Socket,
+};
 
 /// Every family in which tables may be ours, of this version or another.
 const FAMILIES: [Family; 2] = [Family::Inet, Family::Bridge];
@@ -147,6 +151,18 @@ impl Firewall {
             ..loaded
         });
         Ok(stands)
+    }
+
+    /// Applies what does not concern the rules loaded here.
+    pub(crate) fn commit(&mut self, requests: Vec<Request>) -> Result<(), Error> {
+        let before = self.socket.generation()?;
+        let generation = self.socket.commit(requests)?;
+        // Nobody else was in between: what we know of our tables still holds.
+        let known = self.loaded.as_mut();
+        if let Some(loaded) = known.filter(|loaded| loaded.generation == before) {
+            loaded.generation = generation;
+        }
+        Ok(())
     }
 
     /// Gives the number under which the kernel tells of our transactions.

@@ -19,7 +19,9 @@ pub(crate) const NEWTABLE: u16 = 0;
 pub(crate) const GETTABLE: u16 = 1;
 pub(crate) const DELTABLE: u16 = 2;
 pub(crate) const NEWCHAIN: u16 = 3;
+pub(crate) const DELCHAIN: u16 = 5;
 pub(crate) const NEWRULE: u16 = 6;
+pub(crate) const DELRULE: u16 = 8;
 pub(crate) const NEWSET: u16 = 9;
 pub(crate) const NEWSETELEM: u16 = 12;
 pub(crate) const DELSETELEM: u16 = 14;
@@ -35,7 +37,10 @@ pub(crate) const DELETE_FLOW: u16 = 2;
 
 pub(crate) const NFPROTO_INET: u8 = 1;
 pub(crate) const NFPROTO_IPV4: u8 = 2;
+pub(crate) const NFPROTO_NETDEV: u8 = 5;
 pub(crate) const NFPROTO_BRIDGE: u8 = 7;
+/// `NF_NETDEV_INGRESS`.
+pub(crate) const NETDEV_INGRESS: u32 = 0;
 pub(crate) const NFPROTO_IPV6: u8 = 10;
 
 /// Attributes, by object and in the kernel's order.
@@ -54,6 +59,7 @@ pub(crate) mod attribute {
     pub(crate) const CHAIN_TYPE: u16 = 7;
     pub(crate) const HOOK_NUMBER: u16 = 1;
     pub(crate) const HOOK_PRIORITY: u16 = 2;
+    pub(crate) const HOOK_DEVICE: u16 = 3;
 
     pub(crate) const RULE_TABLE: u16 = 1;
     pub(crate) const RULE_CHAIN: u16 = 2;
@@ -116,6 +122,7 @@ pub(crate) mod attribute {
     pub(crate) const NAT_REG_PROTO_MIN: u16 = 5;
     pub(crate) const IMMEDIATE_DREG: u16 = 1;
     pub(crate) const IMMEDIATE_DATA: u16 = 2;
+    pub(crate) const FORWARD_DEVICE: u16 = 1;
 
     pub(crate) const FLOW_ORIGINAL: u16 = 1;
     pub(crate) const FLOW_FILTER: u16 = 25;

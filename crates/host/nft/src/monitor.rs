@@ -19,8 +19,8 @@ use socket2::{SockFilter, SockRef};
 use crate::{
     Error, Firewall,
     kernel::{
-        GROUP_NFTABLES, NEWGEN, NFPROTO_BRIDGE, NFPROTO_INET, NFPROTO_IPV4, NFPROTO_IPV6, NFTABLES,
-        attribute,
+        GROUP_NFTABLES, NEWGEN, NFPROTO_BRIDGE, NFPROTO_INET, NFPROTO_IPV4, NFPROTO_IPV6,
+        NFPROTO_NETDEV, NFTABLES, attribute,
     },
     message::{Received, messages},
 };
@@ -162,7 +162,7 @@ fn note(message: &Received<'_>, pending: &mut Touched, heard: &mut Heard) {
     }
     let table = message.attribute(attribute::TABLE_NAME).map(text);
     match (message.family(), table.as_deref()) {
-        (Some(NFPROTO_INET | NFPROTO_BRIDGE), Some(TABLE)) => pending.own = true,
+        (Some(NFPROTO_INET | NFPROTO_BRIDGE | NFPROTO_NETDEV), Some(TABLE)) => pending.own = true,
         (Some(NFPROTO_IPV4 | NFPROTO_IPV6), Some(SHARED)) => pending.shared = true,
         _ => {}
     }

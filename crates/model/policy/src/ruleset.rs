@@ -341,6 +341,12 @@ impl From<&'static str> for Name {
     }
 }
 
+impl From<&IfName> for Name {
+    fn from(name: &IfName) -> Self {
+        Self(Cow::Owned(name.to_string()))
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

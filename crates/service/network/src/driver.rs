@@ -1,15 +1,21 @@
 //! Drivers: what a network is on the host.
 //!
-//! Three twins with the same functions in the same order: `check` refuses what the driver cannot do, `ensure` makes what a
+//! Four twins with the same functions in the same order: `check` refuses what the driver cannot do, `ensure` makes what a
 //! network needs on the host (twice is as once), `remove` takes it away.
 
 mod bridge;
 mod host;
+mod macvlan;
 mod null;
+
+use std::os::fd::BorrowedFd;
+
+use hakone_netlink::Socket;
 
 use crate::{Config, DriverKind, Error, NetworkSpec, host::Host, record::Network};
 
-pub(crate) use bridge::{Attachment, attach, default_routes, detach, open_ports};
+pub(crate) use bridge::{Attachment, default_routes};
+pub(crate) use macvlan::{outer, relays};
 
 /// A driver.
 pub(crate) trait Driver {
@@ -25,7 +31,46 @@ pub(crate) trait Driver {
 pub(crate) fn of(kind: DriverKind) -> &'static dyn Driver {
     match kind {
         DriverKind::Bridge => &bridge::Bridge,
+        DriverKind::Macvlan => &macvlan::Macvlan,
         DriverKind::Host => &host::HostNetwork,
         DriverKind::Null => &null::Null,
+    }
+}
+
+/// Plugs an endpoint in, closed until [`open_ports`].
+pub(crate) fn attach(
+    attachment: &Attachment<'_>,
+    host: &mut Host,
+    netns: BorrowedFd<'_>,
+    inside: &mut Socket,
+) -> Result<(), Error> {
+    match attachment.network.spec.driver {
+        DriverKind::Bridge => bridge::attach(attachment, host, netns, inside),
+        DriverKind::Macvlan => macvlan::attach(attachment, host, netns, inside),
+        DriverKind::Host | DriverKind::Null => Ok(()),
+    }
+}
+
+/// Lets the endpoints' frames through; their rules are loaded by now.
+pub(crate) fn open_ports(attachments: &[Attachment<'_>], host: &mut Host) -> Result<(), Error> {
+    for attachment in attachments {
+        match attachment.network.spec.driver {
+            DriverKind::Macvlan => macvlan::open_port(attachment, host)?,
+            DriverKind::Bridge | DriverKind::Host | DriverKind::Null => {}
+        }
+    }
+    bridge::open_ports(attachments, host)
+}
+
+/// Forgets an endpoint; `unplug` takes its interfaces away too, which otherwise go with the sandbox.
+pub(crate) fn detach(
+    attachment: &Attachment<'_>,
+    host: &mut Host,
+    unplug: bool,
+) -> Result<(), Error> {
+    match attachment.network.spec.driver {
+        DriverKind::Bridge => bridge::detach(attachment, host, unplug),
+        DriverKind::Macvlan => macvlan::detach(attachment, host, unplug),
+        DriverKind::Host | DriverKind::Null => Ok(()),
     }
 }

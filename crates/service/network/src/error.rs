@@ -32,6 +32,9 @@ pub enum Error {
     /// No such IPAM driver.
     #[error("plugin {0:?} not found")]
     IpamDriver(String),
+    /// Docker has it and we do not.
+    #[error("{0}")]
+    Unsupported(&'static str),
     /// A network over many hosts, without other hosts.
     #[error(
         "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again."
@@ -204,6 +207,7 @@ impl Fault for Error {
             | Self::Conflict(_)
             | Self::Settings(_) => Kind::InvalidParameter,
             Self::Endpoint { source, .. } => source.kind(),
+            Self::Unsupported(_) => Kind::NotImplemented,
             Self::Exists(_) => Kind::Conflict,
             Self::OnlyOne(_)
             | Self::NotSwarm

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use hakone_base::{BridgeName, PublishedPort};
+use hakone_base::{BridgeName, IfName, PublishedPort};
 use hakone_iptables::{Chains, Forward};
 use hakone_netlink::{Link, LinkIndex, Socket};
-use hakone_nft::{Firewall, Monitor};
+use hakone_nft::{Firewall, Monitor, Relay};
 use hakone_policy::{DirectRouting, Options};
 
 use crate::{Config, Error, chains, state::State, topology};
@@ -85,7 +85,37 @@ impl Host {
         }
         self.distrust_rules();
         self.load_rules(state)?;
+        self.load_relays(state)?;
         Ok(true)
+    }
+
+    /// Tells whether rules are ours to load.
+    pub(crate) fn has_firewall(&self) -> bool {
+        self.firewall.is_some()
+    }
+
+    /// Begins to hand an endpoint's frames on.
+    pub(crate) fn relay(&mut self, relay: &Relay) -> Result<(), Error> {
+        match &mut self.firewall {
+            Some(firewall) => Ok(firewall.relay(relay)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the handing on of an endpoint's frames.
+    pub(crate) fn end_relay(&mut self, inner: &IfName, outer: &IfName) {
+        if let Some(firewall) = &mut self.firewall {
+            firewall.end_relay(inner, outer);
+        }
+    }
+
+    /// Hands on the frames of the present state's endpoints, and of no others.
+    pub(crate) fn load_relays(&mut self, state: &std::sync::Mutex<State>) -> Result<(), Error> {
+        let relays = crate::driver::relays(&crate::service::lock(state), self)?;
+        match &mut self.firewall {
+            Some(firewall) => Ok(firewall.relay_only(&relays)?),
+            None => Ok(()),
+        }
     }
 
     /// Lets the flows to published ports begin anew, for their leading changed. A flow that stays is a nuisance, no hole.
@@ -102,7 +132,7 @@ impl Host {
     pub(crate) fn clear_rules(&mut self) -> Result<(), Error> {
         self.loaded = None;
         match &mut self.firewall {
-            Some(firewall) => Ok(firewall.clear()?),
+            Some(firewall) => Ok(firewall.relay_only(&[]).and(firewall.clear())?),
             None => Ok(()),
         }
     }

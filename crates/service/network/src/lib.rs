@@ -37,4 +37,4 @@ pub use request::{
 };
 pub use sandbox::Sandbox;
 pub use service::Service;
-pub use spec::{BridgeOptions, DriverKind, NetworkSpec};
+pub use spec::{BridgeOptions, DriverKind, MacvlanMode, MacvlanOptions, NetworkSpec};

@@ -50,6 +50,14 @@ impl Network {
         self.spec.driver == DriverKind::Bridge
     }
 
+    /// Tells whether its members have interfaces.
+    pub(crate) fn is_plugged(&self) -> bool {
+        match self.spec.driver {
+            DriverKind::Bridge | DriverKind::Macvlan => true,
+            DriverKind::Host | DriverKind::Null => false,
+        }
+    }
+
     pub(crate) fn mtu(&self) -> u32 {
         self.spec.bridge.mtu.unwrap_or(MTU)
     }

@@ -263,7 +263,10 @@ impl Service {
     pub async fn settle(&self) -> Result<(), Error> {
         self.run(|service| {
             service.settled.store(true, Ordering::Release);
-            lock(&service.host).load_rules(&service.state)?;
+            let mut host = lock(&service.host);
+            host.load_rules(&service.state)?;
+            host.load_relays(&service.state)?;
+            drop(host);
             sweep::sweep(service)
         })
         .await

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use hakone_base::{BridgeName, NetworkName};
+use hakone_base::{BridgeName, IfName, NetworkName};
 use hakone_engine_api::wire;
 use hakone_ipam::PoolRequest;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,8 @@ use crate::{Error, record::is_predefined};
 pub enum DriverKind {
     /// A bridge of the host with a firewall around it.
     Bridge,
+    /// A place of its own on the link of one of the host's interfaces.
+    Macvlan,
     /// The host's own namespace.
     Host,
     /// Nothing but a loopback.
@@ -27,6 +29,7 @@ impl DriverKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Bridge => "bridge",
+            Self::Macvlan => "macvlan",
             Self::Host => "host",
             Self::Null => "null",
         }
@@ -61,6 +64,9 @@ pub struct NetworkSpec {
     pub options: BTreeMap<String, String>,
     /// The options that the bridge driver understands.
     pub bridge: BridgeOptions,
+    /// The options that the macvlan driver understands.
+    #[serde(default)]
+    pub macvlan: MacvlanOptions,
     /// Labels.
     pub labels: BTreeMap<String, String>,
 }
@@ -82,6 +88,28 @@ pub struct BridgeOptions {
     pub interface_prefix: Option<String>,
 }
 
+/// The options `parent` and `macvlan_mode`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MacvlanOptions {
+    /// The host's interface below, or `INTERFACE.TAG`; `None` leads nowhere.
+    pub parent: Option<IfName>,
+    /// Whom members on the same parent reach.
+    pub mode: MacvlanMode,
+}
+
+/// Whom members of a macvlan network reach on their own host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MacvlanMode {
+    /// Nobody.
+    Private,
+    /// Whom the switch behind the parent sends their frames back to.
+    Vepa,
+    /// Each other.
+    #[default]
+    Bridge,
+}
+
 impl Default for BridgeOptions {
     fn default() -> Self {
         Self {
@@ -94,6 +122,8 @@ impl Default for BridgeOptions {
         }
     }
 }
+
+const IPVLAN: &str = "the driver ipvlan is not supported: macvlan gives containers a place of their own on the link of an interface";
 
 const SEVERAL_SUBNETS: &str = "bridge driver doesn't support multiple subnets";
 
@@ -138,6 +168,7 @@ impl TryFrom<wire::NetworkCreateRequest> for NetworkSpec {
             pools: pools.collect::<Result<_, _>>()?,
             ipam_options: ipam.options.unwrap_or_default().into_iter().collect(),
             bridge: BridgeOptions::parse(&options)?,
+            macvlan: MacvlanOptions::parse(&options)?,
             options,
             labels: request.labels.unwrap_or_default().into_iter().collect(),
         })
@@ -158,6 +189,7 @@ impl NetworkSpec {
             option.or_insert_with(|| value.clone());
         }
         self.bridge = BridgeOptions::parse(&self.options)?;
+        self.macvlan = MacvlanOptions::parse(&self.options)?;
         Ok(self)
     }
 }
@@ -165,6 +197,8 @@ impl NetworkSpec {
 fn driver(name: &str) -> Result<DriverKind, Error> {
     match name {
         "" | "bridge" | "default" => Ok(DriverKind::Bridge),
+        "macvlan" => Ok(DriverKind::Macvlan),
+        "ipvlan" => Err(Error::Unsupported(IPVLAN)),
         "host" => Ok(DriverKind::Host),
         "null" => Ok(DriverKind::Null),
         "overlay" => Err(Error::NotSwarm),
@@ -205,6 +239,34 @@ impl BridgeOptions {
         })
     }
 }
+
+impl MacvlanOptions {
+    fn parse(options: &BTreeMap<String, String>) -> Result<Self, Error> {
+        let get = |key: &str| options.get(key).filter(|value| !value.is_empty());
+        let parent = get("parent").map(|name| name.parse());
+        let mode = match get("macvlan_mode").map(String::as_str) {
+            None | Some("bridge") => MacvlanMode::Bridge,
+            Some("private") => MacvlanMode::Private,
+            Some("vepa") => MacvlanMode::Vepa,
+            Some("passthru") => return Err(Error::Unsupported(PASSTHRU)),
+            Some(other) => {
+                let text = format!(
+                    "requested macvlan mode '{other}' is not valid, 'bridge' mode is the macvlan driver default"
+                );
+                return Err(Error::Invalid(text));
+            }
+        };
+        Ok(Self {
+            parent: parent
+                .transpose()
+                .map_err(|error: hakone_base::IfNameError| Error::Invalid(error.to_string()))?,
+            mode,
+        })
+    }
+}
+
+const PASSTHRU: &str =
+    "the macvlan mode passthru is not supported: it gives a container the interface's own address";
 
 fn host_address(text: &str) -> Result<IpAddr, Error> {
     let invalid = || Error::Invalid(format!("invalid IP address {text:?} for the host binding"));

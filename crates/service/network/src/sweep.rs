@@ -12,7 +12,7 @@ use hakone_netlink::{Link, LinkIndex, delete_link};
 use tokio::sync::Notify;
 
 use crate::{
-    Error,
+    Error, driver,
     service::{Inner, lock},
 };
 
@@ -59,12 +59,15 @@ pub(crate) fn sweep(service: &Arc<Inner>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Reports whether a link is a port that we made: `hk` and twelve digits of an endpoint's id.
+/// Reports whether a link is a port that we made: `hk`, or `hm` on a parent, and twelve digits of an endpoint's id.
 pub(crate) fn is_ours(link: &Link) -> bool {
-    let digits = link.name.strip_prefix("hk").unwrap_or_default();
-    link.kind == "veth"
-        && digits.len() == 12
-        && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+    let prefix = match link.kind.as_str() {
+        "veth" => "hk",
+        "macvlan" => "hm",
+        _ => return false,
+    };
+    let digits = link.name.strip_prefix(prefix).unwrap_or_default();
+    digits.len() == 12 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 /// Names our bridges: what is plugged into another engine's is not ours to judge.
@@ -83,7 +86,7 @@ fn owned(service: &Inner) -> BTreeSet<IfName> {
         .sandboxes
         .values()
         .flat_map(|attached| &attached.report.endpoints);
-    endpoints
-        .filter_map(|endpoint| endpoint.port.clone())
-        .collect()
+    let ports = endpoints.filter_map(|endpoint| endpoint.port.clone());
+    let with_outer = |port: IfName| [driver::outer(&port).ok(), Some(port)];
+    ports.flat_map(with_outer).flatten().collect()
 }

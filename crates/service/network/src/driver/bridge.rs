@@ -13,7 +13,7 @@ use hakone_netns::write_sysctl;
 use super::Driver;
 use crate::{Config, Error, NetworkSpec, host::Host, record::Network};
 
-pub(crate) use endpoint::{Attachment, attach, default_routes, detach, open_ports};
+pub(crate) use endpoint::{Attachment, attach, default_routes, detach, inner, open_ports, plug};
 
 /// The driver.
 pub(super) struct Bridge;

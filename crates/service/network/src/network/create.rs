@@ -63,7 +63,7 @@ pub(crate) fn decide(
         routes,
     };
     let is_bridge = spec.driver == DriverKind::Bridge;
-    let pools = match is_bridge {
+    let pools = match is_bridge || spec.driver == DriverKind::Macvlan {
         true => addresses::pools(&spec, &addresses::free(config, global_id(state)), &occupied)?,
         false => Vec::new(),
     };

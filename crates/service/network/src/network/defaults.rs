@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use hakone_ipam::PoolRequest;
 
-use crate::{BridgeOptions, Config, DriverKind, Error, NetworkSpec, record::DEFAULT};
+use crate::{
+    BridgeOptions, Config, DriverKind, Error, MacvlanOptions, NetworkSpec, record::DEFAULT,
+};
 
 /// Describes the default networks as the daemon's configuration wants them.
 pub(super) fn all(config: &Config) -> Result<Vec<NetworkSpec>, Error> {
@@ -87,6 +89,7 @@ fn plain(name: &str, driver: DriverKind) -> Result<NetworkSpec, Error> {
         ipam_options: BTreeMap::new(),
         options: BTreeMap::new(),
         bridge: BridgeOptions::default(),
+        macvlan: MacvlanOptions::default(),
         labels: BTreeMap::new(),
     })
 }

@@ -54,7 +54,7 @@ pub(crate) fn disconnect(
     let endpoint = {
         let state = lock(&service.state);
         let network = state.network(network)?;
-        if !network.is_bridge() {
+        if !network.is_plugged() {
             return Err(Error::Conflict(HOST_OR_NONE));
         }
         find(&state, container, &network.id, network.name())?
@@ -154,7 +154,7 @@ fn reserve(
     if private(network.name()) || present.any(|endpoint| private(&endpoint.network_name)) {
         return Err(Error::Conflict(plan::PRIVATE));
     }
-    if !network.is_bridge()
+    if !network.is_plugged()
         || report
             .endpoints
             .iter()

@@ -98,7 +98,7 @@ pub(crate) fn endpoint(
     taken.extend(present.iter().flat_map(EndpointReport::addresses));
     let ipv4 = addresses::choose(network.pool_v4(), asked.ipv4.map(IpAddr::V4), &taken)?;
     let ipv6 = addresses::choose(network.pool_v6(), asked.ipv6.map(IpAddr::V6), &taken)?;
-    let plugged = network.is_bridge();
+    let plugged = network.is_plugged();
     let mac = asked.mac.unwrap_or_else(|| mac_of(ipv4, &id));
     Ok(EndpointReport {
         network: network.id.clone(),
@@ -159,7 +159,7 @@ fn networks<'a>(
         .into_iter()
         .map(|asked| Ok((state.network(&asked.network)?, asked)));
     let mut found: Vec<(&Network, EndpointRequest)> = found.collect::<Result<_, Error>>()?;
-    if found.len() > 1 && found.iter().any(|(network, _)| !network.is_bridge()) {
+    if found.len() > 1 && found.iter().any(|(network, _)| !network.is_plugged()) {
         return Err(Error::Conflict(PRIVATE));
     }
     found.sort_by(|(a, x), (b, y)| {

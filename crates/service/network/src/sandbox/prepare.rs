@@ -13,6 +13,7 @@ use hakone_netns::{Netns, write_sysctl};
 use super::{files, plan, release::release, wire::Wiring};
 use crate::{
     Error, NetworkMode, PortBinding, SandboxReport, SandboxRequest, port,
+    record::Network,
     resolver::{self, Listening},
     service::{Inner, lock, random},
     state::{Attached, Stage},
@@ -132,6 +133,14 @@ fn publish(service: &Inner, request: &SandboxRequest, sandbox: &mut Sandbox) -> 
     let Some(endpoint) = sandbox.report.way_out().cloned() else {
         return Ok(());
     };
+    let is_bridge = |id| {
+        let state = lock(&service.state);
+        state.networks.get(id).is_some_and(Network::is_bridge)
+    };
+    // A macvlan endpoint is on the link itself: its ports need no publishing.
+    if !is_bridge(&endpoint.network) {
+        return Ok(());
+    }
     let addresses = default_addresses(service, &endpoint.network);
     let is_ours = |address: IpAddr, number, protocol| {
         lock(&service.state).has_port(address, number, protocol)

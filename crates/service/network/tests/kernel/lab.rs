@@ -312,6 +312,7 @@ pub(crate) fn spec(name: &str) -> NetworkSpec {
         ipam_options: Default::default(),
         options: Default::default(),
         bridge: BridgeOptions::default(),
+        macvlan: Default::default(),
         labels: Default::default(),
     }
 }
@@ -379,7 +380,7 @@ fn outside(socket: &mut Socket) -> Netns {
     };
     let veth = Veth {
         name: &name("lan1"),
-        bridge,
+        bridge: Some(bridge),
         mtu: 1500,
         peer,
     };

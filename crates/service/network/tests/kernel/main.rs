@@ -7,6 +7,7 @@ mod guard;
 mod lab;
 mod life;
 mod live;
+mod macvlan;
 mod names;
 mod networks;
 mod options;

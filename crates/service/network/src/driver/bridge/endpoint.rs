@@ -25,10 +25,10 @@ pub(crate) struct Attachment<'a> {
 }
 
 /// The interfaces of an attachment that has them.
-struct Plug<'a> {
-    interface: &'a IfName,
-    port: &'a IfName,
-    mac: MacAddr,
+pub(crate) struct Plug<'a> {
+    pub(crate) interface: &'a IfName,
+    pub(crate) port: &'a IfName,
+    pub(crate) mac: MacAddr,
 }
 
 /// Until its rules are loaded, a port is isolated; learning is off, for the addresses are known; multicast goes everywhere,
@@ -60,7 +60,7 @@ pub(crate) fn attach(
     };
     let veth = Veth {
         name: plug.port,
-        bridge,
+        bridge: Some(bridge),
         mtu: attachment.network.mtu(),
         peer,
     };
@@ -85,7 +85,7 @@ pub(crate) fn attach(
 /// Lets the endpoints' frames through; their rules are loaded by now.
 pub(crate) fn open_ports(attachments: &[Attachment<'_>], host: &mut Host) -> Result<(), Error> {
     let mut requests = Vec::new();
-    for attachment in attachments {
+    for attachment in attachments.iter().filter(|one| one.network.is_bridge()) {
         let Some(plug) = plug(attachment.endpoint) else {
             continue;
         };
@@ -119,7 +119,7 @@ pub(crate) fn detach(
 }
 
 /// What is set inside: addresses, the gateway's Ethernet address for good, the default routes.
-fn inner(
+pub(crate) fn inner(
     attachment: &Attachment<'_>,
     eth: LinkIndex,
     gateway_mac: Option<MacAddr>,
@@ -165,7 +165,7 @@ pub(crate) fn default_routes(
     gateways.map(move |gateway| default_route(eth, gateway))
 }
 
-fn plug(endpoint: &EndpointReport) -> Option<Plug<'_>> {
+pub(crate) fn plug(endpoint: &EndpointReport) -> Option<Plug<'_>> {
     Some(Plug {
         interface: endpoint.interface.as_ref()?,
         port: endpoint.port.as_ref()?,
