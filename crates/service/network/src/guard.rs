@@ -70,30 +70,28 @@ async fn listen(monitor: &mut AsyncFd<Monitor>) -> Result<Heard, Error> {
 
 /// Mends and tells; false when it has to be tried again.
 async fn answer(service: Arc<Inner>, heard: Heard, noticed: Instant) -> bool {
-    let mending = tokio::task::spawn_blocking(move || {
-        let mended = mend(&service, &heard);
-        if matches!(mended, Ok(true)) {
-            let edit = heard.own.as_ref().or(heard.shared.as_ref());
-            tell(&service, edit, noticed.elapsed());
-        }
-        mended
-    });
+    let mending = tokio::task::spawn_blocking(move || mend(&service, &heard, noticed));
     match mending.await {
         Ok(Err(error)) => {
             tracing::error!(%error, "rules that another program changed could not be put back yet");
             false
         }
-        Ok(Ok(_)) | Err(_) => true,
+        Ok(Ok(())) | Err(_) => true,
     }
 }
 
-fn mend(service: &Inner, heard: &Heard) -> Result<bool, Error> {
+/// Rules of our own first: the administrator's chains hold nothing apart.
+fn mend(service: &Inner, heard: &Heard, noticed: Instant) -> Result<(), Error> {
     let mended = mend_rules(service, heard)?;
-    // Rules of our own first: the administrator's chains hold nothing apart.
+    if mended {
+        tell(service, heard.own.as_ref(), noticed.elapsed());
+    }
     let touched = heard.shared.is_some() || heard.lost;
     let settled = service.settled.load(Ordering::Acquire);
-    let kept = touched && settled && chains::ensure(service);
-    Ok(mended || kept)
+    if touched && settled && chains::ensure(service) && !mended {
+        tell(service, heard.shared.as_ref(), noticed.elapsed());
+    }
+    Ok(())
 }
 
 fn mend_rules(service: &Inner, heard: &Heard) -> Result<bool, Error> {
