@@ -14,6 +14,7 @@ mod reach;
 mod shape;
 mod shell;
 mod strays;
+mod terminal;
 
 pub use api::{Answer, Api};
 pub use case::{Compare, Script, Step, scripts};
@@ -25,3 +26,4 @@ pub use reach::{Background, ask_udp};
 pub use shape::shape;
 pub use shell::{Output, eventually, sh};
 pub use strays::{strays, texts};
+pub use terminal::Terminal;

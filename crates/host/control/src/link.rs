@@ -86,6 +86,7 @@ impl Link {
             | Request::Signal { .. }
             | Request::Resize(_)
             | Request::ExecResize { .. }
+            | Request::ExecKill { .. }
             | Request::Hold
             | Request::Held
             | Request::Release => PATIENCE,

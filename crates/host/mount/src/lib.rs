@@ -13,6 +13,7 @@ mod protect;
 mod root;
 mod shift;
 pub mod stack;
+mod table;
 
 pub use copy_up::{copy_into, copy_up};
 pub use detached::Detached;
@@ -22,3 +23,4 @@ pub use propagation::{propagate, propagate_all};
 pub use protect::{mask, read_only};
 pub use root::Root;
 pub use shift::shift_in_place;
+pub use table::MountPoint;

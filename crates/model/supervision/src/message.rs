@@ -34,6 +34,11 @@ pub enum Request {
         /// The new size.
         size: WindowSize,
     },
+    /// Kill an exec's process.
+    ExecKill {
+        /// The exec.
+        id: ExecId,
+    },
     /// Keep the descriptors that come with this message (`SCM_RIGHTS`), beyond the daemon's life. Adds to those held.
     Hold,
     /// Give back duplicates of all descriptors held, in [`Reply::Held`] messages of at most

@@ -24,6 +24,7 @@ use crate::{
     container::Container,
     device,
     inner::Inner,
+    mounts,
     record::{Mount, MountKind, Record},
     seccomp,
 };
@@ -233,11 +234,14 @@ fn resolved_mount(plan: &Plan, mount: &Mount) -> Result<ResolvedMount, Error> {
         Some(MountSource::Tmpfs { options }) => ResolvedSource::Tmpfs {
             options: options.clone(),
         },
-        Some(MountSource::Bind(bind)) if mount.kind == MountKind::Bind => ResolvedSource::Path {
-            path: bind.path.clone(),
-            propagation: bind.propagation,
-            recursive: bind.recursive,
-        },
+        Some(MountSource::Bind(bind)) if mount.kind == MountKind::Bind => {
+            mounts::check_propagation(bind)?;
+            ResolvedSource::Path {
+                path: bind.path.clone(),
+                propagation: bind.propagation,
+                recursive: bind.recursive,
+            }
+        }
         Some(MountSource::Volume(volume)) if mount.kind == MountKind::Volume => {
             ResolvedSource::Path {
                 path: subpath(Path::new(&mount.source), volume.subpath.as_deref())?,

@@ -3,8 +3,10 @@
 use std::{fs, os::unix::fs::DirBuilderExt as _, path::Path};
 
 use hakone_base::ContainerId;
+use hakone_mount::MountPoint;
 use hakone_spec::{
-    BindSource, ContainerSpec, Copy, MountSource, MountSpec, ReadOnly, VolumeSource, VolumesFrom,
+    BindSource, ContainerSpec, Copy, MountSource, MountSpec, Propagation, ReadOnly, VolumeSource,
+    VolumesFrom,
 };
 
 use crate::{
@@ -160,6 +162,28 @@ impl Inner {
 
 fn is_anonymous(mount: &MountSpec) -> bool {
     matches!(&mount.source, MountSource::Volume(volume) if volume.name.is_none())
+}
+
+/// Refuses to share with the host what the host does not share: it would be private without a word.
+pub(crate) fn check_propagation(bind: &BindSource) -> Result<(), Error> {
+    const TABLE: &str = "/proc/self/mountinfo";
+    let wanted = match bind.propagation {
+        Propagation::Private | Propagation::RPrivate => return Ok(()),
+        Propagation::Shared | Propagation::RShared => "shared",
+        Propagation::Slave | Propagation::RSlave => "shared or slave",
+    };
+    let path = fs::canonicalize(&bind.path).map_err(Error::host("find", &bind.path))?;
+    let table = fs::read_to_string(TABLE).map_err(Error::host("read", TABLE))?;
+    let point = MountPoint::of(&table, &path);
+    let fits = |point: &MountPoint| point.is_shared || wanted != "shared" && point.is_slave;
+    match point {
+        Some(point) if !fits(&point) => Err(Error::Supervisor(format!(
+            "path {} is mounted on {} but it is not a {wanted} mount",
+            bind.path.display(),
+            point.path.display()
+        ))),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// `-v` makes a missing source as a folder; `--mount` refuses it.

@@ -71,8 +71,14 @@ impl Inner {
         let id = entropy().map(ExecId::from_bytes);
         let code = match id {
             Ok(id) => {
-                let run = self.execute(container, id, args, &mut output);
-                timeout(check.timeout, run).await
+                let run = self.execute(container, id.clone(), args, &mut output);
+                let code = timeout(check.timeout, run).await;
+                if code.is_err() {
+                    // Else each would go on beside the next.
+                    let kill = Request::ExecKill { id };
+                    Link::ask(&container.run_folder, &kill).await.ok();
+                }
+                code
             }
             Err(_) => Ok(None),
         };

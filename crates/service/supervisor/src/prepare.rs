@@ -8,7 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hakone_mount::{Propagation, Root, copy_up, overlay, propagate, propagate_all, shift_in_place};
+use hakone_mount::{
+    MountPoint, Propagation, Root, copy_up, overlay, propagate, propagate_all, shift_in_place,
+};
 use hakone_runtime::user_namespace;
 use hakone_supervision::{CONFIG_FILE, Order, ROOTFS, Rootfs};
 use hakone_sys::{Namespaces, unshare};
@@ -115,14 +117,12 @@ fn wants_shared(spec: &Spec) -> bool {
     options.any(|option| option == "shared" || option == "rshared")
 }
 
-/// Finds the mount that a path is on: the longest of the mount points above it.
+/// Finds the mount that a path is on.
 fn mount_point(path: &Path) -> Result<PathBuf, Error> {
     const TABLE: &str = "/proc/self/mountinfo";
     let table = fs::read_to_string(TABLE).map_err(Error::read(TABLE))?;
-    let points = table.lines().filter_map(|line| line.split(' ').nth(4));
-    let points = points.filter(|point| path.starts_with(point));
-    let longest = points.max_by_key(|point| point.len());
-    Ok(PathBuf::from(longest.unwrap_or("/")))
+    let found = MountPoint::of(&table, path);
+    Ok(found.map_or_else(|| PathBuf::from("/"), |point| point.path))
 }
 
 fn fill_volumes(order: &Order, target: &Path) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use hakone_supervision::{
     ExecOrder, FailureKind, Frame, FrameKind, MAX_HELD, MAX_HELD_PER_MESSAGE, Notice, Reply,
     Request, Streams, WindowSize,
 };
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     connection::Purpose,
@@ -14,6 +14,9 @@ use crate::{
     server::{Server, Stage, now},
     stdio::resize,
 };
+
+/// What is told of an exec that ended or never was.
+const NO_EXEC: &str = "the exec is not running";
 
 impl Server {
     /// Takes every frame that a client has sent whole; one that sends none is cut off.
@@ -55,6 +58,7 @@ impl Server {
             Request::Resize(size) => self.resize(INIT, size),
             Request::Exec(order) => return self.exec(id, &order),
             Request::ExecResize { id, size } => self.resize_exec(&id, size),
+            Request::ExecKill { id } => self.kill_exec(&id),
             Request::Hold => self.hold(id),
             Request::Held => return self.give_held(id),
             Request::Release => {
@@ -174,11 +178,26 @@ impl Server {
     }
 
     fn resize_exec(&self, id: &ExecId, size: WindowSize) -> Reply {
-        let mut all = self.processes.iter();
-        match all.find(|(_, process)| process.exec.as_ref() == Some(id)) {
-            Some((key, _)) => self.resize(*key, size),
-            None => failed("the exec is not running"),
+        match self.find_exec(id) {
+            Some((key, _)) => self.resize(key, size),
+            None => failed(NO_EXEC),
         }
+    }
+
+    fn kill_exec(&self, id: &ExecId) -> Reply {
+        match self.find_exec(id) {
+            // Our child, not reaped yet: the number cannot have become another process's.
+            Some((_, process)) if process.ended.is_none() => {
+                done("kill", kill_process(process.pid, Signal::KILL))
+            }
+            Some(_) | None => failed(NO_EXEC),
+        }
+    }
+
+    fn find_exec(&self, id: &ExecId) -> Option<(u32, &Process)> {
+        let mut all = self.processes.iter();
+        let found = all.find(|(_, process)| process.exec.as_ref() == Some(id));
+        found.map(|(key, process)| (*key, process))
     }
 
     fn exec(&mut self, id: u32, order: &ExecOrder) {

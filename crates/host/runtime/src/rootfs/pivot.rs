@@ -4,7 +4,7 @@ use std::{os::fd::AsFd as _, path::Path};
 
 use hakone_mount::{Detached, Propagation, Root, propagate};
 use rustix::{
-    fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx},
+    fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags, open, statx},
     mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount},
     process::{chdir, fchdir, pivot_root},
 };
@@ -21,7 +21,8 @@ pub(super) fn prepare(
     locked: bool,
 ) -> Result<Root, StartError> {
     isolate_mounts(propagation)?;
-    if propagation.is_some_and(Propagation::is_shared) {
+    let is_shared = propagation.is_some_and(Propagation::is_shared);
+    if is_shared {
         make_parent_private(rootfs)?;
     }
     if locked || !is_mount(rootfs)? {
@@ -30,6 +31,10 @@ pub(super) fn prepare(
         itself
             .attach(root.as_fd())
             .map_err(StartError::step("bind root"))?;
+    }
+    if is_shared {
+        // The old root is stacked on the new one for a moment, so the new one must be private too.
+        make_private(rootfs)?;
     }
     Root::open(rootfs).map_err(StartError::of)
 }
@@ -41,11 +46,15 @@ fn make_parent_private(rootfs: &Path) -> Result<(), StartError> {
     };
     for folder in parent.ancestors() {
         if is_mount(folder)? {
-            let private = Propagation::parse("private").unwrap_or(Propagation::PRIVATE_ALL);
-            return propagate(folder, private).map_err(StartError::of);
+            return make_private(folder);
         }
     }
     Ok(())
+}
+
+fn make_private(mount: &Path) -> Result<(), StartError> {
+    let private = Propagation::parse("private").unwrap_or(Propagation::PRIVATE_ALL);
+    propagate(mount, private).map_err(StartError::of)
 }
 
 fn is_mount(path: &Path) -> Result<bool, StartError> {
@@ -56,9 +65,17 @@ fn is_mount(path: &Path) -> Result<bool, StartError> {
 
 /// Pivots without a folder for the old root: both are stacked on `/` for a moment, the upper one is taken away.
 pub(super) fn enter(root: &Root) -> Result<(), StartError> {
+    let old = open(
+        "/",
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .map_err(StartError::step("open old root"))?;
     fchdir(root.as_fd()).map_err(StartError::step("enter root"))?;
     pivot_root(".", ".").map_err(StartError::step("pivot_root"))?;
-    // Taking it away must not take the host's mounts away.
+    // Taking it away must not take the host's mounts away. By descriptor: where we stand is below the old root, and what
+    // the user shares with the host there must stay its peer.
+    fchdir(old.as_fd()).map_err(StartError::step("enter old root"))?;
     let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
     mount_change(".", slave).map_err(StartError::step("cut old root off"))?;
     unmount(".", UnmountFlags::DETACH).map_err(StartError::step("unmount old root"))?;

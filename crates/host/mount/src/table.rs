@@ -1,0 +1,102 @@
+//! The kernel's table of mounts (`/proc/self/mountinfo`): which mount a path is on, and whom that one tells of others.
+
+use std::{
+    ffi::OsString,
+    os::unix::ffi::OsStringExt as _,
+    path::{Path, PathBuf},
+};
+
+/// A line of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountPoint {
+    /// Where it is mounted.
+    pub path: PathBuf,
+    /// Whether mounts below it are told to its peers, and theirs to it.
+    pub is_shared: bool,
+    /// Whether mounts below its master are told to it.
+    pub is_slave: bool,
+}
+
+impl MountPoint {
+    /// Finds the mount that a path is on in a table: the longest of the mount points above it, of equals the uppermost.
+    ///
+    /// The path is compared as it is: absolute, without links.
+    #[must_use]
+    pub fn of(table: &str, path: &Path) -> Option<Self> {
+        let above = table
+            .lines()
+            .filter_map(parse)
+            .filter(|point| path.starts_with(&point.path));
+        // Of equals the last, which was mounted over the others.
+        above.max_by_key(|point| point.path.components().count())
+    }
+}
+
+/// Parses `36 35 98:0 /root /point options shared:1 master:2 - type source options`.
+fn parse(line: &str) -> Option<MountPoint> {
+    let (mount, _) = line.split_once(" - ")?;
+    let mut fields = mount.split(' ');
+    let path = unescape(fields.nth(4)?);
+    let tags: Vec<&str> = fields.skip(1).collect();
+    let tagged = |tag: &str| tags.iter().any(|found| found.starts_with(tag));
+    Some(MountPoint {
+        path,
+        is_shared: tagged("shared:"),
+        is_slave: tagged("master:"),
+    })
+}
+
+/// Undoes the kernel's `\040` for bytes that would break the table.
+fn unescape(text: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        bytes.extend_from_slice(before.as_bytes());
+        let code = after
+            .get(..3)
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match code {
+            Some(byte) => bytes.push(byte),
+            None => bytes.push(b'\\'),
+        }
+        rest = match code {
+            Some(_) => after.get(3..).unwrap_or_default(),
+            None => after,
+        };
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "\
+20 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+21 20 0:5 / /srv rw master:3 propagate_from:1 - tmpfs t rw
+22 20 0:6 / /srv/a\\040b rw - tmpfs t rw
+23 21 0:7 / /srv rw shared:9 master:4 - tmpfs over rw
+";
+
+    fn of(path: &str) -> (String, bool, bool) {
+        let point = MountPoint::of(TABLE, Path::new(path)).unwrap();
+        (
+            point.path.display().to_string(),
+            point.is_shared,
+            point.is_slave,
+        )
+    }
+
+    #[test]
+    fn a_path_is_on_the_nearest_mount_above_it() {
+        assert_eq!(of("/etc"), ("/".into(), true, false));
+        assert_eq!(of("/srv/a b/c"), ("/srv/a b".into(), false, false));
+        assert_eq!(of("/srvs"), ("/".into(), true, false));
+    }
+
+    #[test]
+    fn of_two_mounts_at_one_place_the_upper_counts() {
+        assert_eq!(of("/srv"), ("/srv".into(), true, true));
+    }
+}
