@@ -9,10 +9,10 @@ use crate::{
     Error, LinkIndex, Socket,
     address::read as read_address,
     kernel::{
-        AF_INET, AF_INET6, AF_UNSPEC, IFA_ADDRESS, IFA_LOCAL, IFF_UP, IFLA_ADDRESS, IFLA_IFNAME,
-        IFLA_INFO_KIND, IFLA_LINK, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, NLM_F_REQUEST,
-        RT_TABLE_MAIN, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PRIORITY, RTM_GETADDR, RTM_GETLINK,
-        RTM_GETROUTE,
+        AF_INET, AF_INET6, AF_UNSPEC, IFA_ADDRESS, IFA_LOCAL, IFF_RUNNING, IFF_UP, IFLA_ADDRESS,
+        IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINK, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
+        NLM_F_REQUEST, RT_TABLE_MAIN, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PRIORITY, RTM_GETADDR,
+        RTM_GETLINK, RTM_GETROUTE,
     },
     link::ifinfomsg,
     message::{Message, Received, attributes, text, u32_at},
@@ -37,6 +37,8 @@ pub struct Link {
     pub peer: Option<LinkIndex>,
     /// Whether it is up.
     pub up: bool,
+    /// Whether it carries frames; comes some milliseconds after the last of a pair's ends was set up.
+    pub running: bool,
 }
 
 /// An address of a link.
@@ -98,9 +100,11 @@ impl Socket {
 }
 
 fn read_link(message: &Received<'_>) -> Option<Link> {
+    let flags = u32_at(message.payload, 8)?;
     let mut link = Link {
         index: u32_at(message.payload, 4)?,
-        up: u32_at(message.payload, 8)? & IFF_UP != 0,
+        up: flags & IFF_UP != 0,
+        running: flags & IFF_RUNNING != 0,
         ..Link::default()
     };
     for (kind, value) in attributes(message.payload.get(16..)?) {

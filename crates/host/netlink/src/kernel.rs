@@ -29,6 +29,7 @@ pub(crate) const AF_BRIDGE: u8 = 7;
 pub(crate) const AF_INET6: u8 = 10;
 
 pub(crate) const IFF_UP: u32 = 1;
+pub(crate) const IFF_RUNNING: u32 = 0x40;
 pub(crate) const IFF_ALLMULTI: u32 = 0x200;
 
 pub(crate) const IFLA_ADDRESS: u16 = 1;

@@ -13,7 +13,9 @@ use hakone_netns::write_sysctl;
 use super::Driver;
 use crate::{Config, Error, NetworkSpec, host::Host, record::Network};
 
-pub(crate) use endpoint::{Attachment, attach, default_routes, detach, inner, open_ports, plug};
+pub(crate) use endpoint::{
+    Attachment, attach, await_carriers, default_routes, detach, inner, open_ports, plug,
+};
 
 /// The driver.
 pub(super) struct Bridge;

@@ -204,6 +204,7 @@ fn plug(
     host.load_rules(&service.state)?;
     driver::open_ports(&attachments, &mut host)?;
     drop(host);
+    driver::await_carriers(&attachments, &service.host, &mut inside)?;
     begin_names(service, container, netns, endpoint)?;
     current(service, container)
 }

@@ -48,8 +48,9 @@ pub(crate) fn wire(service: &Arc<Inner>, wiring: Wiring) -> Result<SandboxReport
 fn try_wire(service: &Arc<Inner>, wiring: Wiring) -> Result<(), Error> {
     let networks = networks_of(service, &wiring.report);
     let attachments = attachments(&wiring.report, &networks);
-    if let (Some(netns), Some(mut inside)) = (&wiring.netns, wiring.unwired.inside) {
-        plug(service, &attachments, netns, &mut inside)?;
+    let mut inside = wiring.unwired.inside;
+    if let (Some(netns), Some(inside)) = (&wiring.netns, &mut inside) {
+        plug(service, &attachments, netns, inside)?;
     }
     if !set_live(service, &wiring.container) {
         return Err(Error::NoSandbox(wiring.container));
@@ -59,6 +60,9 @@ fn try_wire(service: &Arc<Inner>, wiring: Wiring) -> Result<(), Error> {
     host.forget_flows(&wiring.report.published);
     driver::open_ports(&attachments, &mut host)?;
     drop(host);
+    if let Some(inside) = &mut inside {
+        driver::await_carriers(&attachments, &service.host, inside)?;
+    }
     if let Some(netns) = &wiring.netns {
         set_parameters(netns, &wiring.unwired.sysctls)?;
     }

@@ -3,16 +3,25 @@
 //! `attach` makes the pair with its port down and isolated, and everything inside; then the caller loads the rules; then
 //! `open_ports` lets frames through.
 
-use std::os::fd::BorrowedFd;
+use std::{
+    os::fd::BorrowedFd,
+    sync::Mutex,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use hakone_base::{IfName, MacAddr};
 use hakone_netlink::{
-    LinkIndex, Peer, Port, Request, Socket, Veth, add_address, add_forwarding, add_neighbour,
+    Link, LinkIndex, Peer, Port, Request, Socket, Veth, add_address, add_forwarding, add_neighbour,
     add_veth, bring_up, configure_port, default_route, delete_link, delete_neighbour, set_isolated,
 };
 use ipnet::IpNet;
 
-use crate::{EndpointReport, Error, host::Host, record::Network};
+use crate::{EndpointReport, Error, host::Host, record::Network, service::lock};
+
+/// How long a link may take to carry frames, and how often it is asked.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// An endpoint about to be plugged in.
 pub(crate) struct Attachment<'a> {
@@ -95,6 +104,39 @@ pub(crate) fn open_ports(attachments: &[Attachment<'_>], host: &mut Host) -> Res
         requests.push(hakone_netlink::bring_up_named(plug.port));
     }
     Ok(host.links.execute(requests)?)
+}
+
+/// Waits until the endpoints carry frames, in both directions. A link's queue is made a moment after its carrier came, by
+/// another thread of the kernel; what is sent before is lost without a word, and TCP tries again only after a second. Since
+/// Linux 6.8 the question itself makes the kernel do it.
+pub(crate) fn await_carriers(
+    attachments: &[Attachment<'_>],
+    host: &Mutex<Host>,
+    inside: &mut Socket,
+) -> Result<(), Error> {
+    let mut outer = |name: &IfName| lock(host).links.link(name);
+    for attachment in attachments {
+        let (Some(name), Some(plug)) = (&attachment.network.bridge, plug(attachment.endpoint))
+        else {
+            continue;
+        };
+        await_carrier(plug.interface, |name| inside.link(name))?;
+        await_carrier(plug.port, &mut outer)?;
+        await_carrier(name, &mut outer)?;
+    }
+    Ok(())
+}
+
+/// Asks until the link runs or is gone. One that somebody sets down meanwhile is his affair: no start fails for it.
+fn await_carrier(
+    name: &IfName,
+    mut ask: impl FnMut(&IfName) -> Result<Option<Link>, hakone_netlink::Error>,
+) -> Result<(), Error> {
+    let start = Instant::now();
+    while ask(name)?.is_some_and(|link| !link.running) && start.elapsed() < LONGEST_WAIT {
+        sleep(PAUSE);
+    }
+    Ok(())
 }
 
 /// Forgets what the bridge was told of an endpoint; `unplug` deletes the pair too, which waits for the kernel for tens of
