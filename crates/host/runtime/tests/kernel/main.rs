@@ -12,6 +12,7 @@
     reason = "a test harness of its own: what fails here is the test"
 )]
 
+mod attacks;
 mod lab;
 mod suite;
 
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let mut failed = 0;
-    for (name, test) in suite::ALL {
+    for (name, test) in suite::ALL.iter().chain(attacks::ALL) {
         if !chosen(name) {
             continue;
         }
