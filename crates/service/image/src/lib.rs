@@ -12,6 +12,7 @@ mod import;
 mod inspect;
 mod list;
 mod load;
+mod names;
 mod progress;
 mod prune;
 mod record;

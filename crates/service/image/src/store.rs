@@ -19,13 +19,15 @@ use tracing::{error, warn};
 use crate::{
     Error,
     catalog::{Catalog, Entry},
-    record::{ImageRecord, NamesRecord},
+    names::{Fate, NamesFile},
+    record::ImageRecord,
 };
 
 /// The folders under the data root.
 #[derive(Debug)]
 pub(crate) struct Store {
     root: PathBuf,
+    names: NamesFile,
     next: AtomicU64,
     /// Whether some image could not be read.
     keeps_all: AtomicBool,
@@ -36,6 +38,7 @@ impl Store {
     pub(crate) fn open(root: &Path) -> Result<Self, Error> {
         let store = Self {
             root: root.to_owned(),
+            names: NamesFile::new(root),
             next: AtomicU64::new(0),
             keeps_all: AtomicBool::new(false),
         };
@@ -62,7 +65,7 @@ impl Store {
                 Err(error) => self.leave_out(&error),
             }
         }
-        catalog.names = self.names(&catalog);
+        catalog.names = self.names.load(|id| self.fate(&catalog, id));
         Ok(catalog)
     }
 
@@ -73,21 +76,13 @@ impl Store {
         Ok(Entry { record, image })
     }
 
-    fn names(&self, catalog: &Catalog) -> BTreeMap<ImageRef, Digest> {
-        let path = self.names_file();
-        hakone_store::discard_torn(&path);
-        if !path.exists() {
-            return BTreeMap::new();
+    /// Finds what became of the image that a name means.
+    fn fate(&self, catalog: &Catalog, id: &Digest) -> Fate {
+        match (catalog.images.contains_key(id), self.record(id).exists()) {
+            (true, _) => Fate::Known,
+            (false, true) => Fate::Waiting,
+            (false, false) => Fate::Gone,
         }
-        let record = hakone_store::load::<NamesRecord>(&path).unwrap_or_else(|error| {
-            warn!(error = %error, "the images' names are lost");
-            NamesRecord::default()
-        });
-        let known = |(name, id): (String, Digest)| Some((name.parse().ok()?, id));
-        let names = record.names.into_iter().filter_map(known);
-        names
-            .filter(|(_, id)| catalog.images.contains_key(id))
-            .collect()
     }
 
     /// Writes an image's record.
@@ -98,17 +93,7 @@ impl Store {
 
     /// Writes all names.
     pub(crate) fn save_names(&self, names: &BTreeMap<ImageRef, Digest>) -> Result<(), Error> {
-        let names = names
-            .iter()
-            .map(|(name, id)| (name.to_string(), id.clone()));
-        let record = NamesRecord {
-            names: names.collect(),
-        };
-        Ok(hakone_store::save(
-            &self.names_file(),
-            &record,
-            Durability::Power,
-        )?)
+        self.names.save(names)
     }
 
     /// Removes an image's record; one that is gone already is as good.
@@ -204,10 +189,6 @@ impl Store {
 
     fn records(&self) -> PathBuf {
         self.root.join("images")
-    }
-
-    fn names_file(&self) -> PathBuf {
-        self.root.join("image-names.json")
     }
 
     fn staging(&self) -> PathBuf {
