@@ -219,6 +219,10 @@ fn network(settings: &Settings, folder: PathBuf) -> Result<hakone_network::Confi
     config.host_gateway = settings.host_gateway_ips.clone().unwrap_or_default();
     config.icc = settings.icc.unwrap_or(true);
     config.masquerade = settings.ip_masq.unwrap_or(true);
+    if let Some(how) = &settings.publish_firewall {
+        let parsed = how.parse();
+        config.publish_firewall = parsed.map_err(|error| refuse("publish-firewall", how, error))?;
+    }
     config.publish_address = settings.ip.filter(|address| !address.is_unspecified());
     config.dns = settings.dns.clone().unwrap_or_default();
     config.dns_search = settings.dns_search.clone().unwrap_or_default();

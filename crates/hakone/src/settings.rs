@@ -237,6 +237,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ADDRESS", env = "HAKONE_IP")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ip: Option<IpAddr>,
+    /// What the host's INPUT rules mean for published ports of the default bridge: bypass or respect [default: bypass]
+    #[arg(long, value_name = "HOW", env = "HAKONE_PUBLISH_FIREWALL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) publish_firewall: Option<String>,
     /// DNS server of containers, repeatable
     #[arg(
         long,

@@ -5,6 +5,7 @@
 //! the namespace in which it was opened, wherever it is used later: nobody has to enter a container's namespace again.
 
 mod address;
+mod deliver;
 mod dump;
 mod error;
 mod kernel;
@@ -19,6 +20,7 @@ mod route;
 mod socket;
 
 pub use address::add_address;
+pub use deliver::{deliver_marked, stop_delivering};
 pub use dump::{Address, Link, Route};
 pub use error::Error;
 pub use link::{

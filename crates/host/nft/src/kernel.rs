@@ -96,6 +96,9 @@ pub(crate) mod attribute {
 
     pub(crate) const META_DREG: u16 = 1;
     pub(crate) const META_KEY: u16 = 2;
+    pub(crate) const META_SREG: u16 = 3;
+    pub(crate) const SOCKET_KEY: u16 = 1;
+    pub(crate) const SOCKET_DREG: u16 = 2;
     pub(crate) const PAYLOAD_DREG: u16 = 1;
     pub(crate) const PAYLOAD_BASE: u16 = 2;
     pub(crate) const PAYLOAD_OFFSET: u16 = 3;
@@ -148,7 +151,10 @@ pub(crate) const REG_VERDICT: u32 = 0;
 pub(crate) const REG32: u32 = 8;
 
 pub(crate) const META_PROTOCOL: u32 = 1;
+pub(crate) const META_MARK: u32 = 3;
 pub(crate) const META_IIFNAME: u32 = 6;
+/// `NFT_SOCKET_TRANSPARENT`.
+pub(crate) const SOCKET_TRANSPARENT: u32 = 0;
 pub(crate) const META_OIFNAME: u32 = 7;
 pub(crate) const META_NFPROTO: u32 = 15;
 pub(crate) const META_L4PROTO: u32 = 16;

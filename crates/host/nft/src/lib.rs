@@ -4,6 +4,7 @@
 //! transaction, or changes the few elements that differ; what was refused is named. Tables of others are left alone.
 //! [`Monitor`] hears of what other programs do to them. [`forget_flows`] ends what connection tracking remembers of translations that hold no longer.
 
+mod divert;
 mod error;
 mod expression;
 mod firewall;
@@ -16,6 +17,7 @@ mod request;
 mod socket;
 mod value;
 
+pub use divert::DIVERTED;
 pub use error::Error;
 pub use firewall::Firewall;
 pub use flows::forget_flows;

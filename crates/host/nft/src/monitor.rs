@@ -18,6 +18,7 @@ use socket2::{SockFilter, SockRef};
 
 use crate::{
     Error, Firewall,
+    divert::DIVERT,
     kernel::{
         GROUP_NFTABLES, NEWGEN, NFPROTO_BRIDGE, NFPROTO_INET, NFPROTO_IPV4, NFPROTO_IPV6,
         NFPROTO_NETDEV, NFTABLES, attribute,
@@ -162,7 +163,9 @@ fn note(message: &Received<'_>, pending: &mut Touched, heard: &mut Heard) {
     }
     let table = message.attribute(attribute::TABLE_NAME).map(text);
     match (message.family(), table.as_deref()) {
-        (Some(NFPROTO_INET | NFPROTO_BRIDGE | NFPROTO_NETDEV), Some(TABLE)) => pending.own = true,
+        (Some(NFPROTO_INET | NFPROTO_BRIDGE | NFPROTO_NETDEV), Some(TABLE | DIVERT)) => {
+            pending.own = true;
+        }
         (Some(NFPROTO_IPV4 | NFPROTO_IPV6), Some(SHARED)) => pending.shared = true,
         _ => {}
     }

@@ -6,6 +6,8 @@ use hakone_base::{BridgeName, Subnet};
 use hakone_ipam::PoolBase;
 use ipnet::IpNet;
 
+use crate::PublishFirewall;
+
 /// The daemon's network settings; the names are dockerd's.
 #[expect(
     clippy::struct_excessive_bools,
@@ -47,6 +49,8 @@ pub struct Config {
     pub masquerade: bool,
     /// Whether loopback connections to published ports are served by a proxy (`userland-proxy`).
     pub proxy: bool,
+    /// Whether published ports of the default bridge obey the host's own rules for its services (`publish-firewall`).
+    pub publish_firewall: PublishFirewall,
     /// The host address of published ports that name none (`ip`); `None` means every address of both families.
     pub publish_address: Option<IpAddr>,
     /// The resolvers of containers that name none (`dns`); empty takes the host's.
@@ -85,6 +89,7 @@ impl Config {
             icc: true,
             masquerade: true,
             proxy: true,
+            publish_firewall: PublishFirewall::default(),
             publish_address: None,
             dns: Vec::new(),
             dns_search: Vec::new(),

@@ -1,11 +1,11 @@
 //! The host's side of the kernel: one netlink socket, one firewall, one at a time.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use hakone_base::{BridgeName, IfName, PublishedPort};
 use hakone_iptables::{Chains, Forward};
-use hakone_netlink::{Link, LinkIndex, Socket};
-use hakone_nft::{Firewall, Monitor, Relay};
+use hakone_netlink::{Link, LinkIndex, Socket, deliver_marked, stop_delivering};
+use hakone_nft::{DIVERTED, Firewall, Monitor, Relay};
 use hakone_policy::{DirectRouting, Options};
 
 use crate::{Config, Error, chains, state::State, topology};
@@ -21,6 +21,8 @@ pub(crate) struct Host {
     pub(crate) chains: Option<Arc<Chains>>,
     /// What the daemon's configuration decides for all networks.
     options: Options,
+    /// The bridges by which containers answer to clients whose address we use.
+    diverted: BTreeSet<BridgeName>,
     /// Why the host forwards IPv4 and IPv6.
     pub(crate) forwarding: [Forward; 2],
 }
@@ -38,6 +40,7 @@ impl Host {
                     false => DirectRouting::Denied,
                 },
             },
+            diverted: BTreeSet::new(),
             forwarding: [Forward::AsItIs; 2],
         })
     }
@@ -86,6 +89,7 @@ impl Host {
         self.distrust_rules();
         self.load_rules(state)?;
         self.load_relays(state)?;
+        self.load_diversion()?;
         Ok(true)
     }
 
@@ -114,6 +118,31 @@ impl Host {
         let relays = crate::driver::relays(&crate::service::lock(state), self)?;
         match &mut self.firewall {
             Some(firewall) => Ok(firewall.relay_only(&relays)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Leads answers that come in by a bridge to the sockets that wait for them, whatever address they are for.
+    pub(crate) fn divert(&mut self, bridge: &BridgeName) -> Result<(), Error> {
+        self.diverted.insert(bridge.clone());
+        self.links.execute(deliver_marked(DIVERTED))?;
+        self.load_diversion()
+    }
+
+    /// Ends it for a bridge.
+    pub(crate) fn stop_diverting(&mut self, bridge: &BridgeName) -> Result<(), Error> {
+        if !self.diverted.remove(bridge) {
+            return Ok(());
+        }
+        if self.diverted.is_empty() {
+            self.links.execute(stop_delivering(DIVERTED))?;
+        }
+        self.load_diversion()
+    }
+
+    fn load_diversion(&mut self) -> Result<(), Error> {
+        match &mut self.firewall {
+            Some(firewall) => Ok(firewall.divert_only(&self.diverted)?),
             None => Ok(()),
         }
     }

@@ -37,4 +37,6 @@ pub use request::{
 };
 pub use sandbox::Sandbox;
 pub use service::Service;
-pub use spec::{BridgeOptions, DriverKind, MacvlanMode, MacvlanOptions, NetworkSpec};
+pub use spec::{
+    BridgeOptions, DriverKind, MacvlanMode, MacvlanOptions, NetworkSpec, PublishFirewall,
+};

@@ -8,7 +8,7 @@ use hakone_store::Record;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{DriverKind, NetworkSpec};
+use crate::{DriverKind, NetworkSpec, PublishFirewall};
 
 /// The largest packet of a network that names none.
 const MTU: u32 = 1500;
@@ -56,6 +56,11 @@ impl Network {
             DriverKind::Bridge | DriverKind::Macvlan => true,
             DriverKind::Host | DriverKind::Null => false,
         }
+    }
+
+    /// Tells whether its published ports are served as the host's own are, under the host's INPUT rules.
+    pub(crate) fn respects_firewall(&self) -> bool {
+        self.spec.bridge.publish_firewall == PublishFirewall::Respect
     }
 
     pub(crate) fn mtu(&self) -> u32 {

@@ -1,6 +1,6 @@
 //! A network as it is asked for: the create request, parsed.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, str::FromStr};
 
 use hakone_base::{BridgeName, IfName, NetworkName};
 use hakone_engine_api::wire;
@@ -82,11 +82,42 @@ pub struct BridgeOptions {
     pub masquerade: bool,
     /// The host address of ports published without one.
     pub host_address: Option<IpAddr>,
+    /// Whether published ports obey the host's own rules for its services.
+    #[serde(default)]
+    pub publish_firewall: PublishFirewall,
     /// The largest packet.
     pub mtu: Option<u32>,
     /// The stem of interface names inside the container, commonly `eth`.
     pub interface_prefix: Option<String>,
 }
+
+/// What the host's INPUT rules mean for published ports (`dev.hakone.publish.firewall`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PublishFirewall {
+    /// Nothing, as in Docker: the kernel leads such packets past INPUT.
+    #[default]
+    Bypass,
+    /// What they mean for a service of the host on that port, from that source.
+    Respect,
+}
+
+impl FromStr for PublishFirewall {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "bypass" => Ok(Self::Bypass),
+            "respect" => Ok(Self::Respect),
+            other => Err(Error::Invalid(format!(
+                "invalid {PUBLISH_FIREWALL} {other:?}: respect or bypass is expected"
+            ))),
+        }
+    }
+}
+
+/// The option of a network.
+const PUBLISH_FIREWALL: &str = "dev.hakone.publish.firewall";
 
 /// The options `parent` and `macvlan_mode`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +148,7 @@ impl Default for BridgeOptions {
             icc: true,
             masquerade: true,
             host_address: None,
+            publish_firewall: PublishFirewall::default(),
             mtu: None,
             interface_prefix: None,
         }
@@ -232,6 +264,8 @@ impl BridgeOptions {
             host_address: get("com.docker.network.bridge.host_binding_ipv4")
                 .map(|text| host_address(text))
                 .transpose()?,
+            publish_firewall: get(PUBLISH_FIREWALL)
+                .map_or(Ok(PublishFirewall::default()), |text| text.parse())?,
             mtu: get("com.docker.network.driver.mtu")
                 .map(|text| mtu(text))
                 .transpose()?,

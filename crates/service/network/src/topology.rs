@@ -39,8 +39,20 @@ fn bridge(state: &State, network: &Network) -> Option<Bridge> {
         masquerade: network.spec.bridge.masquerade && !network.spec.internal,
         endpoints: live
             .filter_map(|(id, attached, found)| endpoint(id, attached, found))
+            .map(|endpoint| led_by_rules(network, endpoint))
             .collect(),
     })
+}
+
+/// Ports that obey the host's INPUT rules are served by its sockets: no rule leads past INPUT.
+fn led_by_rules(network: &Network, endpoint: Endpoint) -> Endpoint {
+    match network.respects_firewall() {
+        true => Endpoint {
+            published: Vec::new(),
+            ..endpoint
+        },
+        false => endpoint,
+    }
 }
 
 fn endpoint(

@@ -37,6 +37,9 @@ impl Driver for Bridge {
         let addresses = network.gateways().map(|address| add_address(link, address));
         let requests: Vec<_> = addresses.chain([bring_up(link)]).collect();
         host.links.execute(requests)?;
+        if network.respects_firewall() {
+            host.divert(name)?;
+        }
         if config.ip_forward && !network.spec.internal {
             forwarding::ensure(network.pool_v6().is_some(), host, config)?;
         }
@@ -45,7 +48,10 @@ impl Driver for Bridge {
 
     fn remove(&self, network: &Network, host: &mut Host) -> Result<(), Error> {
         match &network.bridge {
-            Some(name) => Ok(host.links.execute([delete_link(name).unless_missing()])?),
+            Some(name) => {
+                host.stop_diverting(name)?;
+                Ok(host.links.execute([delete_link(name).unless_missing()])?)
+            }
             None => Ok(()),
         }
     }

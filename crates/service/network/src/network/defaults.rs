@@ -48,6 +48,7 @@ fn bridge(config: &Config) -> Result<NetworkSpec, Error> {
             icc: config.icc,
             masquerade: config.masquerade,
             mtu: config.mtu,
+            publish_firewall: config.publish_firewall,
             ..BridgeOptions::default()
         },
         ..plain(DEFAULT, DriverKind::Bridge)?

@@ -1,5 +1,5 @@
 //! Serves the connections to published ports that the kernel does not lead: those over loopback, and IPv6 to a container
-//! that has IPv4 alone. Everything else is translated on the way and keeps its source.
+//! that has IPv4 alone, and all of ports that obey the host's INPUT rules. Everything else is translated on the way and keeps its source.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use std::{
 use hakone_base::Protocol;
 use tokio::{runtime::Handle, task::AbortHandle};
 
-use super::{bound_to, tcp, udp};
+use super::{bound_to, source::Source, tcp, udp};
 use crate::SandboxReport;
 
 /// A reserved socket and where its connections lead.
@@ -20,11 +20,16 @@ pub(crate) struct Listener {
     socket: Arc<OwnedFd>,
     protocol: Protocol,
     target: SocketAddr,
+    source: Source,
 }
 
 impl Listener {
     /// Finds out what a held socket is for; `None` when no published port of the sandbox is its.
-    pub(crate) fn of(socket: &Arc<OwnedFd>, report: &SandboxReport) -> Option<Self> {
+    pub(crate) fn of(
+        socket: &Arc<OwnedFd>,
+        report: &SandboxReport,
+        source: Source,
+    ) -> Option<Self> {
         let (address, protocol) = bound_to(socket)?;
         let published = report.published.iter().find(|published| {
             published.host_address == address.ip()
@@ -36,6 +41,7 @@ impl Listener {
             socket: Arc::clone(socket),
             protocol,
             target: SocketAddr::new(inside, published.target.port.get()),
+            source,
         })
     }
 }
@@ -47,11 +53,15 @@ pub(crate) fn serve(listener: &Listener, runtime: &Handle) -> io::Result<Option<
     let task = match listener.protocol {
         Protocol::Tcp => {
             let listening = tokio::net::TcpListener::from_std(socket.into())?;
-            runtime.spawn(tcp::serve(listening, listener.target))
+            runtime.spawn(tcp::serve(
+                listening,
+                listener.target,
+                listener.source.clone(),
+            ))
         }
         Protocol::Udp => {
             let bound = tokio::net::UdpSocket::from_std(socket.into())?;
-            runtime.spawn(udp::serve(bound, listener.target))
+            runtime.spawn(udp::serve(bound, listener.target, listener.source.clone()))
         }
         Protocol::Sctp => return Ok(None),
     };

@@ -1,14 +1,17 @@
 //! Proxies TCP connections: each side's end of stream is passed on alone, so that a half-closed connection keeps working.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use socket2::Type;
 use tokio::{
     io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::Semaphore,
     task::JoinSet,
     time::{sleep, timeout},
 };
+
+use super::source::Source;
 
 /// Connections that one port serves at a time; more wait in the kernel's queue.
 const CONNECTIONS: usize = 1024;
@@ -18,7 +21,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const BREATHER: Duration = Duration::from_millis(100);
 
 /// Accepts and serves until it is aborted; its connections end with it.
-pub(super) async fn serve(listener: TcpListener, target: SocketAddr) {
+pub(super) async fn serve(listener: TcpListener, target: SocketAddr, source: Source) {
+    let source = Arc::new(source);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -26,9 +30,11 @@ pub(super) async fn serve(listener: TcpListener, target: SocketAddr) {
             return;
         };
         match listener.accept().await {
-            Ok((client, _)) => {
+            Ok((client, from)) => {
+                let source = Arc::clone(&source);
                 connections.spawn(async move {
-                    relay(client, target).await;
+                    let server = connect(&source, from, target);
+                    relay(client, server, target).await;
                     drop(place);
                 });
             }
@@ -41,8 +47,19 @@ pub(super) async fn serve(listener: TcpListener, target: SocketAddr) {
     }
 }
 
-async fn relay(mut client: TcpStream, target: SocketAddr) {
-    let Ok(Ok(mut server)) = timeout(CONNECT, TcpStream::connect(target)).await else {
+async fn connect(source: &Source, client: SocketAddr, target: SocketAddr) -> io::Result<TcpStream> {
+    let socket = source.socket(client, target, Type::STREAM)?;
+    TcpSocket::from_std_stream(socket.into())
+        .connect(target)
+        .await
+}
+
+async fn relay(
+    mut client: TcpStream,
+    server: impl Future<Output = io::Result<TcpStream>>,
+    target: SocketAddr,
+) {
+    let Ok(Ok(mut server)) = timeout(CONNECT, server).await else {
         // Nobody answers: a reset tells the client sooner than an end of stream.
         client.set_zero_linger().ok();
         return;

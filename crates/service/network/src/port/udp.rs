@@ -1,17 +1,15 @@
 //! Proxies UDP: one socket towards the container for each client, forgotten when it falls silent.
 
-use std::{
-    collections::HashMap,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
+use socket2::Type;
 use tokio::{
     net::UdpSocket,
     task::JoinSet,
     time::{sleep, timeout},
 };
+
+use super::source::Source;
 
 /// Clients that one port serves at a time; the datagrams of more are dropped, as a full queue would.
 const CLIENTS: usize = 1024;
@@ -23,7 +21,7 @@ const DATAGRAM: usize = 65_535;
 const BREATHER: Duration = Duration::from_millis(10);
 
 /// Serves until it is aborted.
-pub(super) async fn serve(public: UdpSocket, target: SocketAddr) {
+pub(super) async fn serve(public: UdpSocket, target: SocketAddr, source: Source) {
     let public = Arc::new(public);
     let mut clients: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
     let mut silent = JoinSet::new();
@@ -43,7 +41,7 @@ pub(super) async fn serve(public: UdpSocket, target: SocketAddr) {
                 let session = match known {
                     Some(session) => Some(session),
                     None if clients.len() >= CLIENTS => None,
-                    None => open(target).await,
+                    None => open(&source, client, target).await,
                 };
                 let Some(session) = session else { continue };
                 session.send(datagram).await.ok();
@@ -55,12 +53,9 @@ pub(super) async fn serve(public: UdpSocket, target: SocketAddr) {
     }
 }
 
-async fn open(target: SocketAddr) -> Option<Arc<UdpSocket>> {
-    let any: SocketAddr = match target {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any).await.ok()?;
+async fn open(source: &Source, client: SocketAddr, target: SocketAddr) -> Option<Arc<UdpSocket>> {
+    let socket = source.socket(client, target, Type::DGRAM).ok()?;
+    let socket = UdpSocket::from_std(socket.into()).ok()?;
     socket.connect(target).await.ok()?;
     Some(Arc::new(socket))
 }

@@ -14,7 +14,7 @@ use crate::{
     record::Network,
     resolver,
     service::{Inner, lock},
-    state::Stage,
+    state::{Stage, State},
 };
 
 /// A sandbox as wiring needs it.
@@ -119,16 +119,31 @@ pub(crate) fn serve(
         tasks.extend(resolver::serve(service, container, listening)?);
     }
     let mut state = lock(&service.state);
+    let source = source(&state, container);
     let Some(attached) = state.sandboxes.get_mut(container) else {
         return Err(Error::NoSandbox(container.clone()));
     };
+    let of = |socket| port::Listener::of(socket, &attached.report, source.clone());
     let held = attached.held.iter().filter(|_| service.config.proxy);
-    for listener in held.filter_map(|socket| port::Listener::of(socket, &attached.report)) {
+    for listener in held.filter_map(of) {
         let started = port::serve(&listener, &service.runtime).map_err(Error::Resolver)?;
         tasks.extend(started);
     }
     attached.tasks.extend(tasks);
     Ok(())
+}
+
+/// Decides under which address a container sees the clients of its published ports that proxies serve.
+fn source(state: &State, container: &ContainerId) -> port::Source {
+    let attached = state.sandboxes.get(container);
+    let endpoint = attached.and_then(|attached| attached.report.way_out());
+    let network = endpoint.and_then(|endpoint| state.networks.get(&endpoint.network));
+    match network.filter(|network| network.respects_firewall()) {
+        Some(network) => port::Source::Client {
+            link: network.pools.iter().map(|pool| pool.subnet).collect(),
+        },
+        None => port::Source::Host,
+    }
 }
 
 /// Gives the network of each endpoint.

@@ -13,4 +13,5 @@ mod networks;
 mod options;
 mod publish;
 mod reach;
+mod respect;
 mod speed;

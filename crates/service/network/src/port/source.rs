@@ -1,0 +1,77 @@
+//! Under which address the container sees a client that a proxy serves.
+
+use std::net::{IpAddr, SocketAddr};
+
+use hakone_base::Subnet;
+use rustix::io::Errno;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// The address that a proxy speaks to the container under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The host's.
+    Host,
+    /// The client's own; not for clients on the container's link, which would be answered directly.
+    Client {
+        /// The subnets of the container's network.
+        link: Vec<Subnet>,
+    },
+}
+
+impl Source {
+    /// Makes a socket towards a container, bound to the client's address where that can be.
+    pub(super) fn socket(
+        &self,
+        client: SocketAddr,
+        target: SocketAddr,
+        kind: Type,
+    ) -> std::io::Result<Socket> {
+        let client = SocketAddr::new(client.ip().to_canonical(), client.port());
+        let socket = Socket::new(Domain::for_address(target), kind.nonblocking(), None)?;
+        if self.shows(client.ip(), target.ip()) {
+            bind(&socket, client)?;
+        }
+        Ok(socket)
+    }
+
+    fn shows(&self, client: IpAddr, target: IpAddr) -> bool {
+        let Self::Client { link } = self else {
+            return false;
+        };
+        let near = link.iter().any(|subnet| subnet.contains(client));
+        client.is_ipv4() == target.is_ipv4() && !client.is_loopback() && !near
+    }
+}
+
+/// Takes the client's port too, or any where a socket of the host has it.
+fn bind(socket: &Socket, client: SocketAddr) -> std::io::Result<()> {
+    match client {
+        SocketAddr::V4(_) => socket.set_ip_transparent_v4(true)?,
+        SocketAddr::V6(_) => socket.set_ip_transparent_v6(true)?,
+    }
+    match socket.bind(&SockAddr::from(client)) {
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::ADDRINUSE) => {
+            socket.bind(&SockAddr::from(SocketAddr::new(client.ip(), 0)))
+        }
+        bound => bound,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_shown_unless_it_is_the_host_or_on_the_containers_link() {
+        let link = vec!["172.18.0.0/16".parse().unwrap()];
+        let (client, host) = (Source::Client { link }, Source::Host);
+        let shows = |source: &Source, client: &str, target: &str| {
+            source.shows(client.parse().unwrap(), target.parse().unwrap())
+        };
+        assert!(shows(&client, "198.51.100.7", "172.18.0.2"));
+        assert!(!shows(&client, "172.18.0.3", "172.18.0.2"));
+        assert!(!shows(&client, "127.0.0.1", "172.18.0.2"));
+        assert!(!shows(&client, "2001:db8::7", "172.18.0.2"));
+        assert!(!shows(&host, "198.51.100.7", "172.18.0.2"));
+    }
+}
