@@ -12,6 +12,7 @@ demo: ## install what is missing, build, and show two isolated networks of real 
 test: ## install what tests need, and run every test
 	@scripts/need build test
 	@scripts/peer
+	@scripts/firewalls
 	cargo xtask check
 	cargo xtask test
 
