@@ -131,7 +131,7 @@ fn a_member_speaks_under_no_address_but_its_own() {
         let a = lab.run("a", &["lan"]);
         let own: Ipv4Addr = a.address().to_string().parse().unwrap();
         let mac = a.report.endpoints[0].mac.unwrap();
-        assert!(gets(neighbour, &a, own));
+        until("a datagram arrives", || gets(neighbour, &a, own));
         inside(
             &a,
             &format!("nft flush ruleset; ip addr add {VICTIM}/24 dev eth0"),
@@ -141,7 +141,7 @@ fn a_member_speaks_under_no_address_but_its_own() {
         assert!(!gets(neighbour, &a, own), "a stolen Ethernet address");
         inside(&a, &format!("ip link set eth0 address {mac}"));
         inside(&a, &format!("ip route replace default via {NEIGHBOUR}"));
-        assert!(gets(neighbour, &a, own), "its own again");
+        until("its own again", || gets(neighbour, &a, own));
         inside(
             &a,
             "ip link set eth0 promisc on; ip link add link eth0 name mv0 type macvlan; ip link set mv0 up",
@@ -212,10 +212,10 @@ fn a_crash_and_a_flush_leave_members_connected_and_pinned() {
             .restore(&a.id, init.number, a.report.clone(), a.held());
         lab.runtime.block_on(restored).unwrap();
         lab.runtime.block_on(lab.service.settle()).unwrap();
-        assert!(gets(neighbour, &a, own));
+        until("a datagram arrives", || gets(neighbour, &a, own));
         sh("nft flush ruleset");
         until("a repair", || lab.service.repairs() > 0);
-        assert!(gets(neighbour, &a, own));
+        until("a datagram arrives", || gets(neighbour, &a, own));
         inside(&a, &format!("ip addr add {VICTIM}/24 dev eth0"));
         assert!(!gets(neighbour, &a, VICTIM));
     });
@@ -229,7 +229,7 @@ fn a_released_address_is_free_at_once_and_no_interface_stays() {
             let container = lab.run(round, &["lan"]);
             let own: Ipv4Addr = container.address().to_string().parse().unwrap();
             assert_eq!(own, Ipv4Addr::new(192, 0, 3, 1), "{round}");
-            assert!(gets(neighbour, &container, own));
+            until("a datagram arrives", || gets(neighbour, &container, own));
             lab.runtime
                 .block_on(lab.service.release(&container.id))
                 .unwrap();
@@ -251,10 +251,9 @@ fn without_a_firewall_the_interface_itself_is_inside() {
             assert!(ask(neighbour, a.at(80)).is_some());
             assert_eq!(sh("nft list ruleset"), "");
             inside(&a, &format!("ip addr add {VICTIM}/24 dev eth0"));
-            assert!(
-                gets(neighbour, &a, VICTIM),
-                "the attack that rules of ours stop"
-            );
+            until("the attack that rules of ours stop", || {
+                gets(neighbour, &a, VICTIM)
+            });
         },
     );
 }
