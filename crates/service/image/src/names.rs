@@ -111,7 +111,7 @@ fn set_aside(path: &Path, why: &hakone_store::Error) {
     let aside = free.unwrap_or_default();
     match fs::rename(path, &aside) {
         Ok(()) => {
-            error!(error = %why, aside = %aside.display(), "unreadable names set aside, the other copy counts")
+            error!(error = %why, aside = %aside.display(), "unreadable names set aside, the other copy counts");
         }
         Err(failed) => error!(error = %why, %failed, "unreadable names could not be set aside"),
     }
