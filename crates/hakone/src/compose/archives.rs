@@ -1,8 +1,11 @@
 //! Lends containers to the archive service: held open, with what of them it may know.
 
-use hakone_archive::{BoxFuture, Containers, Held, Inlay, Place, Refusal};
+use hakone_archive::{
+    BoxFuture, Commit, Committed, Containers, Held, Images, Inlay, Place, Refusal,
+};
 use hakone_base::{ContainerId, Fault};
 use hakone_container::{Inside, Service};
+use hakone_image::CommitOptions;
 use hakone_tar::{IdRange, Ids};
 
 /// The container service as archives see it.
@@ -21,8 +24,46 @@ impl Containers for Joined {
         })
     }
 
-    fn announce(&self, container: &ContainerId, action: &str) {
-        self.0.announce(container, action, &[]);
+    fn announce(&self, container: &ContainerId, action: &str, extra: &[(&str, String)]) {
+        self.0.announce(container, action, extra);
+    }
+
+    fn freeze<'a>(
+        &'a self,
+        container: &'a ContainerId,
+        still: bool,
+    ) -> BoxFuture<'a, Result<(), Refusal>> {
+        Box::pin(async move {
+            let done = match still {
+                true => self.0.pause(container.as_str()).await,
+                false => self.0.unpause(container.as_str()).await,
+            };
+            done.map_err(boxed)
+        })
+    }
+}
+
+/// The image service as archives see it.
+pub(crate) struct Store(pub(crate) hakone_image::Service);
+
+impl Images for Store {
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, Refusal>> {
+        Box::pin(async move {
+            let wishes = commit.wishes;
+            let options = CommitOptions {
+                parent: commit.parent,
+                repository: wishes.repository,
+                tag: wishes.tag,
+                author: wishes.author,
+                comment: wishes.comment,
+                changes: wishes.changes,
+                created_by: commit.config.cmd.clone().unwrap_or_default().join(" "),
+                config: wishes.config.unwrap_or_default(),
+                container: commit.config,
+            };
+            let made = self.0.commit(commit.layer, options).await;
+            made.map(|(id, name)| Committed { id, name }).map_err(boxed)
+        })
     }
 }
 
@@ -39,6 +80,12 @@ fn held(inside: Inside) -> Held {
         read_only: inside.host.readonly_rootfs.unwrap_or(false),
         privileged: inside.host.privileged.unwrap_or(false),
         user: inside.config.user.clone().unwrap_or_default(),
+        paused: matches!(
+            inside.place,
+            hakone_container::Place::Running { paused: true, .. }
+        ),
+        image: inside.image.clone(),
+        config: inside.config.clone(),
         ids: ids(&inside),
         hold: Box::new(inside),
     }

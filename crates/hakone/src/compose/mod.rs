@@ -6,6 +6,7 @@
 mod archives;
 mod images;
 mod launcher;
+mod monitor;
 mod networks;
 mod refused;
 mod volumes;
@@ -62,13 +63,18 @@ pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
         .settle(move |container| folder.join(container.as_str()).exists())
         .await;
     networks.settle().await?;
-    let archives = hakone_archive::Service::new(Arc::new(archives::Joined(containers.clone())));
+    let archives = hakone_archive::Service::new(
+        Arc::new(archives::Joined(containers.clone())),
+        Arc::new(archives::Store(images.clone())),
+    );
+    let monitor = hakone_monitor::Service::new(Arc::new(monitor::Joined(containers.clone())));
     let about = facts::collect(resolved);
     let headers = Headers::new(&about.version);
     Ok(Services {
         archives,
         containers,
         images,
+        monitor,
         networks,
         volumes,
         events,

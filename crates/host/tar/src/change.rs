@@ -223,7 +223,7 @@ fn lookup(layer: &OwnedFd, path: &[u8]) -> Found {
     }
 }
 
-fn open_beneath(layer: &OwnedFd, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+pub(crate) fn open_beneath(layer: &OwnedFd, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     openat2(layer, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
 }
@@ -243,7 +243,7 @@ fn opaque_beneath(layer: &OwnedFd, path: &[u8]) -> bool {
         .is_ok_and(|folder| is_opaque(&folder))
 }
 
-fn is_opaque(folder: &OwnedFd) -> bool {
+pub(crate) fn is_opaque(folder: &OwnedFd) -> bool {
     let mut value = [0; 1];
     matches!(fgetxattr(folder, OPAQUE, &mut value), Ok(1) if value == *b"y")
 }

@@ -13,11 +13,12 @@ const PROPAGATIONS: &[&str] = &[
     "", "private", "rprivate", "shared", "rshared", "slave", "rslave",
 ];
 
-/// Gives Docker's refusal of the first unknown word in a container's create request, if there is one.
+/// Gives Docker's refusal of the first unknown word in a container's create or update request, if there is one.
 #[must_use]
 pub fn refusal(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
-    let host = body.get("HostConfig")?;
+    // An update is a piece of host configuration by itself.
+    let host = body.get("HostConfig").unwrap_or(&body);
     isolation(host)
         .or_else(|| restart(host))
         .or_else(|| mounts(host))

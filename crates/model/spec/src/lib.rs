@@ -28,6 +28,7 @@ mod security;
 mod signal;
 mod spec;
 mod sysctl;
+mod update;
 pub mod user;
 
 pub use adapt::adapt;
@@ -58,6 +59,7 @@ pub use runtime::{
 pub use security::{SeccompChoice, Security};
 pub use signal::Signal;
 pub use spec::{ContainerSpec, Create, Stop};
+pub use update::{UpdateConflict, check_update, live_resources, updated};
 pub use user::ResolvedUser;
 
 /// The defaults that an image gives its containers.

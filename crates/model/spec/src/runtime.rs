@@ -17,6 +17,7 @@ use hakone_base::ContainerId;
 
 use crate::{Access, DeviceKind, Propagation, ReadOnly};
 
+pub(crate) use cgroup::memory_and_cpu;
 pub use compose::{INIT_ANNOTATION, runtime_spec};
 pub use seccomp::seccomp_for_runc;
 

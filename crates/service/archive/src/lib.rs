@@ -5,6 +5,7 @@
 //! paths end inside of it (`hakone-mount`, `hakone-tar`). No program is started, no user of the container is looked up by a
 //! library: what the container has in place of such a library is never loaded.
 
+mod commit;
 mod error;
 mod neighbour;
 mod passwd;
@@ -12,5 +13,7 @@ mod service;
 mod view;
 
 pub use error::Error;
-pub use neighbour::{BoxFuture, Containers, Held, Inlay, Place, Refusal};
+pub use neighbour::{
+    BoxFuture, Commit, Committed, Containers, Held, Images, Inlay, Place, Refusal, Wishes,
+};
 pub use service::{Change, ChangeKind, Outgoing, PathStat, PutOptions, Service};

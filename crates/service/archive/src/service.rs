@@ -20,7 +20,7 @@ use rustix::fs::{FileType, Stat, StatVfsMountFlags, fstat, fstatvfs};
 use tokio::io::AsyncRead;
 
 use crate::{
-    Containers, Error, Held, Refusal, passwd,
+    Containers, Error, Held, Images, Refusal, passwd,
     view::{Purpose, View},
 };
 
@@ -41,7 +41,8 @@ const OURS: &[&str] = &[
 /// A handle on the service; clones share it.
 #[derive(Clone)]
 pub struct Service {
-    containers: Arc<dyn Containers>,
+    pub(crate) containers: Arc<dyn Containers>,
+    pub(crate) images: Arc<dyn Images>,
 }
 
 impl fmt::Debug for Service {
@@ -80,10 +81,10 @@ pub struct PutOptions {
 }
 
 impl Service {
-    /// Works on containers.
+    /// Works on containers, and makes images of them.
     #[must_use]
-    pub fn new(containers: Arc<dyn Containers>) -> Self {
-        Self { containers }
+    pub fn new(containers: Arc<dyn Containers>, images: Arc<dyn Images>) -> Self {
+        Self { containers, images }
     }
 
     /// Tells what a path names.
@@ -124,7 +125,7 @@ impl Service {
                 return Err(missing(container, path)(error));
             }
         };
-        self.containers.announce(&held.id, "archive-path");
+        self.containers.announce(&held.id, "archive-path", &[]);
         let name = stat.name.clone();
         let archive = self.stream(held, move |held, writer| {
             let _view = view;
@@ -155,7 +156,7 @@ impl Service {
             })
             .await?;
             if taken.is_ok() {
-                containers.announce(&held.id, "extract-to-dir");
+                containers.announce(&held.id, "extract-to-dir", &[]);
             }
             containers.leave(held).await;
             taken
@@ -185,7 +186,7 @@ impl Service {
                 return Err(error);
             }
         };
-        self.containers.announce(&held.id, "export");
+        self.containers.announce(&held.id, "export", &[]);
         Ok(self.stream(held, move |held, writer| {
             let _view = view;
             pack(held, status, "", writer)
@@ -208,7 +209,7 @@ impl Service {
     }
 
     /// Lets blocking work write what a client reads, and lets the container go at the end of both.
-    fn stream(
+    pub(crate) fn stream(
         &self,
         held: Held,
         work: impl FnOnce(&Held, &mut ChunkWriter) -> Result<(), Error> + Send + 'static,
@@ -378,7 +379,7 @@ fn missing(container: &str, path: &str) -> impl FnOnce(Error) -> Error {
 }
 
 /// Runs blocking work of disk and kernel on a thread for it.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
     tokio::task::spawn_blocking(work)

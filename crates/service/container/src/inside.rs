@@ -51,6 +51,23 @@ pub struct Inside {
     _rest: Option<OwnedMutexGuard<()>>,
 }
 
+/// A container as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// Its id.
+    pub id: ContainerId,
+    /// Its name.
+    pub name: String,
+    /// Its init, if it runs.
+    pub pid: Option<i32>,
+    /// Whether it is frozen.
+    pub paused: bool,
+    /// Its control group.
+    pub cgroup: String,
+    /// Whether it uses the host's network.
+    pub host_network: bool,
+}
+
 /// Where a container is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -135,6 +152,23 @@ impl Inner {
             }
         }
         Ok(inside)
+    }
+
+    /// Tells how a container stands.
+    pub(crate) fn glance(&self, container: &Container) -> Glance {
+        let place = running(container).unwrap_or(Place::Resting);
+        let cgroup = self.cgroup(container);
+        container.with(|record| Glance {
+            id: record.id.clone(),
+            name: record.name.to_string(),
+            pid: match place {
+                Place::Running { pid, .. } => Some(pid),
+                Place::Resting => None,
+            },
+            paused: record.state == State::Paused,
+            cgroup,
+            host_network: record.host.network_mode.as_deref() == Some("host"),
+        })
     }
 
     /// Lets a container go.

@@ -44,13 +44,14 @@ mod stop;
 mod stream;
 mod supervise;
 mod table;
+mod update;
 mod wait;
 
 pub use config::Config;
 pub use error::Error;
 pub use hakone_container_model::LogOptions;
 pub use hakone_spec::IdMapping;
-pub use inside::{Inlay, Inside, Place};
+pub use inside::{Glance, Inlay, Inside, Place};
 pub use neighbour::{
     BoxFuture, Etc, Images, Launch, Launcher, Neighbours, Network, NetworkMode, Networks,
     PortRequest, Prepared, Refusal, Replug, Replugged, ResolvedImage, Restoration, Sandbox,

@@ -14,8 +14,8 @@ use serde_json::Value;
 
 use crate::{
     AttachOptions, AttachStream, Config, Counts, CreateRequest, Created, Error, ExecStarted,
-    ImageUse, Inside, ListOptions, LogOptions, LogStream, Neighbours, Pruned, RemoveOptions, Size,
-    StopOptions, WaitCondition, Waited,
+    Glance, ImageUse, Inside, ListOptions, LogOptions, LogStream, Neighbours, Pruned,
+    RemoveOptions, Size, StopOptions, WaitCondition, Waited,
     container::Container,
     exec, facts,
     inner::{Inner, blocking, share},
@@ -155,6 +155,19 @@ impl Service {
     pub async fn unpause(&self, container: &str) -> Result<(), Error> {
         let (inner, container) = self.find(container)?;
         Inner::own(async move { inner.unpause(&container).await }).await
+    }
+
+    /// Changes limits and restart policy; gives what the user should know.
+    ///
+    /// # Errors
+    /// When a limit is refused, or contradicts what is set.
+    pub async fn update(
+        &self,
+        container: &str,
+        body: wire::ContainerUpdateBody,
+    ) -> Result<Vec<String>, Error> {
+        let (inner, container) = self.find(container)?;
+        Inner::own(async move { inner.update(&container, body).await }).await
     }
 
     /// Gives a container another name.
@@ -346,6 +359,14 @@ impl Service {
     /// Lets a container go.
     pub async fn leave(&self, inside: Inside) {
         self.0.leave(inside).await;
+    }
+
+    /// Tells how a container stands now, without holding it.
+    ///
+    /// # Errors
+    /// When there is no such container.
+    pub fn glance(&self, container: &str) -> Result<Glance, Error> {
+        Ok(self.0.glance(&*self.0.table.lookup(container)?))
     }
 
     /// Announces what another capability did to a container.

@@ -6,6 +6,7 @@
 
 pub mod bootstrap;
 mod catalog;
+mod commit;
 mod error;
 mod hello;
 mod import;
@@ -26,6 +27,7 @@ mod tests;
 mod unpack;
 mod usage;
 
+pub use commit::CommitOptions;
 pub use error::Error;
 /// The part of an image that says how to run it.
 pub use hakone_image_model::ImageConfig;

@@ -17,6 +17,7 @@ use tracing::info;
 use crate::{
     ChunkReader, Error, ImportOptions, ListOptions, Progress, Usage, Users,
     catalog::{Catalog, Entry},
+    commit::{self, CommitOptions},
     hello, import, inspect, list, load, progress, prune,
     remove::{self, Plan},
     save,
@@ -205,6 +206,23 @@ impl Service {
             inner.rename(std::slice::from_ref(&target), &id)?;
             inner.announce("tag", &id, &target.to_string());
             Ok(())
+        })
+        .await
+    }
+
+    /// Makes an image of another one and a layer; gives its id, and its name as events tell it.
+    ///
+    /// # Errors
+    /// When the name or a change is refused, or the layer is broken.
+    pub async fn commit(
+        &self,
+        layer: Option<hakone_tar::ChunkReader>,
+        options: CommitOptions,
+    ) -> Result<(Digest, String), Error> {
+        let reader = layer.map(hakone_tar::inward);
+        self.work(move |inner| {
+            let (id, name) = commit::commit(inner, reader, &options)?;
+            Ok((id, name.map(|name| name.to_string()).unwrap_or_default()))
         })
         .await
     }

@@ -1,6 +1,6 @@
 //! A container's files: from the request's words to the service's, and back.
 
-use hakone_archive::{ChangeKind, PathStat, PutOptions};
+use hakone_archive::{ChangeKind, PathStat, PutOptions, Wishes};
 use hakone_engine_api::archive::{self, go_mode};
 use hyper::{StatusCode, header::HeaderValue};
 use serde_json::json;
@@ -64,6 +64,28 @@ pub(crate) async fn changes(services: &Services, id: &str) -> Reply {
         .map(|one| json!({ "Path": String::from_utf8_lossy(&one.path), "Kind": kind(one.kind) }))
         .collect();
     reply::json(&(!list.is_empty()).then_some(list))
+}
+
+/// Makes an image of a container. A body is a configuration in place of the container's.
+pub(crate) async fn commit(services: &Services, call: Call) -> Reply {
+    let text = |key| call.text(key).unwrap_or_default().to_owned();
+    let container = text("container");
+    let wishes = Wishes {
+        repository: text("repo"),
+        tag: text("tag"),
+        author: text("author"),
+        comment: text("comment"),
+        changes: call.all("changes").to_vec(),
+        // The one other flag that is on when it is absent.
+        pause: call.all("pause").is_empty() || call.flag("pause"),
+        config: None,
+    };
+    let wishes = Wishes {
+        config: call.optional_json().await?,
+        ..wishes
+    };
+    let made = answer(services.archives.commit(&container, wishes).await)?;
+    reply::json_with(StatusCode::CREATED, &json!({ "Id": made.id.as_str() }))
 }
 
 fn path(call: &Call) -> Result<&str, Error> {

@@ -90,6 +90,13 @@ pub(crate) async fn unpause(services: &Services, id: &str) -> Reply {
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 
+pub(crate) async fn update(services: &Services, id: &str, call: Call) -> Reply {
+    let body: wire::ContainerUpdateBody = call.json().await?;
+    let warnings = answer(services.containers.update(id, body).await)?;
+    let warnings = (!warnings.is_empty()).then_some(warnings);
+    reply::json(&json!({ "Warnings": warnings }))
+}
+
 pub(crate) async fn rename(services: &Services, id: &str, call: Call) -> Reply {
     let name = call.text("name").unwrap_or_default();
     answer(services.containers.rename(id, name).await)?;

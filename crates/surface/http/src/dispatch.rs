@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::{
-    Services, archive, containers, error::Error, events, images, networks, reply::Reply,
+    Services, archive, containers, error::Error, events, images, monitor, networks, reply::Reply,
     request::Call, routes::Operation, system, volumes,
 };
 
 /// Runs one operation on the object named in the path.
+#[expect(clippy::too_many_lines, reason = "one line an operation")]
 pub(crate) async fn run(
     services: &Arc<Services>,
     operation: Operation,
@@ -31,6 +32,7 @@ pub(crate) async fn run(
         Operation::ContainerStop => containers::stop(services, &object, call).await,
         Operation::ContainerRestart => containers::restart(services, &object, call).await,
         Operation::ContainerKill => containers::kill(services, &object, call).await,
+        Operation::ContainerUpdate => containers::update(services, &object, call).await,
         Operation::ContainerRename => containers::rename(services, &object, call).await,
         Operation::ContainerPause => containers::pause(services, &object).await,
         Operation::ContainerUnpause => containers::unpause(services, &object).await,
@@ -43,6 +45,9 @@ pub(crate) async fn run(
         Operation::ArchivePut => archive::put(services, &object, call).await,
         Operation::ContainerExport => archive::export(services, &object).await,
         Operation::ContainerChanges => archive::changes(services, &object).await,
+        Operation::ContainerTop => monitor::top(services, &object, call).await,
+        Operation::ContainerStats => monitor::stats(services, &object, call).await,
+        Operation::ContainerCommit => archive::commit(services, call).await,
         Operation::ExecCreate => containers::exec_create(services, &object, call).await,
         Operation::ExecStart => containers::exec_start(services, &object, call).await,
         Operation::ExecResize => containers::exec_resize(services, &object, call).await,

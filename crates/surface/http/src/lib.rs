@@ -12,6 +12,7 @@ mod events;
 mod hijack;
 mod images;
 mod listen;
+mod monitor;
 mod networks;
 mod reference;
 mod reply;

@@ -8,22 +8,30 @@ use oci_spec::runtime::{
 };
 
 use super::{CgroupVersion, Resolved, compose::built, devices};
-use crate::{BlockIo, ContainerSpec, Cpu, Memory, ThrottleKind};
+use crate::{BlockIo, ContainerSpec, Cpu, Memory, Resources, ThrottleKind};
 
 pub(super) fn resources(spec: &ContainerSpec, resolved: &Resolved) -> LinuxResources {
     let limits = &spec.resources;
     let mut resources = LinuxResources::default();
     resources.set_devices(Some(devices::rules(spec, resolved)));
-    resources.set_memory(Some(memory(&limits.memory, resolved)));
+    resources.set_memory(Some(memory(&limits.memory, resolved.host.cgroup)));
     resources.set_cpu(Some(cpu(&limits.cpu)));
     resources.set_block_io(Some(block_io(&limits.io, resolved)));
     resources.set_pids(limits.pids.map(pids));
     resources
 }
 
+/// Gives what of the limits may change while a container runs.
+pub(crate) fn memory_and_cpu(
+    limits: &Resources,
+    version: CgroupVersion,
+) -> (LinuxMemory, LinuxCpu) {
+    (memory(&limits.memory, version), cpu(&limits.cpu))
+}
+
 /// Swappiness and the OOM switch exist in the first version only; a limit that is not set is left out.
-fn memory(limits: &Memory, resolved: &Resolved) -> LinuxMemory {
-    let first = resolved.host.cgroup == CgroupVersion::V1;
+fn memory(limits: &Memory, version: CgroupVersion) -> LinuxMemory {
+    let first = version == CgroupVersion::V1;
     let bytes = |value: Option<u64>| value.and_then(|bytes| i64::try_from(bytes).ok());
     let mut memory = LinuxMemory::default();
     memory.set_limit(bytes(limits.limit));

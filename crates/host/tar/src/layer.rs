@@ -1,0 +1,98 @@
+//! A container's changes as a layer of an image: what came as it is, what went as a whiteout.
+
+use std::{io::Write, os::fd::AsFd as _, path::Path};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat};
+
+use crate::{
+    Change, ChangeKind, Error, Ids, Packer,
+    change::{is_opaque, open_beneath},
+};
+
+/// Writes the layer. Device nodes are left out: no image of ours may have them.
+///
+/// # Errors
+/// When the reader went away.
+pub fn layer(upper: &Path, changes: &[Change], ids: &Ids, out: impl Write) -> Result<(), Error> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let failed = Error::kernel("open", upper.as_os_str().as_encoded_bytes());
+    let root = openat(CWD, upper, flags, Mode::empty()).map_err(failed)?;
+    let mut packer = Packer::new(out, ids)?;
+    for change in changes {
+        let path = change.path.strip_prefix(b"/").unwrap_or(&change.path);
+        let (above, name) = match path.iter().rposition(|byte| *byte == b'/') {
+            Some(at) => path.split_at(at),
+            None => (b"".as_slice(), path),
+        };
+        let name = name.strip_prefix(b"/").unwrap_or(name);
+        if change.kind == ChangeKind::Deleted {
+            let slash: &[u8] = if above.is_empty() { b"" } else { b"/" };
+            packer.whiteout(&[above, slash, b".wh.", name].concat())?;
+            continue;
+        }
+        let above = match above {
+            b"" => b".".as_slice(),
+            above => above,
+        };
+        // Gone since it was looked for: the container was not to stand still.
+        let Ok(folder) = open_beneath(&root, above, OFlags::RDONLY | OFlags::DIRECTORY) else {
+            continue;
+        };
+        let Ok(stat) = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) else {
+            continue;
+        };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => {
+                let Ok(own) = open_beneath(&folder, name, OFlags::RDONLY | OFlags::DIRECTORY)
+                else {
+                    continue;
+                };
+                packer.folder_alone(own.as_fd(), path)?;
+                if is_opaque(&own) {
+                    packer.whiteout(&[path, b"/.wh..wh..opq"].concat())?;
+                }
+            }
+            FileType::CharacterDevice | FileType::BlockDevice => {}
+            _ => match packer.one(folder.as_fd(), name, path) {
+                Err(Error::Kernel { .. }) | Ok(()) => {}
+                Err(error) => return Err(error),
+            },
+        }
+    }
+    packer.finish()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_went_is_a_whiteout_beside_what_came() {
+        let upper = tempfile::tempdir().unwrap();
+        fs::create_dir_all(upper.path().join("etc/new")).unwrap();
+        fs::File::create(upper.path().join("etc/new/f")).unwrap();
+        let change = |path: &str, kind| Change {
+            path: path.as_bytes().to_vec(),
+            kind,
+        };
+        let changes = [
+            change("/etc/gone", ChangeKind::Deleted),
+            change("/etc/new", ChangeKind::Added),
+            change("/etc/new/f", ChangeKind::Added),
+            change("/top", ChangeKind::Deleted),
+            change("/vanished", ChangeKind::Modified),
+        ];
+        let mut tar = Vec::new();
+        layer(upper.path(), &changes, &Ids::default(), &mut tar).unwrap();
+        let mut archive = tar::Archive::new(&tar[..]);
+        let names: Vec<_> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| String::from_utf8(entry.unwrap().path_bytes().into_owned()).unwrap())
+            .collect();
+        assert_eq!(names, ["etc/.wh.gone", "etc/new/", "etc/new/f", ".wh.top"]);
+    }
+}
