@@ -215,6 +215,8 @@ fn network(settings: &Settings, folder: PathBuf) -> Result<hakone_network::Confi
     config.ip_forward = settings.ip_forward.unwrap_or(true);
     config.forward_drop = !settings.ip_forward_no_drop.unwrap_or(false);
     config.direct_routing = settings.allow_direct_routing.unwrap_or(false);
+    config.hardened = settings.hardened.unwrap_or(false);
+    config.flow_quota = settings.flow_quota;
     config.default_options = default_options(settings)?;
     config.host_gateway = settings.host_gateway_ips.clone().unwrap_or_default();
     config.icc = settings.icc.unwrap_or(true);

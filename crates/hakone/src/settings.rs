@@ -215,6 +215,15 @@ pub(crate) struct Settings {
     #[arg(long, env = "HAKONE_ALLOW_DIRECT_ROUTING", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) allow_direct_routing: Option<bool>,
+    /// Close what Docker leaves open by design: the host's services and other networks' published ports, to networks that do not
+    /// ask for them (label dev.hakone.host-access)
+    #[arg(long, env = "HAKONE_HARDENED", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hardened: Option<bool>,
+    /// Flows that one address of a container may have at a time [default: an eighth of nf_conntrack_max]
+    #[arg(long, value_name = "NUMBER", env = "HAKONE_FLOW_QUOTA")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) flow_quota: Option<u32>,
     /// Option of new networks that do not set it, repeatable: DRIVER=KEY=VALUE
     #[arg(
         long = "default-network-opt",

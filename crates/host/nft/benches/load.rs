@@ -16,7 +16,9 @@ use hakone_base::{
     ContainerId, EndpointId, ExposedPort, MacAddr, NetworkId, Protocol, PublishedPort,
 };
 use hakone_nft::Firewall;
-use hakone_policy::{Bridge, Endpoint, Icc, Multicast, Options, Topology, compile};
+use hakone_policy::{
+    Bridge, Endpoint, HostAccess, Icc, Metadata, Multicast, Options, Topology, compile,
+};
 use lab::Lab;
 
 fn endpoint(index: u16) -> Endpoint {
@@ -50,10 +52,14 @@ fn topology(endpoints: u16) -> Topology {
             internal: false,
             icc: Icc::Allowed,
             multicast: Multicast::Denied,
+            metadata: Metadata::Denied,
+            host_access: HostAccess::All,
+            links: Vec::new(),
             masquerade: true,
             endpoints: (0..endpoints).map(endpoint).collect(),
         }],
         options: Options::default(),
+        resolvers: Vec::new(),
     }
 }
 

@@ -9,11 +9,11 @@ use hakone_policy::ruleset::{
 
 use crate::{
     kernel::{
-        CMP_EQ, CMP_NEQ, CT_STATE, CT_STATUS, FIB_ADDRTYPE, FIB_DADDR, META_IIFNAME, META_L4PROTO,
-        META_NFPROTO, META_OIFNAME, META_PROTOCOL, NAT_DESTINATION, NFPROTO_IPV4, NFPROTO_IPV6,
-        PAYLOAD_LINK, PAYLOAD_NETWORK, PAYLOAD_TRANSPORT, REG_VERDICT, REG32, STATUS_DNAT,
-        TYPE_LOCAL, VERDICT_ACCEPT, VERDICT_DROP, VERDICT_GOTO, VERDICT_JUMP, VERDICT_RETURN,
-        attribute as a,
+        CMP_EQ, CMP_NEQ, CONNLIMIT_OVER, CT_STATE, CT_STATUS, DYNSET_ADD, FIB_ADDRTYPE, FIB_DADDR,
+        META_IIFNAME, META_L4PROTO, META_NFPROTO, META_OIFNAME, META_PROTOCOL, NAT_DESTINATION,
+        NFPROTO_IPV4, NFPROTO_IPV6, PAYLOAD_LINK, PAYLOAD_NETWORK, PAYLOAD_TRANSPORT, REG_VERDICT,
+        REG32, STATUS_CONFIRMED, STATUS_DNAT, TYPE_LOCAL, VERDICT_ACCEPT, VERDICT_DROP,
+        VERDICT_GOTO, VERDICT_JUMP, VERDICT_RETURN, attribute as a,
     },
     message::Message,
     value,
@@ -64,6 +64,15 @@ fn expression(list: &mut Message, expression: &Expression) {
         Expression::State(states) => {
             let bits = states.iter().fold(0, |bits, state| bits | bit(*state));
             flow(list, CT_STATE, bits);
+        }
+        Expression::Begins => {
+            flow(list, CT_STATE, bit(State::New));
+            load_flow(list, CT_STATUS, STATUS_CONFIRMED);
+            compare(list, CMP_EQ, &[0; 4]);
+        }
+        Expression::Crowded(field, set, number) => {
+            load(list, *field, REG32);
+            crowded(list, set.as_str(), *number);
         }
         Expression::Published => flow(list, CT_STATUS, STATUS_DNAT),
         Expression::Count => kernel(list, "counter", |_| {}),
@@ -220,12 +229,32 @@ fn lookup(list: &mut Message, set: &str, into: Option<u32>) {
 
 /// Matches any of the bits; registers hold numbers of the host's byte order.
 fn flow(list: &mut Message, key: u32, bits: u32) {
+    load_flow(list, key, bits);
+    compare(list, CMP_NEQ, &[0; 4]);
+}
+
+fn load_flow(list: &mut Message, key: u32, bits: u32) {
     kernel(list, "ct", |data| {
         data.number(a::CT_DREG, REG32);
         data.number(a::CT_KEY, key);
     });
     bitwise(list, &bits.to_ne_bytes());
-    compare(list, CMP_NEQ, &[0; 4]);
+}
+
+/// Adds the key in the first register to a set whose elements count flows, and matches beyond the number.
+fn crowded(list: &mut Message, set: &str, number: u32) {
+    kernel(list, "dynset", |data| {
+        data.text(a::DYNSET_SET, set);
+        data.number(a::DYNSET_OPERATION, DYNSET_ADD);
+        data.number(a::DYNSET_KEY, REG32);
+        data.nest(a::DYNSET_EXPRESSION, |count| {
+            count.text(a::EXPR_NAME, "connlimit");
+            count.nest(a::EXPR_DATA, |data| {
+                data.number(a::CONNLIMIT_COUNT, number);
+                data.number(a::CONNLIMIT_FLAGS, CONNLIMIT_OVER);
+            });
+        });
+    });
 }
 
 fn local_destination(list: &mut Message) {
@@ -258,7 +287,7 @@ pub(crate) fn kernel(list: &mut Message, name: &str, fill: impl FnOnce(&mut Mess
 /// Tells what must be carried for the places that an expression reads to be what they are named for.
 fn carried_by(expression: &Expression) -> Option<Carried> {
     match expression {
-        Expression::Is(field, _) => header(*field),
+        Expression::Is(field, _) | Expression::Crowded(field, ..) => header(*field),
         Expression::In(fields, _) | Expression::Look(fields, _) => {
             fields.iter().find_map(|field| header(*field))
         }
@@ -266,6 +295,7 @@ fn carried_by(expression: &Expression) -> Option<Carried> {
         Expression::IpFamily(_)
         | Expression::LocalDestination
         | Expression::State(_)
+        | Expression::Begins
         | Expression::Published
         | Expression::Count
         | Expression::Do(_)

@@ -93,6 +93,13 @@ impl Firewall {
         if changes.is_empty() {
             return Ok(());
         }
+        // Chains that come and go would leave a moment between them; `load` has an answer to that.
+        if changes
+            .iter()
+            .any(|change| matches!(change, Change::Replace(_)))
+        {
+            return self.load(ruleset);
+        }
         let generation = match self.socket.commit(requests(&changes)) {
             Err(Error::Refused { .. }) => return self.load(ruleset),
             done => done?,

@@ -1,4 +1,4 @@
-//! Makes connection tracking forget the flows to a UDP port whose leading changed.
+//! Makes connection tracking forget the flows to a UDP port whose leading changed, and those of an address that left.
 //!
 //! A flow keeps the translation that its first packet got. TCP ends its flows by itself; a UDP client that goes on with the
 //! same socket would be led to a container that is gone, for as long as it goes on, or past one that just came.
@@ -54,12 +54,52 @@ pub fn forget_flows(ports: &[PublishedPort]) -> Result<usize, Error> {
     for port in ports {
         for flow in flows(&socket, port.host_address.is_ipv6(), port.host_port)? {
             if leads_to(port, &flow) {
-                forget(&socket, port.host_address.is_ipv6(), &flow)?;
+                forget(&socket, port.host_address.is_ipv6(), &flow.original)?;
                 forgotten += 1;
             }
         }
     }
     Ok(forgotten)
+}
+
+/// Forgets the flows from or to these addresses, translated or not, so that what a rule no longer allows does not go on as
+/// something known. Gives the number of flows forgotten. Works on the calling thread's network namespace.
+///
+/// # Errors
+/// When the kernel has no connection tracking or refuses.
+pub fn forget_addresses(addresses: &[IpAddr]) -> Result<usize, Error> {
+    let socket = open()?;
+    let mut forgotten = 0;
+    for ipv6 in [false, true] {
+        if !addresses.iter().any(|address| address.is_ipv6() == ipv6) {
+            continue;
+        }
+        let concerned = |message: &Received<'_>| {
+            let original = message.attribute(a::FLOW_ORIGINAL)?;
+            let ends = [original, message.attribute(a::FLOW_REPLY)?].map(ends);
+            let known = ends.iter().flatten().any(|end| addresses.contains(end));
+            known.then(|| original.to_vec())
+        };
+        for flow in list(&socket, message(GET_FLOW, NLM_F_DUMP, ipv6), concerned)? {
+            forget(&socket, ipv6, &flow)?;
+            forgotten += 1;
+        }
+    }
+    Ok(forgotten)
+}
+
+/// Gives both addresses of one direction of a flow.
+fn ends(tuple: &[u8]) -> Vec<IpAddr> {
+    let addresses = find(tuple, a::TUPLE_ADDRESSES).unwrap_or_default();
+    let v4 = [a::ADDRESS_FROM, a::ADDRESS_TO].map(|kind| {
+        let bytes = <[u8; 4]>::try_from(find(addresses, kind)?).ok()?;
+        Some(IpAddr::from(bytes))
+    });
+    let v6 = [a::ADDRESS_FROM_V6, a::ADDRESS_TO_V6].map(|kind| {
+        let bytes = <[u8; 16]>::try_from(find(addresses, kind)?).ok()?;
+        Some(IpAddr::from(bytes))
+    });
+    v4.into_iter().chain(v6).flatten().collect()
 }
 
 fn leads_to(port: &PublishedPort, flow: &Flow) -> bool {
@@ -93,6 +133,15 @@ fn flows(socket: &OwnedFd, ipv6: bool, port: Port) -> Result<Vec<Flow>, Error> {
     request.nest(a::FLOW_FILTER, |filter| {
         filter.bytes(a::FILTER_ORIGINAL, &COMPARED.to_ne_bytes());
     });
+    list(socket, request, read)
+}
+
+/// Reads a dump.
+fn list<T>(
+    socket: &OwnedFd,
+    request: Message,
+    read: impl Fn(&Received<'_>) -> Option<T>,
+) -> Result<Vec<T>, Error> {
     send(socket, &request.finish(1), SendFlags::empty())?;
     let mut found = Vec::new();
     let mut buffer = vec![0; DATAGRAM];
@@ -131,9 +180,9 @@ fn read(message: &Received<'_>) -> Option<Flow> {
 }
 
 /// Deletes a flow; one that ended by itself meanwhile is no failure.
-fn forget(socket: &OwnedFd, ipv6: bool, flow: &Flow) -> Result<(), Error> {
+fn forget(socket: &OwnedFd, ipv6: bool, original: &[u8]) -> Result<(), Error> {
     let mut request = message(DELETE_FLOW, NLM_F_ACK, ipv6);
-    request.nested(a::FLOW_ORIGINAL, &flow.original);
+    request.nested(a::FLOW_ORIGINAL, original);
     send(socket, &request.finish(2), SendFlags::empty())?;
     let mut buffer = vec![0; DATAGRAM];
     let length = recv(socket, &mut *buffer, RecvFlags::TRUNC)?.1;

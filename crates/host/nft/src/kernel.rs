@@ -78,6 +78,7 @@ pub(crate) mod attribute {
     pub(crate) const SET_DESC: u16 = 9;
     pub(crate) const SET_ID: u16 = 10;
     pub(crate) const SET_USERDATA: u16 = 13;
+    pub(crate) const SET_DESC_SIZE: u16 = 1;
     pub(crate) const SET_DESC_CONCAT: u16 = 2;
     pub(crate) const SET_FIELD_LEN: u16 = 1;
 
@@ -114,6 +115,12 @@ pub(crate) mod attribute {
     pub(crate) const BITWISE_LEN: u16 = 3;
     pub(crate) const BITWISE_MASK: u16 = 4;
     pub(crate) const BITWISE_XOR: u16 = 5;
+    pub(crate) const DYNSET_SET: u16 = 1;
+    pub(crate) const DYNSET_OPERATION: u16 = 3;
+    pub(crate) const DYNSET_KEY: u16 = 4;
+    pub(crate) const DYNSET_EXPRESSION: u16 = 7;
+    pub(crate) const CONNLIMIT_COUNT: u16 = 1;
+    pub(crate) const CONNLIMIT_FLAGS: u16 = 2;
     pub(crate) const CT_DREG: u16 = 1;
     pub(crate) const CT_KEY: u16 = 2;
     pub(crate) const FIB_DREG: u16 = 1;
@@ -128,11 +135,14 @@ pub(crate) mod attribute {
     pub(crate) const FORWARD_DEVICE: u16 = 1;
 
     pub(crate) const FLOW_ORIGINAL: u16 = 1;
+    pub(crate) const FLOW_REPLY: u16 = 2;
     pub(crate) const FLOW_FILTER: u16 = 25;
     pub(crate) const FILTER_ORIGINAL: u16 = 1;
     pub(crate) const TUPLE_ADDRESSES: u16 = 1;
     pub(crate) const TUPLE_PROTOCOL: u16 = 2;
+    pub(crate) const ADDRESS_FROM: u16 = 1;
     pub(crate) const ADDRESS_TO: u16 = 2;
+    pub(crate) const ADDRESS_FROM_V6: u16 = 3;
     pub(crate) const ADDRESS_TO_V6: u16 = 4;
     pub(crate) const PROTOCOL_NUMBER: u16 = 1;
     pub(crate) const PROTOCOL_TO: u16 = 3;
@@ -140,6 +150,8 @@ pub(crate) mod attribute {
 
 pub(crate) const SET_INTERVAL: u32 = 4;
 pub(crate) const SET_MAP: u32 = 8;
+/// `NFT_SET_EVAL`.
+pub(crate) const SET_DYNAMIC: u32 = 0x20;
 pub(crate) const SET_CONCAT: u32 = 0x80;
 pub(crate) const ELEMENT_INTERVAL_END: u32 = 1;
 /// `NFT_DATA_VERDICT`, the data type of a verdict map.
@@ -165,6 +177,11 @@ pub(crate) const CMP_EQ: u32 = 0;
 pub(crate) const CMP_NEQ: u32 = 1;
 pub(crate) const CT_STATE: u32 = 0;
 pub(crate) const CT_STATUS: u32 = 2;
+/// `IPS_CONFIRMED`.
+pub(crate) const STATUS_CONFIRMED: u32 = 1 << 3;
+pub(crate) const DYNSET_ADD: u32 = 0;
+/// `NFT_CONNLIMIT_F_INV`.
+pub(crate) const CONNLIMIT_OVER: u32 = 1;
 /// `IPS_DST_NAT`.
 pub(crate) const STATUS_DNAT: u32 = 1 << 5;
 pub(crate) const FIB_ADDRTYPE: u32 = 3;

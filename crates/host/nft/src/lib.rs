@@ -20,7 +20,7 @@ mod value;
 pub use divert::DIVERTED;
 pub use error::Error;
 pub use firewall::Firewall;
-pub use flows::forget_flows;
+pub use flows::{forget_addresses, forget_flows};
 pub use monitor::{Edit, Heard, Monitor};
 pub use relay::{Interface, Relay};
 pub use request::Object;

@@ -5,8 +5,8 @@ use std::fmt;
 use hakone_policy::{
     Change, SetRef,
     ruleset::{
-        Action, Base, Chain, ChainKind, Elements, Family, Hook, Key, Name, Rule, Set, Table,
-        Target, Type,
+        Action, Base, Chain, ChainKind, DYNAMIC_SIZE, Elements, Family, Hook, Key, Name, Rule, Set,
+        Table, Target, Type,
     },
 };
 
@@ -15,7 +15,8 @@ use crate::{
     kernel::{
         DATA_VERDICT, DELSETELEM, DELTABLE, ELEMENT_INTERVAL_END, NEWCHAIN, NEWRULE, NEWSET,
         NEWSETELEM, NEWTABLE, NFPROTO_BRIDGE, NFPROTO_INET, NFTABLES, NLM_F_APPEND, NLM_F_CREATE,
-        NLM_F_REQUEST, SET_CONCAT, SET_INTERVAL, SET_MAP, VERDICT_ACCEPT, attribute as a,
+        NLM_F_REQUEST, SET_CONCAT, SET_DYNAMIC, SET_INTERVAL, SET_MAP, VERDICT_ACCEPT,
+        attribute as a,
     },
     message::Message,
     value,
@@ -180,6 +181,11 @@ fn declare(table: &Table, set: &Set, id: u32) -> Request {
     if is_concatenated_interval(set) {
         describe(&mut message, set);
     }
+    if set.dynamic {
+        message.nest(a::SET_DESC, |size| {
+            size.number(a::SET_DESC_SIZE, DYNAMIC_SIZE);
+        });
+    }
     Request {
         object: Object::Set(set.name.clone()),
         message,
@@ -197,7 +203,8 @@ fn flags(set: &Set) -> u32 {
     } else {
         0
     };
-    map | interval | concat
+    let dynamic = if set.dynamic { SET_DYNAMIC } else { 0 };
+    map | interval | concat | dynamic
 }
 
 fn key_length(set: &Set) -> u32 {

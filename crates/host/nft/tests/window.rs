@@ -18,7 +18,9 @@ use hakone_base::{
     ContainerId, EndpointId, ExposedPort, MacAddr, NetworkId, Protocol, PublishedPort,
 };
 use hakone_nft::Firewall;
-use hakone_policy::{Bridge, Endpoint, Icc, Multicast, Options, Topology, compile};
+use hakone_policy::{
+    Bridge, Endpoint, HostAccess, Icc, Metadata, Multicast, Options, Topology, compile,
+};
 use lab::{Arrivals, Lab};
 
 /// Marks the probes that must not arrive.
@@ -43,6 +45,9 @@ fn bridge(index: u8, published: &[u16]) -> Bridge {
         internal: false,
         icc: Icc::Allowed,
         multicast: Multicast::Denied,
+        metadata: Metadata::Denied,
+        host_access: HostAccess::All,
+        links: Vec::new(),
         masquerade: true,
         endpoints: vec![Endpoint {
             id: EndpointId::from_bytes([index; 32]),
@@ -59,6 +64,7 @@ fn topology(bridges: Vec<Bridge>) -> Topology {
     Topology {
         bridges,
         options: Options::default(),
+        resolvers: Vec::new(),
     }
 }
 

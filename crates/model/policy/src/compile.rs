@@ -6,6 +6,7 @@
 //! `leave`. Before all of it, [`crate::pin`] holds frames to their ports. We accept nothing on behalf of other tables: a drop in `DOCKER-USER` or a FORWARD policy still counts.
 
 use crate::{
+    FlowQuota,
     elements::Contents,
     ruleset::{
         Action, Base, Chain, ChainKind, Expression, Family, Field, Hook, IpFamily, Name, Rule,
@@ -21,15 +22,14 @@ pub const TABLE: &str = "hakone";
 
 /// Before connection tracking (-200), so that what is dropped costs no entry there.
 const RAW: i32 = -300;
+/// After connection tracking, before destinations are translated.
+const TRACKED: i32 = -150;
 /// Where the kernel expects destinations to be translated.
 const DESTINATION_NAT: i32 = -100;
 /// Where filters usually stand.
 const FILTER: i32 = 0;
 /// Where the kernel expects sources to be translated.
 const SOURCE_NAT: i32 = 100;
-
-/// IANA protocol numbers of ICMP and ICMPv6.
-const ICMP: [u8; 2] = [1, 58];
 
 /// Derives the rules of the whole host from what is wanted; the same topology gives the same value.
 #[must_use]
@@ -38,7 +38,7 @@ pub fn compile(topology: &Topology) -> Ruleset {
         family: Family::Inet,
         name: TABLE.into(),
         sets: Contents::of(topology).into_sets(),
-        chains: chains(),
+        chains: chains(topology.options.flows),
     };
     Ruleset {
         tables: vec![routed, crate::pin::table(topology)],
@@ -46,20 +46,27 @@ pub fn compile(topology: &Topology) -> Ruleset {
 }
 
 /// Called chains come before their callers, so that the list reads and loads from top to bottom.
-fn chains() -> Vec<Chain> {
+fn chains(quota: FlowQuota) -> Vec<Chain> {
     use Hook::{Forward, Input, Output, Postrouting, Prerouting};
     let filter = |hook, priority| base(ChainKind::Filter, hook, priority);
     let nat = |hook, priority| base(ChainKind::Nat, hook, priority);
     vec![
         chain("sources", None, sources()),
         chain("guard", filter(Prerouting, RAW), guard()),
+        chain("count_flows", filter(Prerouting, TRACKED), quotas(quota)),
         chain("to_published", None, to_published()),
         chain("publish", nat(Prerouting, DESTINATION_NAT), publish()),
         chain("publish_to_host", nat(Output, DESTINATION_NAT), publish()),
+        chain("metadata_service", None, metadata_service()),
+        chain("discovery_to_host", None, discovery_to_host()),
         chain("internal_to_host", None, internal_to_host()),
+        chain("hardened_to_host", None, hardened_to_host()),
+        chain("open_to_host", None, open_to_host()),
         chain("input", filter(Input, FILTER), input()),
         chain("leaving", None, leaving()),
         chain("entering", None, entering()),
+        chain("among_members", None, among_members()),
+        chain("linked", None, linked()),
         chain("forward", filter(Forward, FILTER), forward()),
         chain("leave", nat(Postrouting, SOURCE_NAT), masquerade()),
     ]
@@ -93,6 +100,8 @@ fn guard() -> Vec<Rule> {
         "the host to itself",
         [is_interface("lo"), Expression::Do(Action::Accept)],
     )];
+    // A frame that a bridge does not take to itself reaches IP by its port, past everything that knows the bridge.
+    rules.push(dropping("past its bridge", [crate::pin::is_stem()]));
     for (family, loopback) in [(V4, "127.0.0.0/8"), (V6, "::1/128")] {
         for field in [Field::Destination(family), Field::Source(family)] {
             rules.push(dropping(
@@ -177,21 +186,125 @@ fn publish() -> Vec<Rule> {
     )]
 }
 
-/// An internal network reaches of the host what diagnosis and neighbour discovery need, and answers it.
-fn internal_to_host() -> Vec<Rule> {
-    let mut rules = vec![accept_known()];
-    rules.extend(ICMP.map(|number| {
-        let icmp = Expression::Is(Field::Protocol, Value::Protocol(number));
+/// One container must not fill the table of flows that all share.
+fn quotas(FlowQuota(quota): FlowQuota) -> Vec<Rule> {
+    let rule = |family, set| {
+        let crowded = Expression::Crowded(Field::Source(family), name(set), quota);
+        dropping(
+            "too many flows",
+            [
+                within(Field::InputInterface, "bridges"),
+                Expression::Begins,
+                crowded,
+            ],
+        )
+    };
+    vec![rule(V4, "flows_ip"), rule(V6, "flows_ip6")]
+}
+
+/// Link-local addresses beyond the network are those of a cloud: its resolver may answer, its secrets stay unread.
+fn metadata_service() -> Vec<Rule> {
+    let open = within(Field::InputInterface, "metadata");
+    let resolver = |family, set| {
+        let service = [Field::Protocol, Field::DestinationPort];
+        let key = [&[Field::Destination(family)], &service[..]].concat();
+        let back = Expression::Do(Action::Return);
         rule(
-            "ping and neighbour discovery",
-            [icmp, Expression::Do(Action::Accept)],
+            "a resolver of the host",
+            [Expression::In(key, name(set)), back],
+        )
+    };
+    vec![
+        rule("", [open, Expression::Do(Action::Return)]),
+        resolver(V4, "resolvers_ip"),
+        resolver(V6, "resolvers_ip6"),
+        dropping("metadata service", []),
+    ]
+}
+
+fn to_metadata_service() -> [Rule; 2] {
+    let jump = |family, prefix| {
+        let there = is_within(Field::Destination(family), prefix);
+        rule(
+            "",
+            [
+                there,
+                Expression::Do(Action::Jump(name("metadata_service"))),
+            ],
+        )
+    };
+    [jump(V4, "169.254.0.0/16"), jump(V6, "fd00:ec2::254/128")]
+}
+
+/// What any network needs of its gateway: replies, ping, neighbour discovery. What remains goes back to be judged.
+fn discovery_to_host() -> Vec<Rule> {
+    let mut rules = vec![accept_known()];
+    let gateways = [(V4, 1, "own_gateways_ip"), (V6, 58, "own_gateways_ip6")];
+    rules.extend(gateways.map(|(family, number, set)| {
+        let key = vec![Field::InputInterface, Field::Destination(family)];
+        let own = Expression::In(key, name(set));
+        rule(
+            "ping",
+            [own, is_protocol(number), Expression::Do(Action::Accept)],
         )
     }));
-    rules.push(dropping("internal", []));
+    rules.extend(["fe80::/10", "ff02::/16"].map(|prefix| {
+        let on_link = is_within(Field::Destination(V6), prefix);
+        let accept = Expression::Do(Action::Accept);
+        rule("neighbour discovery", [on_link, is_protocol(58), accept])
+    }));
     rules
 }
 
-/// The map says of each bridge what it may reach of the host. A bridge that is not listed reaches all of it, as in Docker.
+fn internal_to_host() -> Vec<Rule> {
+    let common = Expression::Do(Action::Jump(name("discovery_to_host")));
+    vec![rule("", [common]), dropping("internal", [])]
+}
+
+/// Of its own gateway a hardened network reaches the ports that were opened, and of the host's other addresses nothing.
+fn hardened_to_host() -> Vec<Rule> {
+    let common = Expression::Do(Action::Jump(name("discovery_to_host")));
+    let port = || {
+        let key = [
+            Field::InputInterface,
+            Field::Protocol,
+            Field::DestinationPort,
+        ];
+        Expression::In(key.into(), name("host_ports"))
+    };
+    let opened = |family, set| {
+        let key = vec![Field::InputInterface, Field::Destination(family)];
+        let own = Expression::In(key, name(set));
+        rule("opened", [own, port(), Expression::Do(Action::Accept)])
+    };
+    vec![
+        rule("", [common]),
+        opened(V4, "own_gateways_ip"),
+        opened(V6, "own_gateways_ip6"),
+        dropping("hardened: dev.hakone.host-access opens ports", []),
+    ]
+}
+
+/// Docker's way: the host's services are reached, but by no tunnel, and no overlay network is written into.
+fn open_to_host() -> Vec<Rule> {
+    let known = within(Field::Protocol, "host_protocols");
+    let overlay = Expression::Is(Field::DestinationPort, Value::Port(4789));
+    let [metadata, metadata6] = to_metadata_service();
+    vec![
+        accept_known(),
+        metadata,
+        metadata6,
+        dropping("frames of an overlay", [is_protocol(17), overlay]),
+        rule("", [known, Expression::Do(Action::Accept)]),
+        dropping("no protocol of the host's", []),
+    ]
+}
+
+fn is_protocol(number: u8) -> Expression {
+    Expression::Is(Field::Protocol, Value::Protocol(number))
+}
+
+/// The map says of each bridge what it may reach of the host.
 fn input() -> Vec<Rule> {
     vec![rule(
         "",
@@ -223,10 +336,55 @@ fn forward() -> Vec<Rule> {
 
 /// What fits no flow would not be translated and would show private addresses outside.
 fn leaving() -> Vec<Rule> {
-    vec![dropping(
-        "no known flow",
-        [Expression::State(&[State::Invalid])],
-    )]
+    let [metadata, metadata6] = to_metadata_service();
+    let to_network = [
+        within(Field::InputInterface, "hardened"),
+        within(Field::OutputInterface, "bridges"),
+    ];
+    vec![
+        dropping("no known flow", [Expression::State(&[State::Invalid])]),
+        metadata,
+        metadata6,
+        dropping("hardened", to_network),
+    ]
+}
+
+/// To whom is there, for a question about an address that nobody has would take a place in the host's neighbour table. With
+/// `bridge-nf-call-iptables` this is the way of what the bridge forwards, too.
+fn among_members() -> Vec<Rule> {
+    let there = |family, set| {
+        let key = vec![Field::OutputInterface, Field::Destination(family)];
+        let there = Expression::In(key, name(set));
+        rule("a member", [there, Expression::Do(Action::Accept)])
+    };
+    let nobody = |family, set| dropping("nobody there", [within(Field::Destination(family), set)]);
+    vec![
+        there(V4, "receivers_ip"),
+        there(V6, "receivers_ip6"),
+        nobody(V4, "subnets_ip"),
+        nobody(V6, "subnets_ip6"),
+        rule("everybody", [Expression::Do(Action::Accept)]),
+    ]
+}
+
+/// Between members that may not talk, what a link opens, with its replies.
+fn linked() -> Vec<Rule> {
+    let link = |family, set| {
+        let ends = [
+            Field::OutputInterface,
+            Field::Source(family),
+            Field::Destination(family),
+        ];
+        let key = [&ends[..], &[Field::Protocol, Field::DestinationPort]].concat();
+        let link = Expression::In(key, name(set));
+        rule("a link", [link, Expression::Do(Action::Accept)])
+    };
+    vec![
+        accept_known(),
+        link(V4, "links_ip"),
+        link(V6, "links_ip6"),
+        dropping("no icc", []),
+    ]
 }
 
 /// Into a network comes what was published, and from outside also what members asked for.
@@ -240,7 +398,12 @@ fn entering() -> Vec<Rule> {
         ];
         rule("published, routed directly", accept)
     };
+    let to_hardened = [
+        within(Field::OutputInterface, "hardened"),
+        within(Field::InputInterface, "bridges"),
+    ];
     vec![
+        dropping("hardened", to_hardened),
         rule(
             "published",
             [Expression::Published, Expression::Do(Action::Accept)],

@@ -5,12 +5,12 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-use hakone_base::{IfName, PublishedPort, Subnet};
+use hakone_base::{ExposedPort, IfName, Protocol, PublishedPort, Subnet};
 use ipnet::IpNet;
 
 use crate::{
     ruleset::{Action, Elements, IpFamily, Key, Set, Target, Type, Value},
-    topology::{Bridge, DirectRouting, Endpoint, Icc, Topology},
+    topology::{Bridge, DirectRouting, Endpoint, HostAccess, Icc, Link, Metadata, Topology},
 };
 
 use IpFamily::{V4, V6};
@@ -30,6 +30,12 @@ pub(crate) struct Contents {
     subnets: BTreeSet<Subnet>,
     sources: BTreeMap<IfName, BTreeSet<Subnet>>,
     gateways: BTreeSet<(IfName, IpAddr)>,
+    receivers: BTreeSet<(IfName, IpAddr)>,
+    metadata: BTreeSet<IfName>,
+    hardened: BTreeSet<IfName>,
+    host_ports: BTreeSet<(IfName, ExposedPort)>,
+    links: BTreeSet<(IfName, Link)>,
+    resolvers: BTreeSet<IpAddr>,
     bound: BTreeMap<(IpAddr, u8, u16), Target>,
     unbound: BTreeMap<(IpFamily, u8, u16), Target>,
     direct: BTreeSet<(IfName, IpAddr, u8, u16)>,
@@ -38,7 +44,10 @@ pub(crate) struct Contents {
 impl Contents {
     /// Collects in the order of names, so that of two claims to one port the same always wins.
     pub(crate) fn of(topology: &Topology) -> Self {
-        let mut contents = Self::default();
+        let mut contents = Self {
+            resolvers: topology.resolvers.iter().copied().collect(),
+            ..Self::default()
+        };
         let mut bridges: Vec<&Bridge> = topology.bridges.iter().collect();
         bridges.sort_by_key(|bridge| &bridge.name);
         for bridge in bridges {
@@ -56,8 +65,8 @@ impl Contents {
         let name = || Value::IfName(bridge.name.clone());
         self.bridges.insert(bridge.name.clone());
         let members = match bridge.icc {
-            Icc::Allowed => Action::Accept,
-            Icc::Denied => Action::Drop,
+            Icc::Allowed => Action::Goto("among_members".into()),
+            Icc::Denied => Action::Goto("linked".into()),
         };
         self.members.insert(vec![name(), name()], members);
         let (exit, entry) = match bridge.internal {
@@ -69,9 +78,13 @@ impl Contents {
         };
         self.exits.insert(vec![name()], exit);
         self.entries.insert(vec![name()], entry);
-        if bridge.internal {
-            let guarded = Action::Goto("internal_to_host".into());
-            self.to_host.insert(vec![name()], guarded);
+        let to_host = self.judge_of_host_traffic(bridge);
+        self.to_host.insert(vec![name()], to_host);
+        if bridge.metadata == Metadata::Allowed {
+            self.metadata.insert(bridge.name.clone());
+        }
+        for link in &bridge.links {
+            self.links.insert((bridge.name.clone(), *link));
         }
         if bridge.masquerade && !bridge.internal {
             self.masqueraded.insert(bridge.name.clone());
@@ -79,8 +92,27 @@ impl Contents {
         self.add_addresses(bridge);
     }
 
+    /// What a bridge reaches of the host. A hardened one is noted too: published ports are for the outside then.
+    fn judge_of_host_traffic(&mut self, bridge: &Bridge) -> Action {
+        let chain = match (&bridge.host_access, bridge.internal) {
+            (_, true) => "internal_to_host",
+            (HostAccess::All, false) => "open_to_host",
+            (HostAccess::Ports(ports), false) => {
+                self.hardened.insert(bridge.name.clone());
+                let ports = ports.iter().copied();
+                self.host_ports
+                    .extend(ports.map(|port| (bridge.name.clone(), port)));
+                "hardened_to_host"
+            }
+        };
+        Action::Goto(chain.into())
+    }
+
     fn add_addresses(&mut self, bridge: &Bridge) {
         self.subnets.extend(&bridge.subnets);
+        let broadcast = bridge.subnets.iter().filter(|subnet| !subnet.is_ipv6());
+        let broadcast = broadcast.map(|subnet| (bridge.name.clone(), subnet.net().broadcast()));
+        self.receivers.extend(broadcast);
         let sources = self.sources.entry(bridge.name.clone()).or_default();
         sources.extend(&bridge.subnets);
         if bridge.subnets.iter().any(Subnet::is_ipv6) {
@@ -101,6 +133,9 @@ impl Contents {
             .map(|own| Subnet::new(IpNet::from(*own)));
         let sources = self.sources.entry(bridge.name.clone()).or_default();
         sources.extend(own);
+        let own = endpoint.addresses.iter();
+        self.receivers
+            .extend(own.map(|own| (bridge.name.clone(), *own)));
         if bridge.internal {
             return;
         }
@@ -154,10 +189,15 @@ impl Contents {
             actions("exits", vec![Type::IfName], self.exits.clone()),
             actions("entries", vec![Type::IfName], self.entries.clone()),
             actions("to_host", vec![Type::IfName], self.to_host.clone()),
+            names("metadata", &self.metadata),
+            names("hardened", &self.hardened),
+            self.host_ports(),
+            host_protocols(),
         ];
         for family in [V4, V6] {
             sets.extend(self.address_sets(family));
             sets.extend(self.port_sets(family));
+            sets.extend(self.member_sets(family));
         }
         sets
     }
@@ -193,6 +233,71 @@ impl Contents {
             keys(["sources_ip", "sources_ip6"], family, pair(), sources).of_prefixes(),
             keys(["gateways_ip", "gateways_ip6"], family, vec![address], all),
             keys(["own_gateways_ip", "own_gateways_ip6"], family, pair(), own),
+        ]
+    }
+
+    fn host_ports(&self) -> Set {
+        let ports = self.host_ports.iter();
+        let ports = ports.map(|(bridge, port)| {
+            let bridge = Value::IfName(bridge.clone());
+            (
+                vec![bridge, port.protocol.into(), Value::Port(port.port.get())],
+                (),
+            )
+        });
+        let key = vec![Type::IfName, Type::Protocol, Type::Port];
+        set("host_ports", key, Elements::Keys(ports.collect()))
+    }
+
+    /// Who is there to receive, what links lead where, which resolvers answer, and the flows that are counted.
+    fn member_sets(&self, family: IpFamily) -> [Set; 4] {
+        let address = Type::Address(family);
+        let is_like = |address: &IpAddr| IpFamily::of(*address) == family;
+        let receivers = self.receivers.iter().filter(|(_, own)| is_like(own));
+        let receivers = receivers
+            .map(|(bridge, own)| vec![Value::IfName(bridge.clone()), Value::Address(*own)]);
+        let links = self.links.iter().filter(|(_, link)| is_like(&link.server));
+        let links = links.map(|(bridge, link)| {
+            vec![
+                Value::IfName(bridge.clone()),
+                Value::Address(link.client),
+                Value::Address(link.server),
+                link.port.protocol.into(),
+                Value::Port(link.port.port.get()),
+            ]
+        });
+        let resolvers = self.resolvers.iter().filter(|own| is_like(own));
+        let resolvers = resolvers.flat_map(|resolver| {
+            [Protocol::Tcp, Protocol::Udp]
+                .map(|over| vec![Value::Address(*resolver), over.into(), Value::Port(53)])
+        });
+        let service = [Type::Protocol, Type::Port];
+        let link_key = [&[Type::IfName, address, address], &service[..]].concat();
+        let resolver_key = [&[address], &service[..]].concat();
+        let flows = keys(
+            ["flows_ip", "flows_ip6"],
+            family,
+            vec![address],
+            [].into_iter(),
+        );
+        [
+            keys(
+                ["receivers_ip", "receivers_ip6"],
+                family,
+                vec![Type::IfName, address],
+                receivers,
+            ),
+            keys(["links_ip", "links_ip6"], family, link_key, links),
+            keys(
+                ["resolvers_ip", "resolvers_ip6"],
+                family,
+                resolver_key,
+                resolvers,
+            ),
+            Set {
+                dynamic: true,
+                ..flows
+            },
         ]
     }
 
@@ -232,6 +337,13 @@ impl Contents {
             keys(["direct_ip", "direct_ip6"], family, direct_key, direct),
         ]
     }
+}
+
+/// What a container may say to the host at all: ICMP, IGMP, TCP, UDP, ICMPv6, SCTP. Tunnels, above all, are not among it.
+fn host_protocols() -> Set {
+    let protocols = [1, 2, 6, 17, 58, 132].map(|number| (vec![Value::Protocol(number)], ()));
+    let elements = Elements::Keys(protocols.into());
+    set("host_protocols", vec![Type::Protocol], elements)
 }
 
 /// What any IPv6 host uses on its link: link-local addresses, and none at all while it looks for a free one.
@@ -301,6 +413,7 @@ fn set(name: &'static str, key: Vec<Type>, elements: Elements) -> Set {
         name: name.into(),
         key,
         intervals: false,
+        dynamic: false,
         elements,
     }
 }

@@ -7,16 +7,13 @@ mod frame;
 
 use std::net::IpAddr;
 
-use hakone_base::{PublishedPort, Subnet};
+use hakone_base::{ExposedPort, IfName, PublishedPort, Subnet};
 
 use crate::{
     packet::{Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Verdict},
     ruleset::State,
-    topology::{Bridge, DirectRouting, Endpoint, Icc, Topology},
+    topology::{Bridge, DirectRouting, Endpoint, HostAccess, Icc, Metadata, Topology},
 };
-
-/// IANA numbers of ICMP and ICMPv6.
-const ICMP: [u8; 2] = [1, 58];
 
 /// Where a packet comes from or goes to.
 #[derive(Clone, Copy)]
@@ -44,7 +41,16 @@ impl Topology {
                 bridge.map_or(Place::Outside, Place::Network)
             }
         };
+        let past_bridge = |name: &IfName| name.as_str().starts_with("hk");
+        if matches!(&packet.origin, Origin::Interface(name) if past_bridge(name)) {
+            return Verdict::Dropped;
+        }
         if !self.is_honest(from, packet) || !self.may_name(from, packet.destination) {
+            return Verdict::Dropped;
+        }
+        // One container's flows are its own affair, up to a number.
+        let begins = packet.flow == Flow::New && matches!(from, Place::Network(_));
+        if begins && packet.crowded {
             return Verdict::Dropped;
         }
         let aimed = self.aim(host, packet);
@@ -152,18 +158,66 @@ impl Topology {
         match (from, to) {
             (Place::Host, _) | (Place::Outside, Place::Host | Place::Outside) => true,
             (Place::Network(bridge), Place::Host) => {
-                !bridge.internal || known || ICMP.contains(&packet.transport.protocol)
+                known || self.may_reach_host(bridge, packet, aimed)
             }
-            (Place::Network(a), Place::Network(b)) if a.name == b.name => a.icc == Icc::Allowed,
-            (Place::Network(bridge), Place::Outside) => !bridge.internal && state != State::Invalid,
+            (Place::Network(a), Place::Network(b)) if a.name == b.name => match a.icc {
+                Icc::Allowed => is_somebody(a, aimed.destination),
+                Icc::Denied => known || is_linked(a, packet, aimed),
+            },
+            (Place::Network(bridge), Place::Outside) => {
+                !bridge.internal && state != State::Invalid && self.may_ask(bridge, packet, aimed)
+            }
             (Place::Network(a), Place::Network(b)) => {
-                !a.internal && !b.internal && aimed.published && state != State::Invalid
+                let hardened = [a, b].map(is_hardened).contains(&true);
+                !a.internal
+                    && !b.internal
+                    && !hardened
+                    && aimed.published
+                    && state != State::Invalid
+                    && self.may_ask(a, packet, aimed)
             }
             (Place::Outside, Place::Network(bridge)) => {
                 !bridge.internal
                     && (aimed.published || known || self.is_direct(bridge, packet, aimed))
             }
         }
+    }
+
+    /// An internal network pings its gateway; a hardened one also reaches the ports that were opened there; any other reaches
+    /// what is no tunnel, no overlay and no metadata service.
+    fn may_reach_host(&self, bridge: &Bridge, packet: &Packet, aimed: &Aimed) -> bool {
+        let (destination, protocol) = (aimed.destination, packet.transport.protocol);
+        let gateway = bridge.gateways.contains(&destination) && !is_link_local(destination);
+        let ping = protocol == if destination.is_ipv6() { 58 } else { 1 };
+        let discovery = matches!(destination, IpAddr::V6(on_link)
+            if on_link.is_unicast_link_local() || on_link.segments()[0] == 0xff02);
+        let common = ping && (gateway || discovery) && (protocol == 58 || gateway);
+        match &bridge.host_access {
+            _ if bridge.internal => common,
+            HostAccess::Ports(ports) => {
+                let opened = |port: &ExposedPort| {
+                    port.protocol.number() == protocol && Some(port.port.get()) == aimed.port
+                };
+                common || (gateway && ports.iter().any(opened))
+            }
+            HostAccess::All => {
+                let overlay = protocol == 17 && aimed.port == Some(4789);
+                [1, 2, 6, 17, 58, 132].contains(&protocol)
+                    && !overlay
+                    && self.may_ask(bridge, packet, aimed)
+            }
+        }
+    }
+
+    /// What a cloud hands out under link-local addresses is the host's; its resolver answers all.
+    fn may_ask(&self, bridge: &Bridge, packet: &Packet, aimed: &Aimed) -> bool {
+        let secret = match aimed.destination {
+            IpAddr::V4(address) => address.is_link_local(),
+            IpAddr::V6(address) => address.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254],
+        };
+        let question = [6, 17].contains(&packet.transport.protocol) && aimed.port == Some(53);
+        let resolver = question && self.resolvers.contains(&aimed.destination);
+        !secret || resolver || bridge.metadata == Metadata::Allowed
     }
 
     /// With direct routing a published port answers on the container's own address too.
@@ -187,6 +241,30 @@ fn claims_of(bridge: &Bridge) -> impl Iterator<Item = (IpAddr, &PublishedPort)> 
             .iter()
             .filter(|port| !port.host_address.is_loopback());
         ports.filter_map(|port| Some((endpoint.address_like(port.host_address)?, port)))
+    })
+}
+
+fn is_hardened(bridge: &Bridge) -> bool {
+    !bridge.internal && matches!(bridge.host_access, HostAccess::Ports(_))
+}
+
+/// An address of the network that nobody has is not asked for; what is no address of it is everybody's.
+fn is_somebody(bridge: &Bridge, destination: IpAddr) -> bool {
+    let subnet = |subnet: &Subnet| subnet.contains(destination);
+    let broadcast =
+        |subnet: &Subnet| destination.is_ipv4() && subnet.net().broadcast() == destination;
+    let has = |endpoint: &Endpoint| endpoint.addresses.contains(&destination);
+    !bridge.subnets.iter().any(subnet)
+        || bridge.subnets.iter().any(broadcast)
+        || bridge.endpoints.iter().any(has)
+}
+
+fn is_linked(bridge: &Bridge, packet: &Packet, aimed: &Aimed) -> bool {
+    bridge.links.iter().any(|link| {
+        link.client == packet.source
+            && link.server == aimed.destination
+            && link.port.protocol.number() == packet.transport.protocol
+            && Some(link.port.port.get()) == aimed.port
     })
 }
 

@@ -25,4 +25,7 @@ pub use packet::{
 pub use pin::PORT_STEM;
 pub use plan::{Change, SetRef, plan};
 pub use ruleset::Ruleset;
-pub use topology::{Bridge, DirectRouting, Endpoint, Icc, Multicast, Options, Topology};
+pub use topology::{
+    Bridge, DirectRouting, Endpoint, FlowQuota, HostAccess, Icc, Link, Metadata, Multicast,
+    Options, Topology,
+};

@@ -73,6 +73,8 @@ impl<S: Subject> Machine<'_, S> {
             Expression::IpFamily(_)
             | Expression::LocalDestination
             | Expression::State(_)
+            | Expression::Begins
+            | Expression::Crowded(..)
             | Expression::Published => hit(self.subject.matches(expression)),
             Expression::Is(field, value) => hit(self.has(*field, value)),
             Expression::In(fields, set) => hit(self.is_in(fields, set)),

@@ -19,6 +19,8 @@ pub struct Packet {
     pub transport: Transport,
     /// What connection tracking knows of its flow.
     pub flow: Flow,
+    /// Whether its sender has as many flows as it may have.
+    pub crowded: bool,
 }
 
 /// Where a packet comes from.

@@ -326,7 +326,7 @@ fn is_within(family: IpFamily, prefix: &'static str) -> Expression {
 }
 
 #[expect(clippy::expect_used, reason = "a constant; a test compiles it")]
-fn is_stem() -> Expression {
+pub(crate) fn is_stem() -> Expression {
     let stem: IfName = PORT_STEM.parse().expect("a constant stem");
     Expression::Is(Field::InputInterface, Value::Stem(stem))
 }
@@ -409,6 +409,7 @@ fn set(name: &'static str, key: Vec<Type>, elements: Elements) -> Set {
         name: name.into(),
         key,
         intervals: false,
+        dynamic: false,
         elements,
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::ruleset::{
-    Action, Base, Chain, ChainKind, Elements, Expression, Family, Field, Hook, IpFamily, Key, Rule,
-    Ruleset, Set, State, Table, Target, Type, Value,
+    Action, Base, Chain, ChainKind, DYNAMIC_SIZE, Elements, Expression, Family, Field, Hook,
+    IpFamily, Key, Rule, Ruleset, Set, State, Table, Target, Type, Value,
 };
 
 impl Display for Ruleset {
@@ -46,6 +46,9 @@ impl Display for Set {
         }
         if self.intervals {
             writeln!(f, "\t\tflags interval")?;
+        }
+        if self.dynamic {
+            writeln!(f, "\t\tsize {DYNAMIC_SIZE}\n\t\tflags dynamic")?;
         }
         if !self.elements.is_empty() {
             writeln!(f, "\t\telements = {{\n{}\n\t\t}}", self.elements)?;
@@ -119,6 +122,10 @@ impl Display for Expression {
                 write!(f, "ct state {}", states.join(","))
             }
             Self::Published => f.write_str("ct status dnat"),
+            Self::Begins => f.write_str("ct state new ct status ! confirmed"),
+            Self::Crowded(field, set, number) => {
+                write!(f, "add @{set} {{ {field} ct count over {number} }}")
+            }
             Self::Count => f.write_str("counter"),
             Self::Do(action) => action.fmt(f),
             Self::Look(fields, map) => write!(f, "{} vmap @{map}", joined(fields)),

@@ -13,6 +13,9 @@ use std::{
 
 use hakone_base::{IfName, MacAddr, Protocol, Subnet};
 
+/// How many keys packets may add to a set.
+pub const DYNAMIC_SIZE: u32 = 65_535;
+
 /// All tables of ours; nobody else's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ruleset {
@@ -116,6 +119,10 @@ pub enum Expression {
     State(&'static [State]),
     /// Matches when the flow's destination was translated: it came by a published port.
     Published,
+    /// Matches the packet that begins a flow.
+    Begins,
+    /// Matches when the address has more flows than the number; the set remembers them.
+    Crowded(Field, Name, u32),
     /// Counts the packet.
     Count,
     /// Ends with the action.
@@ -277,6 +284,8 @@ pub struct Set {
     pub key: Vec<Type>,
     /// Whether keys are prefixes rather than single values.
     pub intervals: bool,
+    /// Whether packets add to it, so that what it holds is not ours to say.
+    pub dynamic: bool,
     /// What it holds.
     pub elements: Elements,
 }

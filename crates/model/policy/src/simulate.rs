@@ -222,6 +222,8 @@ impl Subject for Road<'_> {
             Expression::IpFamily(family) => IpFamily::of(self.destination) == *family,
             Expression::LocalDestination => self.host.is_local(self.destination),
             Expression::State(states) => self.tracked && states.contains(&self.packet.flow.state()),
+            Expression::Begins => self.tracked && self.packet.flow == Flow::New,
+            Expression::Crowded(field, ..) => self.field(*field).is_some() && self.packet.crowded,
             Expression::Published => self.tracked && self.published,
             _ => false,
         }

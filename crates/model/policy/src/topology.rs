@@ -6,7 +6,8 @@
 use std::net::IpAddr;
 
 use hakone_base::{
-    BridgeName, ContainerId, EndpointId, IfName, MacAddr, NetworkId, PublishedPort, Subnet,
+    BridgeName, ContainerId, EndpointId, ExposedPort, IfName, MacAddr, NetworkId, PublishedPort,
+    Subnet,
 };
 
 /// Every bridge network of this host.
@@ -16,6 +17,8 @@ pub struct Topology {
     pub bridges: Vec<Bridge>,
     /// What the daemon decides for all of them.
     pub options: Options,
+    /// Resolvers of the host under link-local addresses, as clouds have them: they answer containers of every network.
+    pub resolvers: Vec<IpAddr>,
 }
 
 /// A network of driver `bridge`.
@@ -35,10 +38,27 @@ pub struct Bridge {
     pub icc: Icc,
     /// Whether members may send multicast to each other.
     pub multicast: Multicast,
+    /// Whether members reach the metadata service of the machine that the host runs on.
+    pub metadata: Metadata,
+    /// What of the host members reach.
+    pub host_access: HostAccess,
     /// Whether members appear outside under the host's address.
     pub masquerade: bool,
     /// Its members.
     pub endpoints: Vec<Endpoint>,
+    /// What members may reach of each other where they may not otherwise.
+    pub links: Vec<Link>,
+}
+
+/// A path from one member to a port of another on a network without [`Icc`], with its replies and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Link {
+    /// Who may begin.
+    pub client: IpAddr,
+    /// Whom it may reach.
+    pub server: IpAddr,
+    /// At which port.
+    pub port: ExposedPort,
 }
 
 /// A container's place in a network.
@@ -78,11 +98,62 @@ pub enum Multicast {
     Allowed,
 }
 
+/// Whether members of a network reach the link-local addresses under which clouds hand out a machine's secrets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Metadata {
+    /// They do not.
+    #[default]
+    Denied,
+    /// They do (network option `dev.hakone.metadata`).
+    Allowed,
+}
+
+/// What of the host the members of a network reach; an internal one never more than its own gateway's ping.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum HostAccess {
+    /// Its services, by any of its addresses but the other networks' gateways: Docker's way.
+    #[default]
+    All,
+    /// Ping, and these ports of its own gateway: the hardened way, in which published ports are for the outside.
+    Ports(Vec<ExposedPort>),
+}
+
 /// What holds for all networks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Options {
     /// Whether other machines may route to container addresses.
     pub direct_routing: DirectRouting,
+    /// How many flows through or to the host an address of a container may have at a time.
+    pub flows: FlowQuota,
+}
+
+/// How many flows one address may have in the host's connection tracking, which all containers share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FlowQuota(pub u32);
+
+impl FlowQuota {
+    /// What a container gets where the kernel's table is large.
+    const GENEROUS: u32 = 16_384;
+
+    /// Takes an eighth of a table of that size, for one container must not fill it; never more than generous.
+    #[must_use]
+    pub const fn of_table(size: u32) -> Self {
+        match size / 8 {
+            0 => Self(1),
+            eighth if eighth > Self::GENEROUS => Self::default_quota(),
+            eighth => Self(eighth),
+        }
+    }
+
+    const fn default_quota() -> Self {
+        Self(Self::GENEROUS)
+    }
+}
+
+impl Default for FlowQuota {
+    fn default() -> Self {
+        Self::default_quota()
+    }
 }
 
 /// Whether a packet from outside may name a container's address instead of the host's.

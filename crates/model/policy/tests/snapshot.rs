@@ -15,7 +15,10 @@ use std::{
 };
 
 use hakone_base::{ContainerId, EndpointId, ExposedPort, MacAddr, NetworkId, PublishedPort};
-use hakone_policy::{Bridge, DirectRouting, Endpoint, Icc, Multicast, Options, Topology, compile};
+use hakone_policy::{
+    Bridge, DirectRouting, Endpoint, HostAccess, Icc, Link, Metadata, Multicast, Options, Topology,
+    compile,
+};
 
 fn bridge(index: u8, name: &str, subnets: &[&str], gateways: &[&str]) -> Bridge {
     Bridge {
@@ -26,8 +29,11 @@ fn bridge(index: u8, name: &str, subnets: &[&str], gateways: &[&str]) -> Bridge 
         internal: false,
         icc: Icc::Allowed,
         multicast: Multicast::Denied,
+        metadata: Metadata::Denied,
+        host_access: HostAccess::All,
         masquerade: true,
         endpoints: Vec::new(),
+        links: Vec::new(),
     }
 }
 
@@ -51,6 +57,7 @@ fn of(bridges: Vec<Bridge>) -> Topology {
     Topology {
         bridges,
         options: Options::default(),
+        resolvers: Vec::new(),
     }
 }
 
@@ -82,6 +89,12 @@ fn two_networks() -> Topology {
 fn quiet_internal_and_routed() -> Topology {
     let mut quiet = bridge(1, "br-quiet", &["172.18.0.0/16"], &["172.18.0.1"]);
     quiet.icc = Icc::Denied;
+    quiet.host_access = HostAccess::Ports(vec!["8080/tcp".parse().unwrap()]);
+    quiet.links = vec![Link {
+        client: "172.18.0.2".parse().unwrap(),
+        server: "172.18.0.3".parse().unwrap(),
+        port: "5432/tcp".parse().unwrap(),
+    }];
     let mut inner = bridge(
         2,
         "br-inner",
@@ -97,6 +110,7 @@ fn quiet_internal_and_routed() -> Topology {
     let mut routed = bridge(3, "br-routed", &["2001:db8:7::/64"], &["2001:db8:7::1"]);
     routed.masquerade = false;
     routed.multicast = Multicast::Allowed;
+    routed.metadata = Metadata::Allowed;
     routed.endpoints = vec![endpoint(
         6,
         &["2001:db8:7::2", "2001:db8:99::2"],

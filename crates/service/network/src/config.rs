@@ -41,6 +41,11 @@ pub struct Config {
     pub forward_drop: bool,
     /// Whether other machines may route to published ports of containers (`allow-direct-routing`).
     pub direct_routing: bool,
+    /// Whether networks that do not say otherwise reach of the host only the ports opened to them, and no published ports of
+    /// each other (`hardened`).
+    pub hardened: bool,
+    /// How many flows one address of a container may have at a time; `None` takes an eighth of the kernel's table.
+    pub flow_quota: Option<u32>,
     /// For each driver the options of new networks that do not set them (`default-network-opts`).
     pub default_options: BTreeMap<String, BTreeMap<String, String>>,
     /// Whether containers of the default bridge may talk to each other (`icc`).
@@ -84,6 +89,8 @@ impl Config {
             firewall_v6: true,
             forward_drop: true,
             direct_routing: false,
+            hardened: false,
+            flow_quota: None,
             default_options: BTreeMap::new(),
             ip_forward: true,
             icc: true,

@@ -1,14 +1,19 @@
 //! The host's side of the kernel: one netlink socket, one firewall, one at a time.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, fs, net::IpAddr, sync::Arc};
 
 use hakone_base::{BridgeName, IfName, PublishedPort};
 use hakone_iptables::{Chains, Forward};
 use hakone_netlink::{Link, LinkIndex, Socket, deliver_marked, stop_delivering};
 use hakone_nft::{DIVERTED, Firewall, Monitor, Relay};
-use hakone_policy::{DirectRouting, Options};
+use hakone_policy::{DirectRouting, FlowQuota, Options};
 
-use crate::{Config, Error, chains, state::State, topology};
+use crate::{
+    Config, Error, chains,
+    resolver::link_local_resolvers,
+    state::State,
+    topology::{self, Given},
+};
 
 /// Links and rules of the namespace the daemon runs in.
 #[derive(Debug)]
@@ -19,12 +24,41 @@ pub(crate) struct Host {
     loaded: Option<u64>,
     /// The administrator's chains, on a host that has iptables.
     pub(crate) chains: Option<Arc<Chains>>,
-    /// What the daemon's configuration decides for all networks.
-    options: Options,
+    /// What the daemon's configuration and the host's resolvers decide for all networks.
+    given: Given,
+    /// The quota of flows that the configuration names.
+    flow_quota: Option<u32>,
     /// The bridges by which containers answer to clients whose address we use.
     diverted: BTreeSet<BridgeName>,
     /// Why the host forwards IPv4 and IPv6.
     pub(crate) forwarding: [Forward; 2],
+}
+
+/// Where the kernel says how many flows it tracks for all.
+const TABLE_SIZE: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
+
+fn given(config: &Config) -> Given {
+    let options = Options {
+        direct_routing: match config.direct_routing {
+            true => DirectRouting::Allowed,
+            false => DirectRouting::Denied,
+        },
+        flows: flow_quota(config.flow_quota),
+    };
+    Given {
+        options,
+        hardened: config.hardened,
+        resolvers: link_local_resolvers(config),
+    }
+}
+
+/// Asks each time, for an administrator may have changed the size of the kernel's table.
+fn flow_quota(configured: Option<u32>) -> FlowQuota {
+    let size = || fs::read_to_string(TABLE_SIZE).ok()?.trim().parse().ok();
+    match configured {
+        Some(quota) => FlowQuota(quota),
+        None => size().map_or_else(FlowQuota::default, FlowQuota::of_table),
+    }
 }
 
 impl Host {
@@ -34,12 +68,8 @@ impl Host {
             firewall: config.firewall.then(Firewall::open).transpose()?,
             loaded: None,
             chains: chains::open(config),
-            options: Options {
-                direct_routing: match config.direct_routing {
-                    true => DirectRouting::Allowed,
-                    false => DirectRouting::Denied,
-                },
-            },
+            given: given(config),
+            flow_quota: config.flow_quota,
             diverted: BTreeSet::new(),
             forwarding: [Forward::AsItIs; 2],
         })
@@ -54,7 +84,8 @@ impl Host {
             if self.loaded == Some(state.generation) {
                 return Ok(());
             }
-            (state.generation, topology::of(&state, self.options))
+            self.given.options.flows = flow_quota(self.flow_quota);
+            (state.generation, topology::of(&state, &self.given))
         };
         if let Some(firewall) = &mut self.firewall {
             firewall.update(&hakone_policy::compile(&topology))?;
@@ -154,6 +185,17 @@ impl Host {
         }
         if let Err(error) = hakone_nft::forget_flows(ports) {
             tracing::warn!(%error, "flows to published ports not forgotten");
+        }
+    }
+
+    /// Ends the flows of addresses that left their network. One that stays leads nowhere, for its rules are gone.
+    pub(crate) fn forget_addresses(&self, addresses: &[IpAddr]) {
+        if self.firewall.is_none() {
+            return;
+        }
+        match hakone_nft::forget_addresses(addresses) {
+            Ok(count) => tracing::debug!(count, "flows of an endpoint forgotten"),
+            Err(error) => tracing::warn!(%error, "flows of an endpoint not forgotten"),
         }
     }
 

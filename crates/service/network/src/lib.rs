@@ -8,6 +8,7 @@
 mod addresses;
 mod chains;
 mod config;
+mod defence;
 mod driver;
 mod error;
 mod filter;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use hakone_base::{
-    ContainerName, EndpointId, ExposedPort, IfName, MacAddr, NetworkId, PublishedPort,
+    ContainerId, ContainerName, EndpointId, ExposedPort, IfName, MacAddr, NetworkId, PublishedPort,
 };
 use hakone_engine_api::wire;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,9 @@ pub struct SandboxReport {
     pub published: Vec<PublishedPort>,
     /// The ports that are exposed, published or not.
     pub exposed: Vec<ExposedPort>,
+    /// The containers of the default bridge that it is linked to.
+    #[serde(default)]
+    pub links: Vec<ContainerId>,
     /// What its embedded resolver needs; `None` on the default bridge, which has none.
     pub resolver: Option<Resolver>,
     /// The contents of `/etc/hosts`; `None` when the namespace's owner has one.
@@ -122,7 +125,18 @@ fn shown<A: ToString>(address: Option<A>) -> String {
     address.map_or_else(String::new, |address| address.to_string())
 }
 
+/// The driver option of an endpoint that lists further addresses which it may use, along with other endpoints.
+pub(crate) const SHARED_ADDRESSES: &str = "dev.hakone.addresses";
+
 impl EndpointReport {
+    /// Gives the addresses that it may use beside its own, as a virtual router's (`dev.hakone.addresses`); what makes no
+    /// sense was refused when it joined.
+    pub(crate) fn shared_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let listed = self.driver_opts.get(SHARED_ADDRESSES);
+        let parts = listed.into_iter().flat_map(|list| list.split(','));
+        parts.filter_map(|part| part.trim().parse().ok())
+    }
+
     /// Gives its addresses, IPv4 first.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         let v4 = self.ipv4.map(|ipv4| IpAddr::V4(ipv4.address));

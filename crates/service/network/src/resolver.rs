@@ -12,4 +12,4 @@ mod upstream;
 pub(crate) use listening::Listening;
 pub(crate) use scope::Directory;
 pub(crate) use serve::serve;
-pub(crate) use settings::{default_settings, settings, stub};
+pub(crate) use settings::{default_settings, link_local_resolvers, settings, stub};

@@ -7,7 +7,7 @@ use hakone_engine_api::wire;
 use hakone_ipam::PoolRequest;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, record::is_predefined};
+use crate::{Error, defence::Defences, record::is_predefined};
 
 /// Which driver makes a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,6 +188,8 @@ impl TryFrom<wire::NetworkCreateRequest> for NetworkSpec {
             return Err(Error::Invalid(SEVERAL_SUBNETS.to_owned()));
         }
         let pools = configs.iter().map(pool);
+        let labels = request.labels.unwrap_or_default().into_iter().collect();
+        Defences::parse(&labels, &options)?;
         Ok(Self {
             name: name
                 .parse()
@@ -202,7 +204,7 @@ impl TryFrom<wire::NetworkCreateRequest> for NetworkSpec {
             bridge: BridgeOptions::parse(&options)?,
             macvlan: MacvlanOptions::parse(&options)?,
             options,
-            labels: request.labels.unwrap_or_default().into_iter().collect(),
+            labels,
         })
     }
 }

@@ -96,7 +96,7 @@ impl State {
     /// Gives the addresses of a network that are taken.
     pub(crate) fn taken(&self, network: &NetworkId) -> BTreeSet<IpAddr> {
         self.endpoints(network)
-            .flat_map(|(_, _, endpoint)| endpoint.addresses())
+            .flat_map(|(_, _, endpoint)| endpoint.addresses().chain(endpoint.shared_addresses()))
             .collect()
     }
 

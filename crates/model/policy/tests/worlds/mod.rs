@@ -9,8 +9,8 @@ use hakone_base::{
     ContainerId, EndpointId, ExposedPort, IfName, MacAddr, NetworkId, Protocol, PublishedPort,
 };
 use hakone_policy::{
-    Bridge, Bridged, DirectRouting, Endpoint, Flow, Host, Icc, Multicast, Options, Origin, Packet,
-    Topology, Transport, ruleset::State,
+    Bridge, Bridged, DirectRouting, Endpoint, Flow, Host, HostAccess, Icc, Link, Metadata,
+    Multicast, Options, Origin, Packet, Topology, Transport, ruleset::State,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -56,7 +56,11 @@ pub(crate) fn any_topology() -> impl Strategy<Value = Topology> {
         bridges.truncate(count);
         Topology {
             bridges,
-            options: Options { direct_routing },
+            options: Options {
+                direct_routing,
+                ..Options::default()
+            },
+            resolvers: vec!["169.254.0.2".parse().unwrap()],
         }
     })
 }
@@ -67,9 +71,16 @@ fn any_bridge(index: u8) -> impl Strategy<Value = Bridge> {
     let ipv6 = prop::bool::weighted(0.6);
     let internal = prop::bool::weighted(0.25);
     let multicast = select(vec![Multicast::Denied, Multicast::Allowed]);
-    let switches = (icc, multicast, any::<bool>());
+    let switches = (
+        icc,
+        multicast,
+        any::<bool>(),
+        any_defence(),
+        vec(any_link(index), 0..3),
+    );
     (endpoints, 0..=3_usize, switches, ipv6, internal).prop_map(
-        move |(mut endpoints, count, (icc, multicast, masquerade), ipv6, internal)| {
+        move |(mut endpoints, count, switches, ipv6, internal)| {
+            let (icc, multicast, masquerade, (metadata, host_access), links) = switches;
             endpoints.truncate(count);
             let mut bridge = Bridge {
                 network: NetworkId::from_bytes([index; 32]),
@@ -79,8 +90,11 @@ fn any_bridge(index: u8) -> impl Strategy<Value = Bridge> {
                 internal,
                 icc,
                 multicast,
+                metadata,
+                host_access,
                 masquerade,
                 endpoints,
+                links,
             };
             match ipv6 {
                 true => {
@@ -92,6 +106,32 @@ fn any_bridge(index: u8) -> impl Strategy<Value = Bridge> {
                 false => bridge.endpoints.iter_mut().for_each(drop_ipv6),
             }
             bridge
+        },
+    )
+}
+
+fn any_defence() -> impl Strategy<Value = (Metadata, HostAccess)> {
+    let ports = ["80/tcp", "22/tcp", "8000/udp"].map(|port| port.parse().unwrap());
+    let access = prop_oneof![
+        2 => Just(HostAccess::All),
+        1 => vec(select(ports.to_vec()), 0..3).prop_map(HostAccess::Ports),
+    ];
+    (select(vec![Metadata::Denied, Metadata::Allowed]), access)
+}
+
+fn any_link(bridge: u8) -> impl Strategy<Value = Link> {
+    let ports = ["80/tcp", "81/udp"].map(|port| port.parse().unwrap());
+    (2..5_u8, 2..5_u8, any::<bool>(), select(ports.to_vec())).prop_map(
+        move |(client, server, ipv6, port)| {
+            let address = |member| match ipv6 {
+                false => v4(bridge, member),
+                true => v6(bridge, member),
+            };
+            Link {
+                client: address(client),
+                server: address(server),
+                port,
+            }
         },
     )
 }
@@ -145,13 +185,15 @@ pub(crate) fn any_packet() -> impl Strategy<Value = Packet> {
     (any_origin(), any::<bool>(), any_transport()).prop_flat_map(|(origin, ipv6, transport)| {
         let addresses = interesting(ipv6);
         let ends = (select(addresses.clone()), select(addresses.clone()));
-        (Just(origin), ends, Just(transport), any_flow(addresses)).prop_map(
-            |(origin, (source, destination), transport, flow)| Packet {
+        let flow = (any_flow(addresses), prop::bool::weighted(0.1));
+        (Just(origin), ends, Just(transport), flow).prop_map(
+            |(origin, (source, destination), transport, (flow, crowded))| Packet {
                 origin,
                 source,
                 destination,
                 transport,
                 flow,
+                crowded,
             },
         )
     })
@@ -159,15 +201,15 @@ pub(crate) fn any_packet() -> impl Strategy<Value = Packet> {
 
 fn any_origin() -> impl Strategy<Value = Origin> {
     let bridge = (0..=BRIDGES).prop_map(|index| Origin::Interface(bridge_name(index)));
-    let others = ["eth0", "eth1"].map(|name| Origin::Interface(name.parse().unwrap()));
+    let others = ["eth0", "eth1", "hk02"].map(|name| Origin::Interface(name.parse().unwrap()));
     prop_oneof![3 => bridge, 2 => select(others.to_vec()), 1 => Just(Origin::Host)]
 }
 
 fn any_transport() -> impl Strategy<Value = Transport> {
-    let ports = select(vec![80, 81, 8000, 8001, 8002, 22]);
+    let ports = select(vec![80, 81, 8000, 8001, 8002, 22, 53, 4789]);
     let ported =
         (select(vec![6, 17, 132]), ports).prop_map(|(p, port)| Transport::to_port(p, port));
-    let portless = select(vec![1, 58, 47]).prop_map(|protocol| Transport {
+    let portless = select(vec![1, 2, 4, 58, 47]).prop_map(|protocol| Transport {
         protocol,
         port: None,
     });
@@ -194,11 +236,21 @@ fn interesting(ipv6: bool) -> Vec<IpAddr> {
         "127.0.0.1",
         "127.8.8.8",
         "198.51.100.9",
+        "172.18.255.255",
+        "224.0.0.251",
         "169.254.0.2",
         "169.254.169.254",
         "0.0.0.0",
     ];
-    let others6 = ["::1", "::", "2001:db8:9::9", "fe80::5", "fe80::77"];
+    let others6 = [
+        "::1",
+        "::",
+        "2001:db8:9::9",
+        "fe80::5",
+        "fe80::77",
+        "ff02::1",
+        "fd00:ec2::254",
+    ];
     let mut all: Vec<IpAddr> = match ipv6 {
         false => members.map(|(bridge, member)| v4(bridge, member)).collect(),
         true => members.map(|(bridge, member)| v6(bridge, member)).collect(),

@@ -97,14 +97,25 @@ fn set_parameters(network: &Network, name: &BridgeName) {
     } else {
         "1"
     };
+    // Without icc, members have one path to each other, through the host, which drops all but what links open.
+    let through_host = if network.spec.bridge.icc { "0" } else { "1" };
     let parameters = [
         ("ipv6", "disable_ipv6", disable_ipv6),
         ("ipv6", "accept_ra", "0"),
         ("ipv4", "route_localnet", "0"),
         ("ipv4", "accept_redirects", "0"),
+        ("ipv4", "accept_source_route", "0"),
+        ("ipv4", "send_redirects", "0"),
+        ("ipv4", "rp_filter", "1"),
+        ("ipv4", "arp_accept", "0"),
+        ("ipv4", "arp_ignore", "1"),
+        ("ipv4", "arp_announce", "2"),
+        ("ipv4", "proxy_arp_pvlan", through_host),
     ];
-    for (family, parameter, value) in parameters {
-        let path = format!("net/{family}/conf/{name}/{parameter}");
+    let paths = parameters
+        .map(|(family, parameter, value)| (format!("net/{family}/conf/{name}/{parameter}"), value));
+    let at_once = (format!("net/ipv4/neigh/{name}/proxy_delay"), "0");
+    for (path, value) in paths.into_iter().chain([at_once]) {
         if let Err(error) = write_sysctl(&path, value) {
             tracing::debug!(bridge = %name, %error, "bridge parameter not set");
         }

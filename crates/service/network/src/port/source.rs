@@ -20,6 +20,9 @@ pub(crate) enum Source {
 
 impl Source {
     /// Makes a socket towards a container, bound to the client's address where that can be.
+    ///
+    /// A client from elsewhere whose address cannot be shown is refused: the container would take it for the host (attack
+    /// `source_hidden_v6`), and a member of a network without icc for nobody to be kept away from.
     pub(super) fn socket(
         &self,
         client: SocketAddr,
@@ -30,17 +33,28 @@ impl Source {
         let socket = Socket::new(Domain::for_address(target), kind.nonblocking(), None)?;
         if self.shows(client.ip(), target.ip()) {
             bind(&socket, client)?;
+        } else if !self.is_near(client.ip()) && !is_this_host(client.ip()) {
+            return Err(std::io::ErrorKind::PermissionDenied.into());
         }
         Ok(socket)
     }
 
     fn shows(&self, client: IpAddr, target: IpAddr) -> bool {
-        let Self::Client { link } = self else {
-            return false;
-        };
-        let near = link.iter().any(|subnet| subnet.contains(client));
-        client.is_ipv4() == target.is_ipv4() && !client.is_loopback() && !near
+        let ours = matches!(self, Self::Client { .. }) && !self.is_near(client);
+        ours && client.is_ipv4() == target.is_ipv4() && !client.is_loopback()
     }
+
+    fn is_near(&self, client: IpAddr) -> bool {
+        match self {
+            Self::Host => false,
+            Self::Client { link } => link.iter().any(|subnet| subnet.contains(client)),
+        }
+    }
+}
+
+/// An address that can be bound is one of this host's.
+fn is_this_host(address: IpAddr) -> bool {
+    address.is_loopback() || std::net::UdpSocket::bind((address, 0)).is_ok()
 }
 
 /// Takes the client's port too, or any where a socket of the host has it.

@@ -1,6 +1,6 @@
 //! Whom a container's resolver asks about names that are not containers.
 
-use std::{fs, path::Path};
+use std::{fs, net::IpAddr, path::Path};
 
 use hakone_dns::ResolvConf;
 
@@ -49,6 +49,22 @@ pub(crate) fn stub(config: &Config, by_itself: bool) -> ResolvConf {
         host = host.reachable();
     }
     host.overridden(&config.dns, &config.dns_search, &config.dns_options)
+}
+
+/// Gives the host's resolvers under link-local addresses, where clouds keep their machine's secrets too.
+pub(crate) fn link_local_resolvers(config: &Config) -> Vec<IpAddr> {
+    let files = [&*config.resolv_conf, Path::new(BEHIND_LOOPBACK)];
+    let mut resolvers: Vec<IpAddr> = files
+        .iter()
+        .flat_map(|path| read(path).nameservers)
+        .collect();
+    resolvers.extend(&config.dns);
+    let link_local = |address: &IpAddr| match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x253],
+    };
+    resolvers.retain(link_local);
+    resolvers
 }
 
 fn read(path: &Path) -> ResolvConf {

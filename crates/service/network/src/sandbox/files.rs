@@ -59,7 +59,7 @@ fn hosts(service: &Inner, request: &SandboxRequest, report: &SandboxReport) -> S
         .iter()
         .flat_map(EndpointReport::addresses)
         .collect();
-    let mut extra = extra_hosts(service, request);
+    let mut extra = extra_hosts(service, request, report);
     extra.extend(links(service, request));
     let domain = Some(request.domainname.as_str()).filter(|domain| !domain.is_empty());
     Hosts {
@@ -87,13 +87,17 @@ fn own_lines(addresses: &[IpAddr], hostname: &str, domainname: &str) -> String {
     lines
 }
 
-fn extra_hosts(service: &Inner, request: &SandboxRequest) -> Vec<(IpAddr, String)> {
+fn extra_hosts(
+    service: &Inner,
+    request: &SandboxRequest,
+    report: &SandboxReport,
+) -> Vec<(IpAddr, String)> {
     let mut lines = Vec::new();
     for extra in &request.extra_hosts {
         match extra.target {
             HostTarget::Address(address) => lines.push((address, extra.name.clone())),
             HostTarget::HostGateway => {
-                let gateways = host_gateways(service).into_iter();
+                let gateways = host_gateways(service, report).into_iter();
                 lines.extend(gateways.map(|gateway| (gateway, extra.name.clone())));
             }
         }
@@ -101,10 +105,17 @@ fn extra_hosts(service: &Inner, request: &SandboxRequest) -> Vec<(IpAddr, String
     lines
 }
 
-/// Gives the addresses under which containers reach the host.
-fn host_gateways(service: &Inner) -> Vec<IpAddr> {
+/// Gives the addresses under which a container reaches the host: its own network's gateways, for those of others are closed
+/// to it. Without a way out it has the default bridge's, as in Docker.
+fn host_gateways(service: &Inner, report: &SandboxReport) -> Vec<IpAddr> {
     if !service.config.host_gateway.is_empty() {
         return service.config.host_gateway.clone();
+    }
+    if let Some(endpoint) = report.way_out() {
+        let v4 = endpoint.ipv4.and_then(|ipv4| ipv4.gateway);
+        let v6 = endpoint.ipv6.and_then(|ipv6| ipv6.gateway);
+        let v4 = v4.map(IpAddr::V4).into_iter();
+        return v4.chain(v6.map(IpAddr::V6)).collect();
     }
     let state = lock(&service.state);
     let default = state

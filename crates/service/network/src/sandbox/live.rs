@@ -192,9 +192,11 @@ fn plug(
     let networks = networks_of(service, &report);
     let mut attachments = attachments(&report, &networks);
     attachments.retain(|attachment| attachment.endpoint.id == endpoint.id);
+    // The sandbox may have been made with or without IPv6; the interface to come inherits this.
+    let closed = if endpoint.ipv6.is_some() { "0" } else { "1" };
+    let inherited = netns.on(|| write_sysctl("net/ipv6/conf/default/disable_ipv6", closed))?;
     if endpoint.ipv6.is_some() {
-        // The sandbox may have been made without IPv6; the interface to come inherits this.
-        netns.on(|| write_sysctl("net/ipv6/conf/default/disable_ipv6", "0"))??;
+        inherited?;
     }
     let mut inside = netns.on(Socket::open)??;
     let mut host = lock(&service.host);
@@ -259,7 +261,12 @@ fn unplug(
     }
     drop(state);
     match service.settled.load(Ordering::Acquire) {
-        true => outcome.and(host.load_rules(&service.state)),
+        true => {
+            outcome = outcome.and(host.load_rules(&service.state));
+            let addresses: Vec<_> = endpoint.addresses().collect();
+            host.forget_addresses(&addresses);
+            outcome
+        }
         // Not all that runs is known yet, so the rules of the former daemon stay until it is.
         false => outcome,
     }

@@ -6,7 +6,7 @@ use hakone_base::{ContainerName, EndpointId, IfName, MacAddr};
 
 use crate::{
     EndpointAddress, EndpointReport, EndpointRequest, Error, NetworkMode, SandboxReport,
-    SandboxRequest, addresses, record::Network, state::State,
+    SandboxRequest, addresses, record::Network, report::SHARED_ADDRESSES, state::State,
 };
 
 /// What is known of the container whatever network it joins.
@@ -46,6 +46,11 @@ pub(crate) fn plan(
         endpoints,
         published: Vec::new(),
         exposed: request.exposed.clone(),
+        links: request
+            .links
+            .iter()
+            .map(|link| link.container.clone())
+            .collect(),
         resolver: None,
         hosts: None,
         resolv_conf: None,
@@ -201,10 +206,25 @@ fn check(network: &Network, asked: &EndpointRequest) -> Result<(), Error> {
                 .filter_map(|address| outside(network, *address)),
         );
     }
+    reasons.extend(shared(network, asked));
     match reasons.is_empty() {
         true => Ok(()),
         false => Err(Error::Settings(reasons)),
     }
+}
+
+/// Says which of the addresses to share are none of the network's, or its gateway.
+fn shared(network: &Network, asked: &EndpointRequest) -> Vec<String> {
+    let listed = asked.driver_opts.get(SHARED_ADDRESSES);
+    let parts = listed.into_iter().flat_map(|list| list.split(','));
+    let wrong = |part: &str| match part.trim().parse::<IpAddr>() {
+        Err(_) => Some(format!("invalid address {part:?} in {SHARED_ADDRESSES}")),
+        Ok(address) if network.pools.iter().any(|pool| pool.gateway == address) => Some(format!(
+            "{address} of {SHARED_ADDRESSES} is the network's gateway"
+        )),
+        Ok(address) => outside(network, address),
+    };
+    parts.filter_map(wrong).collect()
 }
 
 fn outside(network: &Network, address: IpAddr) -> Option<String> {

@@ -12,7 +12,7 @@ use hakone_netns::{Netns, write_sysctl};
 
 use super::{files, plan, release::release, wire::Wiring};
 use crate::{
-    Error, NetworkMode, PortBinding, SandboxReport, SandboxRequest, port,
+    EndpointReport, Error, NetworkMode, PortBinding, SandboxReport, SandboxRequest, port,
     record::Network,
     resolver::{self, Listening},
     service::{Inner, lock, random},
@@ -114,7 +114,8 @@ fn reserve_addresses(service: &Arc<Inner>, request: &SandboxRequest) -> Result<S
     };
     state.sandboxes.insert(request.container.clone(), attached);
     drop(state);
-    let sysctls = request.sysctls.clone().into_iter().collect();
+    let asked = request.sysctls.clone();
+    let sysctls = closed_ipv6(&report).into_iter().chain(asked).collect();
     Ok(Sandbox {
         container: request.container.clone(),
         report,
@@ -127,6 +128,19 @@ fn reserve_addresses(service: &Arc<Inner>, request: &SandboxRequest) -> Result<S
         }),
         service: Arc::downgrade(service),
     })
+}
+
+/// Closes IPv6 on the interfaces of networks without it, when another network of the container has it.
+fn closed_ipv6(report: &SandboxReport) -> Vec<(String, String)> {
+    let (with, without): (Vec<&EndpointReport>, Vec<_>) = report
+        .endpoints
+        .iter()
+        .partition(|endpoint| endpoint.ipv6.is_some());
+    let without = without.iter().filter(|_| !with.is_empty());
+    let names = without.filter_map(|endpoint| endpoint.interface.as_ref());
+    names
+        .map(|name| (format!("net/ipv6/conf/{name}/disable_ipv6"), "1".to_owned()))
+        .collect()
 }
 
 fn publish(service: &Inner, request: &SandboxRequest, sandbox: &mut Sandbox) -> Result<(), Error> {
@@ -238,10 +252,15 @@ const LOOPBACK: LinkIndex = LinkIndex(1);
 fn harden(ipv6: bool) {
     let forwards =
         std::fs::read("/proc/sys/net/ipv4/ip_forward").is_ok_and(|value| value != b"0\n");
+    let routes_v6 =
+        std::fs::read("/proc/sys/net/ipv6/conf/all/forwarding").is_ok_and(|value| value != b"0\n");
     let parameters = [
         ("net/ipv4/ip_forward", "0", forwards),
         ("net/ipv4/conf/all/accept_redirects", "0", true),
         ("net/ipv4/conf/default/accept_redirects", "0", true),
+        ("net/ipv4/conf/all/accept_source_route", "0", true),
+        ("net/ipv6/conf/all/forwarding", "0", routes_v6),
+        ("net/ipv6/conf/default/addr_gen_mode", "0", ipv6),
         ("net/ipv6/conf/default/disable_ipv6", "1", !ipv6),
         ("net/ipv6/conf/default/accept_ra", "0", true),
         ("net/ipv6/conf/default/accept_redirects", "0", true),

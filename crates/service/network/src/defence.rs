@@ -1,0 +1,145 @@
+//! What a network opens or closes beyond Docker's options: `dev.hakone.*`, as labels or as driver options.
+//!
+//! Closed is the default wherever Docker's own leaves a hole that nobody asked for. An unknown word is an error when the network
+//! is created, so that a typing mistake opens nothing and closes nothing by accident.
+
+use std::collections::BTreeMap;
+
+use hakone_base::ExposedPort;
+use hakone_policy::{HostAccess, Metadata, Multicast};
+
+use crate::{Error, NetworkSpec};
+
+const MULTICAST: &str = "dev.hakone.multicast";
+const METADATA: &str = "dev.hakone.metadata";
+const HARDENED: &str = "dev.hakone.hardened";
+const HOST_ACCESS: &str = "dev.hakone.host-access";
+
+/// The defences of one network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Defences {
+    /// `dev.hakone.multicast=allow`.
+    pub(crate) multicast: Multicast,
+    /// `dev.hakone.metadata=allow`.
+    pub(crate) metadata: Metadata,
+    /// `dev.hakone.hardened=true`; `None` leaves it to the daemon.
+    pub(crate) hardened: Option<bool>,
+    /// `dev.hakone.host-access=8080/tcp,53/udp`: the host's ports that a hardened network reaches.
+    pub(crate) host_ports: Vec<ExposedPort>,
+}
+
+impl Defences {
+    /// Reads labels and options; an option goes before a label.
+    ///
+    /// # Errors
+    /// When a value is not one of those that the key knows.
+    pub(crate) fn parse(
+        labels: &BTreeMap<String, String>,
+        options: &BTreeMap<String, String>,
+    ) -> Result<Self, Error> {
+        let get = |key: &str| options.get(key).or_else(|| labels.get(key));
+        let ports = get(HOST_ACCESS).map(|text| ports(text)).transpose()?;
+        Ok(Self {
+            multicast: match is_allowed(MULTICAST, get(MULTICAST))? {
+                true => Multicast::Allowed,
+                false => Multicast::Denied,
+            },
+            metadata: match is_allowed(METADATA, get(METADATA))? {
+                true => Metadata::Allowed,
+                false => Metadata::Denied,
+            },
+            hardened: match get(HARDENED).map(String::as_str) {
+                None => None,
+                Some("true") => Some(true),
+                Some("false") => Some(false),
+                Some(other) => return Err(unknown(HARDENED, other, "true or false")),
+            },
+            host_ports: ports.unwrap_or_default(),
+        })
+    }
+
+    /// Gives those of a network that was created; what it was created with made sense then.
+    pub(crate) fn of(spec: &NetworkSpec) -> Self {
+        Self::parse(&spec.labels, &spec.options).unwrap_or_default()
+    }
+
+    /// Says what of the host members reach, by the network's own word or the daemon's.
+    pub(crate) fn host_access(&self, hardened: bool) -> HostAccess {
+        match self.hardened.unwrap_or(hardened) {
+            true => HostAccess::Ports(self.host_ports.clone()),
+            false => HostAccess::All,
+        }
+    }
+}
+
+fn is_allowed(key: &str, value: Option<&String>) -> Result<bool, Error> {
+    match value.map(String::as_str) {
+        Some("allow") => Ok(true),
+        None | Some("deny") => Ok(false),
+        Some(other) => Err(unknown(key, other, "allow or deny")),
+    }
+}
+
+fn ports(text: &str) -> Result<Vec<ExposedPort>, Error> {
+    let parts = text.split(',').map(str::trim);
+    let parts = parts.filter(|part| !part.is_empty());
+    parts
+        .map(|part| part.parse().ok())
+        .collect::<Option<_>>()
+        .ok_or_else(|| unknown(HOST_ACCESS, text, "ports such as 8080/tcp,53/udp"))
+}
+
+fn unknown(key: &str, value: &str, wanted: &str) -> Error {
+    Error::Invalid(format!("invalid value {value:?} of {key}: want {wanted}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(pairs: &[(&str, &str)]) -> Result<Defences, Error> {
+        let labels = pairs
+            .iter()
+            .map(|(key, value)| ((*key).into(), (*value).into()));
+        Defences::parse(&labels.collect(), &BTreeMap::new())
+    }
+
+    #[test]
+    fn a_network_that_says_nothing_is_closed_where_docker_leaks_and_open_where_docker_promises() {
+        let none = parsed(&[]).unwrap();
+        assert_eq!(none, Defences::default());
+        assert_eq!(
+            (none.multicast, none.metadata),
+            (Multicast::Denied, Metadata::Denied)
+        );
+        assert_eq!(none.host_access(false), HostAccess::All);
+        assert_eq!(none.host_access(true), HostAccess::Ports(Vec::new()));
+    }
+
+    #[test]
+    fn each_word_is_read_and_an_unknown_one_refused() {
+        let ports = parsed(&[(HARDENED, "true"), (HOST_ACCESS, "8080/tcp, 53/udp")]).unwrap();
+        assert_eq!(
+            ports.host_access(false),
+            HostAccess::Ports(vec!["8080/tcp".parse().unwrap(), "53/udp".parse().unwrap()])
+        );
+        assert_eq!(
+            parsed(&[(MULTICAST, "allow")]).unwrap().multicast,
+            Multicast::Allowed
+        );
+        for (key, value) in [
+            (MULTICAST, "yes"),
+            (METADATA, ""),
+            (HARDENED, "1"),
+            (HOST_ACCESS, "all"),
+        ] {
+            assert!(parsed(&[(key, value)]).is_err(), "{key}={value}");
+        }
+    }
+
+    #[test]
+    fn a_network_may_be_softer_than_the_daemon() {
+        let soft = parsed(&[(HARDENED, "false")]).unwrap();
+        assert_eq!(soft.host_access(true), HostAccess::All);
+    }
+}
