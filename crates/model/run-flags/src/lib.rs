@@ -14,6 +14,7 @@ mod port;
 pub mod quantity;
 mod security;
 mod surroundings;
+mod update;
 pub mod value;
 mod volume;
 
@@ -22,3 +23,4 @@ pub use error::Error;
 pub use flags::CreateFlags;
 pub use network::Attachment;
 pub use surroundings::{Surroundings, open_failure};
+pub use update::UpdateFlags;

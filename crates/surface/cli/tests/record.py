@@ -76,6 +76,10 @@ class Fake(BaseHTTPRequestHandler):
             return self.send(201, json.dumps({"Id": ID}).encode())
         if path.endswith("/wait"):
             return self.send(200, b'{"StatusCode":0}')
+        if path.endswith("/commit"):
+            return self.send(201, json.dumps({"Id": ID}).encode())
+        if path.endswith("/update"):
+            return self.send(200, b'{"Warnings":null}')
         if path.endswith("/prune"):
             return self.send(200, b"{}")
         if self.headers.get("Upgrade"):

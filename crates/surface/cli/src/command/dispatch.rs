@@ -28,6 +28,11 @@ pub(super) async fn verb(session: &Session, verb: &Verb, command: Command) -> Re
         Verb::Unpause(arguments) => container::unpause::run(session, arguments).await,
         Verb::Port(arguments) => container::port::run(session, arguments).await,
         Verb::Top(arguments) => container::top::run(session, arguments).await,
+        Verb::Commit(arguments) => container::commit::run(session, arguments).await,
+        Verb::Diff(arguments) => container::diff::run(session, arguments).await,
+        Verb::Export(arguments) => container::export::run(session, arguments).await,
+        Verb::Stats(arguments) => container::stats::run(session, arguments).await,
+        Verb::Update(arguments) => container::update::run(session, arguments).await,
         Verb::Images(arguments) => image::ls::run(session, arguments).await,
         Verb::Load(arguments) => image::load::run(session, arguments).await,
         Verb::Save(arguments) => image::save::run(session, arguments).await,
@@ -81,6 +86,11 @@ async fn of_container(session: &Session, verb: &ContainerVerb) -> Result<u8, Err
         ContainerVerb::Unpause(arguments) => container::unpause::run(session, arguments).await,
         ContainerVerb::Port(arguments) => container::port::run(session, arguments).await,
         ContainerVerb::Top(arguments) => container::top::run(session, arguments).await,
+        ContainerVerb::Commit(arguments) => container::commit::run(session, arguments).await,
+        ContainerVerb::Diff(arguments) => container::diff::run(session, arguments).await,
+        ContainerVerb::Export(arguments) => container::export::run(session, arguments).await,
+        ContainerVerb::Stats(arguments) => container::stats::run(session, arguments).await,
+        ContainerVerb::Update(arguments) => container::update::run(session, arguments).await,
         ContainerVerb::Prune(arguments) => container::prune::run(session, arguments).await,
     }
     .map(|()| 0)

@@ -237,6 +237,8 @@ fn canned(method: &str, path: &str) -> (u16, Value) {
         ),
         _ if ends("/exec") => (201, json!({"Id": ID})),
         _ if ends("/wait") => (200, json!({"StatusCode": 0})),
+        _ if ends("/commit") => (201, json!({"Id": ID})),
+        _ if ends("/update") => (200, json!({"Warnings": null})),
         _ if ends("/prune") => (200, json!({})),
         _ => (204, Value::Null),
     }

@@ -106,6 +106,16 @@ verbs! {
         Port(container::port::Arguments),
         /// Display the running processes of a container
         Top(container::top::Arguments),
+        /// Create a new image from a container's changes
+        Commit(container::commit::Arguments),
+        /// Inspect changes to files or directories on a container's filesystem
+        Diff(container::diff::Arguments),
+        /// Export a container's filesystem as a tar archive
+        Export(container::export::Arguments),
+        /// Display a live stream of container(s) resource usage statistics
+        Stats(container::stats::Arguments),
+        /// Update configuration of one or more containers
+        Update(Box<container::update::Arguments>),
         /// List images
         Images(image::ls::Arguments),
         /// Load an image from a tar archive or STDIN
@@ -192,6 +202,16 @@ verbs! {
         Port(container::port::Arguments),
         /// Display the running processes of a container
         Top(container::top::Arguments),
+        /// Create a new image from a container's changes
+        Commit(container::commit::Arguments),
+        /// Inspect changes to files or directories on a container's filesystem
+        Diff(container::diff::Arguments),
+        /// Export a container's filesystem as a tar archive
+        Export(container::export::Arguments),
+        /// Display a live stream of container(s) resource usage statistics
+        Stats(container::stats::Arguments),
+        /// Update configuration of one or more containers
+        Update(Box<container::update::Arguments>),
         /// Remove all stopped containers
         Prune(PruneFlags),
     }

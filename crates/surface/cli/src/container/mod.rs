@@ -1,8 +1,11 @@
 //! The verbs of containers, one file each.
 
 pub(crate) mod attach;
+pub(crate) mod commit;
 pub(crate) mod create;
+pub(crate) mod diff;
 pub(crate) mod exec;
+pub(crate) mod export;
 pub(crate) mod inspect;
 pub(crate) mod kill;
 pub(crate) mod logs;
@@ -15,9 +18,11 @@ pub(crate) mod restart;
 pub(crate) mod rm;
 pub(crate) mod run;
 pub(crate) mod start;
+pub(crate) mod stats;
 pub(crate) mod stop;
 pub(crate) mod top;
 pub(crate) mod unpause;
+pub(crate) mod update;
 pub(crate) mod wait;
 
 use crate::client::{Request, segment};

@@ -1,6 +1,6 @@
 //! The verbs of images, one file each.
 
-mod archive;
+pub(crate) mod archive;
 pub(crate) mod bootstrap;
 pub(crate) mod history;
 pub(crate) mod import;
