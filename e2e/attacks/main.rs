@@ -7,6 +7,10 @@
 #[cfg(test)]
 mod ear;
 #[cfg(test)]
+mod flows;
+#[cfg(test)]
 mod frames;
+#[cfg(test)]
+mod opened;
 #[cfg(test)]
 mod world;

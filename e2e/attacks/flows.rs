@@ -1,0 +1,163 @@
+//! Attacks on what all containers share: the host's tables of flows, neighbours and forwarding entries; and flows that outlive
+//! their permission.
+
+use std::net::UdpSocket;
+
+use hakone_e2e::{Engine, Lab, eventually};
+
+use crate::world::network;
+
+/// Sends a datagram to each port or address; a flow each.
+const FLOOD: &str = r#"
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for n in range(600):
+    s.sendto(b"flow", ("10.99.0.2", 10000 + n))
+"#;
+
+/// Frames to the gateway for 600 addresses of the subnet that nobody has.
+const SCAN: &str = r#"
+import sys
+from frames import *
+me, gateway = sys.argv[1:3]
+out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+out.bind(("eth0", 0))
+own = "10.71.0.%s" % sys.argv[3]
+for n in range(600):
+    to = "10.71.%d.%d" % (1 + n // 200, 1 + n % 200)
+    out.send(ether(gateway, me, 0x800, v4(own, to, 17, udp(1, 2, b"scan"))))
+    out.send(ether("ff:ff:ff:ff:ff:ff", me, 0x806, arp(1, me, to, "00:00:00:00:00:00", "10.71.0.1")))
+    out.send(ether(gateway, "02:66:00:00:%02x:%02x" % (n >> 8, n & 255), 0x800, v4(own, "10.99.0.2", 17, udp(1, 2))))
+"#;
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a program of a laboratory may be torn"
+)]
+fn python(lab: &Lab, container: &str, program: &str, arguments: &str) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/attacks");
+    let file = lab.path("program.py");
+    std::fs::write(&file, program).unwrap();
+    let pid = lab
+        .docker(&format!("inspect -f '{{{{.State.Pid}}}}' {container}"))
+        .ok();
+    let enter = format!("nsenter --net=/proc/{pid}/ns/net");
+    let run = format!(
+        "env PYTHONPATH={folder} {enter} /usr/bin/python3 {} {arguments}",
+        file.display()
+    );
+    lab.shell(&run).ok();
+}
+
+#[test]
+fn one_container_does_not_take_all_flows_of_the_host() {
+    let lab = Lab::with(Engine::Hakone, "--flow-quota 200");
+    network(&lab, 1, "red", "");
+    lab.probe("mallory", "--network red");
+    lab.probe("honest", "--network red");
+    let count = || {
+        let listed = "cat /proc/sys/net/netfilter/nf_conntrack_count";
+        lab.host.sh(listed).ok().parse::<u32>().unwrap()
+    };
+    python(&lab, "mallory", FLOOD, "");
+    assert!((150..300).contains(&count()), "{} flows", count());
+    assert_eq!(
+        lab.docker("exec honest ping -c1 -W2 10.99.0.2").code,
+        0,
+        "its neighbour"
+    );
+}
+
+#[test]
+fn one_container_does_not_fill_the_hosts_neighbours_nor_the_bridges_entries() {
+    let lab = Lab::new();
+    lab.docker("network create --subnet 10.71.0.0/16 red").ok();
+    lab.probe("mallory", "--network red");
+    let mac = lab
+        .docker("inspect -f '{{.NetworkSettings.Networks.red.MacAddress}}' mallory")
+        .ok();
+    let last = lab.address("mallory", "red");
+    let last = last.rsplit('.').next().unwrap();
+    let bridge = lab
+        .host
+        .sh("ip -o addr show to 10.71.0.1 | cut -d' ' -f2")
+        .ok();
+    let gateway = crate::world::mac_of(&lab.host, &bridge);
+    let count = |of: &str| {
+        lab.host
+            .sh(&format!("{of} | wc -l"))
+            .ok()
+            .parse::<u32>()
+            .unwrap()
+    };
+    let (neighbours, entries) = (count("ip neigh"), count("bridge fdb show"));
+    python(&lab, "mallory", SCAN, &format!("{mac} {gateway} {last}"));
+    assert_eq!(lab.docker("exec mallory ping -c1 -W2 10.99.0.2").code, 0);
+    // The way out may have become known meanwhile: a neighbour on the cable.
+    assert!(
+        count("ip neigh") <= neighbours + 2,
+        "{}",
+        lab.host.sh("ip neigh").stdout
+    );
+    assert_eq!(count("bridge fdb show"), entries);
+}
+
+#[test]
+fn a_port_whose_container_is_gone_lets_nothing_in() {
+    let lab = Lab::new();
+    network(&lab, 1, "red", "");
+    lab.probe("owner", "--network red");
+    lab.probe("victim", "--network red");
+    lab.probe("guest", "--network container:owner");
+    let victim = lab.address("victim", "red");
+    let socket = lab.inside("victim", || UdpSocket::bind("0.0.0.0:7000").unwrap());
+    socket.set_nonblocking(true).unwrap();
+    let held = lab.inside("guest", || UdpSocket::bind("0.0.0.0:0").unwrap());
+    held.send_to(b"honest", (victim.as_str(), 7000)).unwrap();
+    eventually("the honest datagram comes", || {
+        socket.recv(&mut [0; 16]).is_ok()
+    });
+    lab.docker("rm -f owner").ok();
+    for _ in 0..20 {
+        held.send_to(b"ghost", (victim.as_str(), 7000)).ok();
+    }
+    lab.probe("third", "--network red");
+    let honest = lab.inside("third", || UdpSocket::bind("0.0.0.0:0").unwrap());
+    honest.send_to(b"end", (victim.as_str(), 7000)).unwrap();
+    let mut word = [0; 16];
+    eventually("the last datagram comes", || match socket.recv(&mut word) {
+        Ok(length) => {
+            assert_ne!(
+                &word[..length],
+                b"ghost",
+                "a container without its owner speaks"
+            );
+            &word[..length] == b"end"
+        }
+        Err(_) => false,
+    });
+}
+
+#[test]
+fn flows_end_when_a_container_leaves_its_network() {
+    let lab = Lab::new();
+    network(&lab, 1, "red", "");
+    lab.probe("leaving", "--network red");
+    let address = lab.address("leaving", "red");
+    let socket = lab.inside("leaving", || UdpSocket::bind("0.0.0.0:0").unwrap());
+    socket.send_to(b"begin", "10.99.0.2:9").unwrap();
+    let known = || {
+        let flows = lab
+            .host
+            .sh("cat /proc/net/nf_conntrack 2>/dev/null; true")
+            .ok();
+        flows.lines().filter(|flow| flow.contains(&address)).count()
+    };
+    if lab.host.sh("test -e /proc/net/nf_conntrack").code != 0 {
+        println!("the kernel lists no flows: nothing to compare");
+        return;
+    }
+    eventually("the flow is known", || known() > 0);
+    lab.docker("network disconnect red leaving").ok();
+    assert_eq!(known(), 0);
+}
