@@ -91,7 +91,7 @@ pub(crate) struct Settings {
     #[arg(long, env = "HAKONE_LIVE_RESTORE", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) live_restore: Option<bool>,
-    /// Default log driver of containers: json-file or none [default: json-file]
+    /// Default log driver of containers: json-file, local or none [default: json-file]
     #[arg(long, value_name = "DRIVER", env = "HAKONE_LOG_DRIVER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) log_driver: Option<String>,

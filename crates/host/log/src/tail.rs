@@ -25,7 +25,7 @@ pub struct Position {
 pub fn position(files: &[PathBuf], count: u64) -> io::Result<Position> {
     let mut missing = count;
     for (index, path) in files.iter().enumerate().rev() {
-        let Ok(mut file) = File::open(path) else {
+        let Ok(mut file) = crate::open(path) else {
             continue;
         };
         match search(&mut file, missing)? {

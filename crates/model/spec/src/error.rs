@@ -330,8 +330,13 @@ pub enum Error {
     #[error("error looking up logging plugin {0}: plugin {0:?} not found")]
     LogDriver(String),
     /// An option that the log driver does not have.
-    #[error("unknown log opt '{0}' for json-file log driver")]
-    LogOption(String),
+    #[error("unknown log opt '{key}' for {driver}")]
+    LogOption {
+        /// The option.
+        key: String,
+        /// The driver as Docker names it here, each in its own way.
+        driver: &'static str,
+    },
     /// A value that the option cannot have.
     #[error("invalid value {value:?} for log opt '{key}'")]
     LogValue {

@@ -41,7 +41,7 @@ pub use error::Error;
 pub use health::{Healthcheck, Test};
 pub use io::{BlockIo, Throttle, ThrottleKind, WeightDevice};
 pub use limit::{Limit, LimitKind};
-pub use log::{JsonFile, LogSpec};
+pub use log::{LogFile, LogSpec};
 pub use memory::{Memory, Swap};
 pub use mount::{
     BindSource, Copy, MountSource, MountSpec, MountType, Propagation, ReadOnly, VolumeSource,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use hakone_engine_api::wire::HostConfigLogConfig;
+use regex::Regex;
 
 use crate::Error;
 
@@ -10,14 +11,16 @@ use crate::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogSpec {
     /// Docker's json-file format.
-    JsonFile(JsonFile),
+    JsonFile(LogFile),
+    /// The same format as a matter of our own: never without rotation, older files compressed.
+    Local(LogFile),
     /// Nowhere.
     None,
 }
 
-/// Options of the json-file driver.
+/// Options of the drivers that write files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JsonFile {
+pub struct LogFile {
     /// A file is rotated when it would grow beyond this, in bytes; never when absent.
     pub max_size: Option<u64>,
     /// Files kept, the current one included.
@@ -26,20 +29,26 @@ pub struct JsonFile {
     pub compress: bool,
     /// Labels that go into each line.
     pub labels: Vec<String>,
+    /// A pattern of further ones.
+    pub labels_regex: Option<String>,
     /// Variables that go into each line.
     pub env: Vec<String>,
+    /// A pattern of further ones.
+    pub env_regex: Option<String>,
     /// The template of `tag`.
     pub tag: Option<String>,
 }
 
-impl Default for JsonFile {
+impl Default for LogFile {
     fn default() -> Self {
         Self {
             max_size: None,
             max_files: 1,
             compress: false,
             labels: Vec::new(),
+            labels_regex: None,
             env: Vec::new(),
+            env_regex: None,
             tag: None,
         }
     }
@@ -47,12 +56,21 @@ impl Default for JsonFile {
 
 impl Default for LogSpec {
     fn default() -> Self {
-        Self::JsonFile(JsonFile::default())
+        Self::JsonFile(LogFile::default())
     }
 }
 
 /// Names of options that are accepted and change nothing here: writing never blocks the container's start.
 const DELIVERY: [&str; 2] = ["mode", "max-buffer-size"];
+
+/// Options of the driver `local`.
+const LOCAL: [&str; 5] = [
+    "max-size",
+    "max-file",
+    "compress",
+    "mode",
+    "max-buffer-size",
+];
 
 impl LogSpec {
     /// Parses the wire form; options of the daemon hold for its own driver, where the container sets no other.
@@ -63,21 +81,25 @@ impl LogSpec {
         let options = config.and_then(|config| config.config.as_ref());
         let none = HashMap::new();
         let options = options.unwrap_or(&none);
-        match config
-            .and_then(|config| config.typ.as_deref())
-            .unwrap_or_default()
-        {
-            "" if options.is_empty() => Ok(default.clone()),
-            "" => match default {
-                Self::JsonFile(base) => json_file(base.clone(), options).map(Self::JsonFile),
-                Self::None => Ok(Self::None),
-            },
-            "json-file" => match default {
-                Self::JsonFile(base) => json_file(base.clone(), options).map(Self::JsonFile),
-                Self::None => json_file(JsonFile::default(), options).map(Self::JsonFile),
-            },
+        let typed = config.and_then(|config| config.typ.as_deref());
+        let driver = match typed.unwrap_or_default() {
+            "" => default.driver(),
+            "json-file" => "json-file",
+            "local" => "local",
+            "none" => "none",
+            other => return Err(Error::LogDriver(other.to_owned())),
+        };
+        let base = match default {
+            Self::JsonFile(base) | Self::Local(base) if default.driver() == driver => base.clone(),
+            Self::JsonFile(_) | Self::Local(_) | Self::None if driver == "local" => {
+                LogFile::local()
+            }
+            Self::JsonFile(_) | Self::Local(_) | Self::None => LogFile::default(),
+        };
+        match driver {
             "none" => Ok(Self::None),
-            other => Err(Error::LogDriver(other.to_owned())),
+            "local" => file(driver, base, options).map(Self::Local),
+            driver => file(driver, base, options).map(Self::JsonFile),
         }
     }
 
@@ -86,12 +108,13 @@ impl LogSpec {
     pub const fn driver(&self) -> &'static str {
         match self {
             Self::JsonFile(_) => "json-file",
+            Self::Local(_) => "local",
             Self::None => "none",
         }
     }
 }
 
-impl JsonFile {
+impl LogFile {
     /// Picks the attributes of each line from the container's labels and environment.
     #[must_use]
     pub fn attributes(
@@ -99,21 +122,51 @@ impl JsonFile {
         labels: &BTreeMap<String, String>,
         env: &[String],
     ) -> BTreeMap<String, String> {
-        let labelled = self
-            .labels
-            .iter()
-            .filter_map(|key| labels.get_key_value(key));
-        let labelled = labelled.map(|(key, value)| (key.clone(), value.clone()));
+        let labelled = labels.iter();
+        let labelled = labelled.filter(chosen(&self.labels, self.labels_regex.as_deref()));
         let variables = env.iter().filter_map(|entry| entry.split_once('='));
-        let chosen = variables.filter(|(key, _)| self.env.iter().any(|wanted| wanted == key));
+        let variables = variables.filter(chosen(&self.env, self.env_regex.as_deref()));
         labelled
-            .chain(chosen.map(|(key, value)| (key.to_owned(), value.to_owned())))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .chain(variables.map(|(key, value)| (key.to_owned(), value.to_owned())))
             .collect()
+    }
+
+    /// What the driver `local` keeps unless told otherwise.
+    fn local() -> Self {
+        Self {
+            max_size: Some(20 << 20),
+            max_files: 5,
+            compress: true,
+            ..Self::default()
+        }
     }
 }
 
-fn json_file(mut file: JsonFile, options: &HashMap<String, String>) -> Result<JsonFile, Error> {
+/// Tells keys that are listed or match a pattern.
+fn chosen<K: AsRef<str>, V>(listed: &[String], pattern: Option<&str>) -> impl Fn(&(K, V)) -> bool {
+    let pattern = pattern.and_then(|pattern| Regex::new(pattern).ok());
+    move |(key, _)| {
+        let key = key.as_ref();
+        listed.iter().any(|wanted| wanted == key)
+            || pattern
+                .as_ref()
+                .is_some_and(|pattern| pattern.is_match(key))
+    }
+}
+
+fn file(
+    driver: &'static str,
+    mut file: LogFile,
+    options: &HashMap<String, String>,
+) -> Result<LogFile, Error> {
     for (key, value) in options {
+        if driver == "local" && !LOCAL.contains(&key.as_str()) {
+            return Err(Error::LogOption {
+                key: key.clone(),
+                driver: "log driver local",
+            });
+        }
         set(&mut file, key, value)?;
     }
     match file.compress && (file.max_files < 2 || file.max_size.is_none()) {
@@ -122,7 +175,7 @@ fn json_file(mut file: JsonFile, options: &HashMap<String, String>) -> Result<Js
     }
 }
 
-fn set(file: &mut JsonFile, key: &str, value: &str) -> Result<(), Error> {
+fn set(file: &mut LogFile, key: &str, value: &str) -> Result<(), Error> {
     let refuse = || Error::LogValue {
         key: key.to_owned(),
         value: value.to_owned(),
@@ -145,15 +198,31 @@ fn set(file: &mut JsonFile, key: &str, value: &str) -> Result<(), Error> {
         },
         "compress" => file.compress = value.parse().ok().ok_or_else(refuse)?,
         "labels" => file.labels = words(),
+        "labels-regex" => file.labels_regex = pattern(value).ok_or_else(refuse)?,
         "env" => file.env = words(),
+        "env-regex" => file.env_regex = pattern(value).ok_or_else(refuse)?,
         "tag" => file.tag = Some(value.to_owned()).filter(|tag| !tag.is_empty()),
         "mode" if !matches!(value, "blocking" | "non-blocking") => {
             return Err(Error::LogMode(value.to_owned()));
         }
         key if DELIVERY.contains(&key) => {}
-        key => return Err(Error::LogOption(key.to_owned())),
+        key => {
+            return Err(Error::LogOption {
+                key: key.to_owned(),
+                driver: "json-file log driver",
+            });
+        }
     }
     Ok(())
+}
+
+/// Checks a pattern, which is compiled again when it is used; nothing when it is none, an inner nothing when it is empty.
+#[expect(clippy::option_option, reason = "refused, not asked for, asked for")]
+fn pattern(value: &str) -> Option<Option<String>> {
+    match value {
+        "" => Some(None),
+        text => Regex::new(text).ok().map(|_| Some(text.to_owned())),
+    }
 }
 
 /// Reads `10m`, `1g`, `512KB`, `1.5m`: units of 1024, as Docker reads memory sizes.
@@ -225,11 +294,41 @@ mod tests {
     }
 
     #[test]
+    fn the_driver_local_always_rotates_and_compresses() {
+        let Ok(LogSpec::Local(file)) = parsed("local", &[("max-file", "3")]) else {
+            panic!("local is a driver");
+        };
+        assert_eq!(
+            (file.max_size, file.max_files, file.compress),
+            (Some(20 << 20), 3, true)
+        );
+        assert!(parsed("local", &[("labels", "a")]).is_err());
+    }
+
+    #[test]
+    fn attributes_may_be_chosen_by_pattern() {
+        let options = [
+            ("labels-regex", "^team"),
+            ("env-regex", "ZONE$"),
+            ("env", "A"),
+        ];
+        let Ok(LogSpec::JsonFile(file)) = parsed("json-file", &options) else {
+            panic!("these are options");
+        };
+        let labels = ["team", "team.lead", "my-team"].map(|key| (key.to_owned(), "x".to_owned()));
+        let env = ["A=1", "HOME_ZONE=2", "ZONES=3"].map(str::to_owned);
+        let attributes = file.attributes(&BTreeMap::from(labels), &env);
+        let keys: Vec<_> = attributes.keys().map(String::as_str).collect();
+        assert_eq!(keys, ["A", "HOME_ZONE", "team", "team.lead"]);
+        assert!(parsed("json-file", &[("env-regex", "(")]).is_err());
+    }
+
+    #[test]
     fn attributes_come_from_labels_and_environment() {
-        let file = JsonFile {
+        let file = LogFile {
             labels: vec!["tier".into()],
             env: vec!["ZONE".into()],
-            ..JsonFile::default()
+            ..LogFile::default()
         };
         let labels = BTreeMap::from([
             ("tier".to_owned(), "web".to_owned()),

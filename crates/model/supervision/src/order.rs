@@ -94,6 +94,9 @@ pub enum Log {
         max_size: Option<u64>,
         /// How many files are kept, the newest among them; at least 1.
         max_file: u32,
+        /// Whether older files are compressed, to `.1.gz` and so on.
+        #[serde(default)]
+        compress: bool,
         /// `attrs` of each line: chosen labels and variables, and `tag`; empty leaves `attrs` out.
         attributes: BTreeMap<String, String>,
     },

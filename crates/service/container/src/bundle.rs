@@ -3,7 +3,6 @@
 //! Nothing here is synced to disk: a supervisor that misses a file after a power cut has no container to run either.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::{self, Read as _},
     os::unix::fs::DirBuilderExt as _,
@@ -11,11 +10,11 @@ use std::{
 };
 
 use hakone_spec::{
-    ContainerSpec, EtcFiles, Joined, JsonFile, LogSpec, MountSource, Netns, Propagation, ReadOnly,
-    Resolved, ResolvedMount, ResolvedSource, Shm, runtime_spec, seccomp_for_runc,
+    ContainerSpec, EtcFiles, Joined, MountSource, Netns, Propagation, ReadOnly, Resolved,
+    ResolvedMount, ResolvedSource, Shm, runtime_spec, seccomp_for_runc,
 };
 use hakone_supervision::WindowSize;
-use hakone_supervision::{CONFIG_FILE, CopyUp, Log, ORDER_FILE, Order, ROOTFS, Rootfs, Runtime};
+use hakone_supervision::{CONFIG_FILE, CopyUp, ORDER_FILE, Order, ROOTFS, Rootfs, Runtime};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use tracing::warn;
 
@@ -24,7 +23,7 @@ use crate::{
     container::Container,
     device,
     inner::Inner,
-    mounts,
+    log, mounts,
     record::{Mount, MountKind, Record},
     seccomp,
 };
@@ -80,7 +79,7 @@ pub(crate) fn write(plan: &Plan, container: &Container, inner: &Inner) -> Result
         container,
         runtime,
         program.map(|program| program.path),
-    );
+    )?;
     let path = container.folder.join(ORDER_FILE);
     put(&path, &json(&order)?)?;
     Ok(path)
@@ -288,9 +287,14 @@ fn runtime(spec: &ContainerSpec, container: &Container, inner: &Inner) -> Runtim
     }
 }
 
-fn order(plan: &Plan, container: &Container, runtime: Runtime, seccomp: Option<PathBuf>) -> Order {
+fn order(
+    plan: &Plan,
+    container: &Container,
+    runtime: Runtime,
+    seccomp: Option<PathBuf>,
+) -> Result<Order, Error> {
     let command = &plan.spec.command;
-    Order {
+    Ok(Order {
         container: container.id.clone(),
         bundle: container.folder.clone(),
         run_dir: container.run_folder.clone(),
@@ -310,10 +314,10 @@ fn order(plan: &Plan, container: &Container, runtime: Runtime, seccomp: Option<P
         console: command
             .console
             .map(|(rows, cols)| WindowSize { rows, cols }),
-        log: log(plan, container),
+        log: log::order(plan, container)?,
         cgroup: plan.cgroup.clone(),
         seccomp,
-    }
+    })
 }
 
 fn copy_up(plan: &Plan) -> Vec<CopyUp> {
@@ -327,51 +331,9 @@ fn copy_up(plan: &Plan) -> Vec<CopyUp> {
         .collect()
 }
 
-fn log(plan: &Plan, container: &Container) -> Log {
-    match &plan.spec.log {
-        LogSpec::None => Log::None,
-        LogSpec::JsonFile(file) => Log::JsonFile {
-            path: container.log_path(),
-            max_size: file.max_size,
-            max_file: file.max_files,
-            attributes: attributes(file, plan),
-        },
-    }
-}
-
-fn attributes(file: &JsonFile, plan: &Plan) -> BTreeMap<String, String> {
-    let mut all = file.attributes(&plan.spec.labels, &plan.spec.command.env);
-    if let Some(tag) = &file.tag {
-        all.insert("tag".to_owned(), render(tag, &plan.record));
-    }
-    all
-}
-
-/// Fills a tag's template with the fields that Docker documents.
-fn render(template: &str, record: &Record) -> String {
-    let image = record.image.as_str();
-    let fields = [
-        ("{{.ID}}", record.id.short()),
-        ("{{.FullID}}", record.id.as_str()),
-        ("{{.Name}}", record.name.as_str()),
-        ("{{.ImageID}}", image.get(..19).unwrap_or(image)),
-        ("{{.ImageFullID}}", image),
-        ("{{.ImageName}}", &record.image_reference),
-        ("{{.DaemonName}}", "docker"),
-    ];
-    let fill = |text: String, (field, value): &(&str, &str)| text.replace(field, value);
-    fields.iter().fold(template.to_owned(), fill)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_tags_template_is_filled() {
-        let record = crate::container::tests::record(0xab, "web");
-        assert_eq!(render("{{.Name}}/{{.ID}}", &record), "web/abababababab");
-    }
 
     #[test]
     fn a_link_in_a_volume_does_not_lead_out_of_it() {

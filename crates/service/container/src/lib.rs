@@ -23,6 +23,7 @@ mod inside;
 mod inspect;
 mod joined;
 mod list;
+mod log;
 mod logs;
 mod mounts;
 mod neighbour;

@@ -5,6 +5,7 @@
 
 mod file;
 mod line;
+mod press;
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use hakone_base::Timestamp;
 use hakone_supervision::{FrameKind, Log as Order};
 
 use self::{
-    file::LogFile,
+    file::{LogFile, Rotation},
     line::{Entry, Splitter, attributes},
 };
 
@@ -44,8 +45,16 @@ impl Log {
                 path,
                 max_size,
                 max_file,
+                compress,
                 attributes,
-            } => Self::json_file(LogFile::new(path, max_size, max_file), &attributes),
+            } => {
+                let rotation = Rotation {
+                    limit: max_size.filter(|limit| *limit > 0),
+                    files: max_file,
+                    compress,
+                };
+                Self::json_file(LogFile::new(path, rotation), &attributes)
+            }
         }
     }
 

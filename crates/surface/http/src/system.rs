@@ -126,7 +126,7 @@ fn engine(services: &Services) -> Value {
         "DriverStatus": [["Supports d_type", "true"], ["Native Overlay Diff", "true"]],
         "Plugins": {
             "Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": null,
-            "Log": ["json-file", "none"],
+            "Log": ["json-file", "local", "none"],
         },
         "Debug": about.debug, "LoggingDriver": about.log_driver, "ExperimentalBuild": false,
         "IndexServerAddress": "https://index.docker.io/v1/",

@@ -6,7 +6,7 @@
 mod follow;
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -104,7 +104,7 @@ impl Reader {
             true => Some(Bell::new(&self.path, container)?),
             false => None,
         };
-        let files = rotated(&self.path);
+        let files = hakone_log::files(&self.path);
         let start = match self.options.tail {
             Some(count) => {
                 let files = files.clone();
@@ -115,7 +115,7 @@ impl Reader {
         };
         let mut last = None;
         for (index, path) in files.iter().enumerate().skip(start.file) {
-            let Ok(mut file) = File::open(path).await else {
+            let Ok(mut file) = open(path.clone()).await else {
                 continue;
             };
             if index == start.file {
@@ -179,20 +179,10 @@ impl Reader {
     }
 }
 
-/// Lists a log's files, oldest first: `….2`, `….1`, the newest.
-fn rotated(path: &Path) -> Vec<PathBuf> {
-    let numbered = |number: u32| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{number}"));
-        PathBuf::from(name)
-    };
-    let mut files: Vec<_> = (1..)
-        .map(numbered)
-        .take_while(|file| file.exists())
-        .collect();
-    files.reverse();
-    files.push(path.to_owned());
-    files
+/// Opens a file of the log, which may have to be laid out first.
+async fn open(path: PathBuf) -> io::Result<File> {
+    let opened = tokio::task::spawn_blocking(move || hakone_log::open(&path));
+    Ok(File::from_std(opened.await??))
 }
 
 #[cfg(test)]

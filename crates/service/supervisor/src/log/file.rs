@@ -11,17 +11,30 @@ use std::{
     path::PathBuf,
 };
 
+use super::press::Press;
+
 /// Entries held before a write; a chunk of output seldom grows beyond.
 const BATCH: usize = 64 * 1024;
 /// Memory kept between writes.
 const KEPT: usize = 4 * 1024;
 
+/// When a file is set aside, and what becomes of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rotation {
+    /// The size in bytes; none never rotates.
+    pub(super) limit: Option<u64>,
+    /// How many files are kept, the newest among them.
+    pub(super) files: u32,
+    /// Whether older ones are compressed.
+    pub(super) compress: bool,
+}
+
 /// A log file with its older ones.
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
-    limit: Option<u64>,
-    files: u32,
+    rotation: Rotation,
+    press: Press,
     file: Option<File>,
     size: u64,
     batch: Vec<u8>,
@@ -31,11 +44,11 @@ pub(super) struct LogFile {
 
 impl LogFile {
     /// Names the file; it is opened when the container is, so that reading its log never finds none.
-    pub(super) fn new(path: PathBuf, limit: Option<u64>, files: u32) -> Self {
+    pub(super) fn new(path: PathBuf, rotation: Rotation) -> Self {
         let mut log = Self {
             path,
-            limit: limit.filter(|limit| *limit > 0),
-            files,
+            rotation,
+            press: Press::default(),
             file: None,
             size: 0,
             batch: Vec::new(),
@@ -69,7 +82,9 @@ impl LogFile {
 
     fn is_full(&self) -> bool {
         let held = u64::try_from(self.batch.len()).unwrap_or(u64::MAX);
-        self.limit.is_some_and(|limit| self.size + held >= limit)
+        self.rotation
+            .limit
+            .is_some_and(|limit| self.size + held >= limit)
     }
 
     fn write(&mut self) {
@@ -115,20 +130,29 @@ impl LogFile {
 
     /// Sets the file aside; when that fails the present one goes on growing rather than lose lines.
     fn rotate(&mut self) {
-        let emptied = self.files < 2;
+        let emptied = self.rotation.files < 2;
         if !emptied && self.shift().is_err() {
             return;
         }
         self.file = None;
         // A failure shows again, and is counted, at the next write.
         self.open(emptied).ok();
+        if self.rotation.compress && !emptied {
+            self.press.begin(&self.aged(1));
+        }
     }
 
-    fn shift(&self) -> io::Result<()> {
-        for age in (1..self.files.saturating_sub(1)).rev() {
-            match fs::rename(self.aged(age), self.aged(age + 1)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Ok(()) | Err(_) => {}
+    fn shift(&mut self) -> io::Result<()> {
+        // What is still being compressed would appear under a name that is another's by then.
+        self.press.finish();
+        let oldest = self.rotation.files.saturating_sub(1);
+        for kind in KINDS {
+            absent_is_fine(fs::remove_file(with(self.aged(oldest), kind)))?;
+        }
+        for age in (1..oldest).rev() {
+            for kind in KINDS {
+                let (from, to) = (self.aged(age), self.aged(age + 1));
+                absent_is_fine(fs::rename(with(from, kind), with(to, kind)))?;
             }
         }
         fs::rename(&self.path, self.aged(1))
@@ -141,9 +165,33 @@ impl LogFile {
     }
 }
 
+/// How the name of an older file may end.
+const KINDS: [&str; 2] = ["", ".gz"];
+
+fn with(path: PathBuf, end: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(end);
+    PathBuf::from(name)
+}
+
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn rotation(limit: Option<u64>, files: u32) -> Rotation {
+        Rotation {
+            limit,
+            files,
+            compress: false,
+        }
+    }
 
     fn push(log: &mut LogFile, text: &str) {
         log.push(|batch| batch.extend_from_slice(text.as_bytes()));
@@ -154,7 +202,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         for text in ["a\n", "b\n"] {
-            let mut log = LogFile::new(path.clone(), None, 1);
+            let mut log = LogFile::new(path.clone(), rotation(None, 1));
             push(&mut log, text);
             assert_eq!(log.flush(), 0);
         }
@@ -165,7 +213,7 @@ mod tests {
     fn the_newest_old_file_is_number_one_and_the_oldest_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let mut log = LogFile::new(path.clone(), Some(2), 3);
+        let mut log = LogFile::new(path.clone(), rotation(Some(2), 3));
         for text in ["1\n", "2\n", "3\n", "4\n", "5\n"] {
             push(&mut log, text);
         }
@@ -179,10 +227,39 @@ mod tests {
     }
 
     #[test]
+    fn compressed_files_grow_older_beside_plain_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        for (name, text) in [("log.1.gz", "1"), ("log.2", "2"), ("log.3.gz", "3")] {
+            fs::copy(file_of(folder.path(), text), folder.path().join(name)).unwrap();
+        }
+        let mut log = LogFile::new(path, rotation(Some(2), 4));
+        for text in ["4\n", "5\n"] {
+            push(&mut log, text);
+        }
+        log.flush();
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(
+            (read("log.1"), read("log.2.gz"), read("log.3")),
+            ("4\n".into(), "1".into(), "2".into())
+        );
+        assert!(!folder.path().join("log.3.gz").exists());
+    }
+
+    fn file_of(folder: &std::path::Path, text: &str) -> PathBuf {
+        let path = folder.join("source");
+        File::create(&path)
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
+        path
+    }
+
+    #[test]
     fn a_single_file_is_emptied() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let mut log = LogFile::new(path.clone(), Some(2), 1);
+        let mut log = LogFile::new(path.clone(), rotation(Some(2), 1));
         push(&mut log, "1\n");
         push(&mut log, "2\n");
         log.flush();
@@ -191,11 +268,11 @@ mod tests {
 
     #[test]
     fn lines_that_cannot_be_written_are_counted() {
-        let mut log = LogFile::new(PathBuf::from("/dev/full"), None, 1);
+        let mut log = LogFile::new(PathBuf::from("/dev/full"), rotation(None, 1));
         push(&mut log, "1\n");
         push(&mut log, "2\n");
         assert_eq!(log.flush(), 2);
-        let mut none = LogFile::new(PathBuf::from("/nonexistent/log"), None, 1);
+        let mut none = LogFile::new(PathBuf::from("/nonexistent/log"), rotation(None, 1));
         push(&mut none, "1\n");
         assert_eq!(none.flush(), 1);
     }

@@ -74,6 +74,7 @@ impl Lab {
                 path: path("log"),
                 max_size: None,
                 max_file: 1,
+                compress: false,
                 attributes: BTreeMap::new(),
             },
             cgroup: cgroup.clone(),
