@@ -17,7 +17,7 @@ use hakone_base::{
 };
 use hakone_nft::Firewall;
 use hakone_policy::{
-    Bridge, Endpoint, HostAccess, Icc, Metadata, Multicast, Options, Topology, compile,
+    Access, Bridge, Endpoint, HostAccess, Icc, Metadata, Multicast, Options, Topology, compile,
 };
 use lab::Lab;
 
@@ -55,6 +55,7 @@ fn topology(endpoints: u16) -> Topology {
             metadata: Metadata::Denied,
             host_access: HostAccess::All,
             links: Vec::new(),
+            access: Access::default(),
             masquerade: true,
             endpoints: (0..endpoints).map(endpoint).collect(),
         }],

@@ -19,7 +19,7 @@ use hakone_base::{
 };
 use hakone_nft::Firewall;
 use hakone_policy::{
-    Bridge, Endpoint, HostAccess, Icc, Metadata, Multicast, Options, Topology, compile,
+    Access, Bridge, Endpoint, HostAccess, Icc, Metadata, Multicast, Options, Topology, compile,
 };
 use lab::{Arrivals, Lab};
 
@@ -48,6 +48,7 @@ fn bridge(index: u8, published: &[u16]) -> Bridge {
         metadata: Metadata::Denied,
         host_access: HostAccess::All,
         links: Vec::new(),
+        access: Access::default(),
         masquerade: true,
         endpoints: vec![Endpoint {
             id: EndpointId::from_bytes([index; 32]),

@@ -31,6 +31,9 @@ const FILTER: i32 = 0;
 /// Where the kernel expects sources to be translated.
 const SOURCE_NAT: i32 = 100;
 
+/// IANA numbers of ICMP and ICMPv6.
+const ICMP: [u8; 2] = [1, 58];
+
 /// Derives the rules of the whole host from what is wanted; the same topology gives the same value.
 #[must_use]
 pub fn compile(topology: &Topology) -> Ruleset {
@@ -402,7 +405,7 @@ fn entering() -> Vec<Rule> {
         within(Field::OutputInterface, "hardened"),
         within(Field::InputInterface, "bridges"),
     ];
-    vec![
+    let mut rules = vec![
         dropping("hardened", to_hardened),
         rule(
             "published",
@@ -415,7 +418,56 @@ fn entering() -> Vec<Rule> {
         accept_known(),
         direct(V4, "direct_ip"),
         direct(V6, "direct_ip6"),
-        dropping("not published", []),
+    ];
+    rules.extend(by_mode());
+    rules.push(dropping("not published", []));
+    rules
+}
+
+/// What the mode of a network's gateway opens besides.
+fn by_mode() -> [Rule; 6] {
+    let trusted = |family, set| {
+        let interfaces = [Field::InputInterface, Field::OutputInterface];
+        let port = [
+            Field::Destination(family),
+            Field::Protocol,
+            Field::DestinationPort,
+        ];
+        let key = [&interfaces[..], &port].concat();
+        let accept = [
+            Expression::In(key, name(set)),
+            Expression::Do(Action::Accept),
+        ];
+        rule("published, from a trusted interface", accept)
+    };
+    let unprotected = |family, set| {
+        let into = within(Field::OutputInterface, set);
+        let accept = [
+            Expression::IpFamily(family),
+            into,
+            Expression::Do(Action::Accept),
+        ];
+        rule("every port is open", accept)
+    };
+    let routed = |family, set, icmp| {
+        let into = within(Field::OutputInterface, set);
+        let is_icmp = Expression::Is(Field::Protocol, Value::Protocol(icmp));
+        let accept = [
+            Expression::IpFamily(family),
+            into,
+            is_icmp,
+            Expression::Do(Action::Accept),
+        ];
+        rule("routed", accept)
+    };
+    let [icmp, icmp6] = ICMP;
+    [
+        trusted(V4, "trusted_ip"),
+        trusted(V6, "trusted_ip6"),
+        unprotected(V4, "unprotected_ip"),
+        unprotected(V6, "unprotected_ip6"),
+        routed(V4, "routed_ip", icmp),
+        routed(V6, "routed_ip6", icmp6),
     ]
 }
 
@@ -439,6 +491,14 @@ fn masquerade() -> Vec<Rule> {
             [own, Expression::Published, Expression::Masquerade],
         )
     };
+    let out = |family, set| {
+        let expressions = [
+            Expression::IpFamily(family),
+            from(set),
+            Expression::Masquerade,
+        ];
+        rule("out of a network", expressions)
+    };
     vec![
         rule("published, from a container", published),
         back(V4, "sources_ip"),
@@ -447,10 +507,8 @@ fn masquerade() -> Vec<Rule> {
             "seen as it is",
             [into_bridge(), Expression::Do(Action::Accept)],
         ),
-        rule(
-            "out of a network",
-            [from("masqueraded"), Expression::Masquerade],
-        ),
+        out(V4, "masqueraded_ip"),
+        out(V6, "masqueraded_ip6"),
     ]
 }
 

@@ -10,7 +10,9 @@ use ipnet::IpNet;
 
 use crate::{
     ruleset::{Action, Elements, IpFamily, Key, Set, Target, Type, Value},
-    topology::{Bridge, DirectRouting, Endpoint, HostAccess, Icc, Link, Metadata, Topology},
+    topology::{
+        Bridge, DirectRouting, Endpoint, GatewayMode, HostAccess, Icc, Link, Metadata, Topology,
+    },
 };
 
 use IpFamily::{V4, V6};
@@ -22,7 +24,10 @@ const LINK_LOCAL: &str = "fe80::/10";
 #[derive(Default)]
 pub(crate) struct Contents {
     bridges: BTreeSet<IfName>,
-    masqueraded: BTreeSet<IfName>,
+    masqueraded: BTreeSet<(IpFamily, IfName)>,
+    unprotected: BTreeSet<(IpFamily, IfName)>,
+    routed: BTreeSet<(IpFamily, IfName)>,
+    trusted: BTreeSet<(IfName, IfName, IpAddr, u8, u16)>,
     members: BTreeMap<Key, Action>,
     exits: BTreeMap<Key, Action>,
     entries: BTreeMap<Key, Action>,
@@ -86,8 +91,9 @@ impl Contents {
         for link in &bridge.links {
             self.links.insert((bridge.name.clone(), *link));
         }
-        if bridge.masquerade && !bridge.internal {
-            self.masqueraded.insert(bridge.name.clone());
+        if !bridge.internal {
+            self.add_mode(bridge, V4, bridge.access.v4);
+            self.add_mode(bridge, V6, bridge.access.v6);
         }
         self.add_addresses(bridge);
     }
@@ -106,6 +112,23 @@ impl Contents {
             }
         };
         Action::Goto(chain.into())
+    }
+
+    fn add_mode(&mut self, bridge: &Bridge, family: IpFamily, mode: GatewayMode) {
+        let entry = || (family, bridge.name.clone());
+        match mode {
+            GatewayMode::Nat => {}
+            GatewayMode::NatUnprotected => {
+                self.unprotected.insert(entry());
+            }
+            GatewayMode::Routed => {
+                self.routed.insert(entry());
+                return;
+            }
+        }
+        if bridge.masquerade {
+            self.masqueraded.insert(entry());
+        }
     }
 
     fn add_addresses(&mut self, bridge: &Bridge) {
@@ -163,9 +186,16 @@ impl Contents {
         if host.is_loopback() {
             return;
         }
-        if direct == DirectRouting::Allowed {
-            let name = bridge.name.clone();
-            self.direct.insert((name, address, protocol, number));
+        let routed = bridge.access.of(address) == GatewayMode::Routed;
+        let name = || bridge.name.clone();
+        if routed || direct == DirectRouting::Allowed {
+            self.direct.insert((name(), address, protocol, number));
+        }
+        let trusted = bridge.access.trusted.iter();
+        self.trusted
+            .extend(trusted.map(|from| (from.clone(), name(), address, protocol, number)));
+        if routed {
+            return;
         }
         match host.is_unspecified() {
             true => {
@@ -184,7 +214,6 @@ impl Contents {
         let pair = vec![Type::IfName, Type::IfName];
         let mut sets = vec![
             names("bridges", &self.bridges),
-            names("masqueraded", &self.masqueraded),
             actions("members", pair, self.members.clone()),
             actions("exits", vec![Type::IfName], self.exits.clone()),
             actions("entries", vec![Type::IfName], self.entries.clone()),
@@ -195,11 +224,45 @@ impl Contents {
             host_protocols(),
         ];
         for family in [V4, V6] {
+            sets.extend(self.mode_sets(family));
             sets.extend(self.address_sets(family));
             sets.extend(self.port_sets(family));
             sets.extend(self.member_sets(family));
         }
         sets
+    }
+
+    fn mode_sets(&self, family: IpFamily) -> [Set; 4] {
+        let of = |names, bridges: &BTreeSet<(IpFamily, IfName)>| {
+            let bridges = bridges.iter().filter(|(of, _)| *of == family);
+            let bridges = bridges.map(|(_, name)| vec![Value::IfName(name.clone())]);
+            keys(names, family, vec![Type::IfName], bridges)
+        };
+        let trusted = self.trusted.iter();
+        let trusted = trusted.filter(|(_, _, to, ..)| IpFamily::of(*to) == family);
+        let trusted = trusted.map(|(from, bridge, to, protocol, number)| {
+            let interfaces = [from, bridge].map(|name| Value::IfName(name.clone()));
+            let port = [
+                Value::Address(*to),
+                Value::Protocol(*protocol),
+                Value::Port(*number),
+            ];
+            [&interfaces[..], &port].concat()
+        });
+        let address = Type::Address(family);
+        let key = vec![
+            Type::IfName,
+            Type::IfName,
+            address,
+            Type::Protocol,
+            Type::Port,
+        ];
+        [
+            of(["masqueraded_ip", "masqueraded_ip6"], &self.masqueraded),
+            of(["unprotected_ip", "unprotected_ip6"], &self.unprotected),
+            of(["routed_ip", "routed_ip6"], &self.routed),
+            keys(["trusted_ip", "trusted_ip6"], family, key, trusted),
+        ]
     }
 
     fn address_sets(&self, family: IpFamily) -> [Set; 4] {

@@ -12,8 +12,11 @@ use hakone_base::{ExposedPort, IfName, PublishedPort, Subnet};
 use crate::{
     packet::{Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Verdict},
     ruleset::State,
-    topology::{Bridge, DirectRouting, Endpoint, HostAccess, Icc, Metadata, Topology},
+    topology::{Bridge, DirectRouting, Endpoint, GatewayMode, HostAccess, Icc, Metadata, Topology},
 };
+
+/// IANA numbers of ICMP and ICMPv6.
+const ICMP: [u8; 2] = [1, 58];
 
 /// Where a packet comes from or goes to.
 #[derive(Clone, Copy)]
@@ -143,7 +146,10 @@ impl Topology {
             .filter(|bridge| !bridge.internal)
             .collect();
         claims.sort_by_key(|bridge| &bridge.name);
-        let mut claims: Vec<_> = claims.into_iter().flat_map(claims_of).collect();
+        let translated =
+            |bridge: &&Bridge, address| bridge.access.of(address) != GatewayMode::Routed;
+        let of_bridge = |bridge| claims_of(bridge).filter(move |(to, _)| translated(&bridge, *to));
+        let mut claims: Vec<_> = claims.into_iter().flat_map(of_bridge).collect();
         claims.retain(|(_, port)| is_asked(port, packet));
         let bound = claims.iter().find(|(_, port)| port.host_address == asked);
         let unbound = claims.iter().find(|(_, port)| {
@@ -227,8 +233,21 @@ impl Topology {
                 && port.target.protocol.number() == packet.transport.protocol
                 && Some(port.target.port.get()) == aimed.port
         };
-        self.options.direct_routing == DirectRouting::Allowed && claims_of(bridge).any(reaches)
+        let mode = bridge.access.of(aimed.destination);
+        let trusts = |name| bridge.access.trusted.contains(name);
+        let trusted = matches!(&packet.origin, Origin::Interface(name) if trusts(name));
+        let by_route = self.options.direct_routing == DirectRouting::Allowed || trusted;
+        match mode {
+            GatewayMode::NatUnprotected => true,
+            GatewayMode::Routed => is_icmp(packet, aimed) || claims_of(bridge).any(reaches),
+            GatewayMode::Nat => by_route && claims_of(bridge).any(reaches),
+        }
     }
+}
+
+fn is_icmp(packet: &Packet, aimed: &Aimed) -> bool {
+    let [v4, v6] = ICMP;
+    packet.transport.protocol == if aimed.destination.is_ipv6() { v6 } else { v4 }
 }
 
 /// Each published port of a network with the container address it leads to; loopback is the daemon's business.
@@ -297,7 +316,9 @@ fn source_seen(from: Place<'_>, to: Place<'_>, packet: &Packet, aimed: &Aimed) -
         (Place::Host | Place::Outside, Place::Network(bridge)) => {
             aimed.published && is_members(bridge, packet.source)
         }
-        (Place::Network(bridge), Place::Outside) => bridge.masquerade,
+        (Place::Network(bridge), Place::Outside) => {
+            bridge.masquerade && bridge.access.of(packet.source) != GatewayMode::Routed
+        }
         (Place::Host | Place::Outside, Place::Host | Place::Outside)
         | (Place::Network(_), Place::Host) => false,
     };

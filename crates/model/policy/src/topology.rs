@@ -44,6 +44,8 @@ pub struct Bridge {
     pub host_access: HostAccess,
     /// Whether members appear outside under the host's address.
     pub masquerade: bool,
+    /// How others reach its members.
+    pub access: Access,
     /// Its members.
     pub endpoints: Vec<Endpoint>,
     /// What members may reach of each other where they may not otherwise.
@@ -118,6 +120,29 @@ pub enum HostAccess {
     Ports(Vec<ExposedPort>),
 }
 
+/// How others reach the members of a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// By IPv4.
+    pub v4: GatewayMode,
+    /// By IPv6.
+    pub v6: GatewayMode,
+    /// The host's interfaces by which published ports answer on the containers' own addresses.
+    pub trusted: Vec<IfName>,
+}
+
+/// What the gateway of a family does (Docker's `gateway_mode`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum GatewayMode {
+    /// Translates: published ports answer on the host's addresses.
+    #[default]
+    Nat,
+    /// Translates, and lets other machines reach every port of members by their own addresses.
+    NatUnprotected,
+    /// Routes: nothing is translated, published ports and ICMP answer on the members' own addresses.
+    Routed,
+}
+
 /// What holds for all networks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Options {
@@ -164,6 +189,16 @@ pub enum DirectRouting {
     Denied,
     /// Published ports answer on the container's own address as well (`--allow-direct-routing`).
     Allowed,
+}
+
+impl Access {
+    /// Gives the mode for the family of an address.
+    pub(crate) const fn of(&self, like: IpAddr) -> GatewayMode {
+        match like {
+            IpAddr::V4(_) => self.v4,
+            IpAddr::V6(_) => self.v6,
+        }
+    }
 }
 
 impl Endpoint {

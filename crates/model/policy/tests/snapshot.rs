@@ -16,8 +16,8 @@ use std::{
 
 use hakone_base::{ContainerId, EndpointId, ExposedPort, MacAddr, NetworkId, PublishedPort};
 use hakone_policy::{
-    Bridge, DirectRouting, Endpoint, HostAccess, Icc, Link, Metadata, Multicast, Options, Topology,
-    compile,
+    Access, Bridge, DirectRouting, Endpoint, HostAccess, Icc, Link, Metadata, Multicast, Options,
+    Topology, compile,
 };
 
 fn bridge(index: u8, name: &str, subnets: &[&str], gateways: &[&str]) -> Bridge {
@@ -31,6 +31,7 @@ fn bridge(index: u8, name: &str, subnets: &[&str], gateways: &[&str]) -> Bridge 
         multicast: Multicast::Denied,
         metadata: Metadata::Denied,
         host_access: HostAccess::All,
+        access: Access::default(),
         masquerade: true,
         endpoints: Vec::new(),
         links: Vec::new(),

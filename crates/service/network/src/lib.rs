@@ -39,5 +39,6 @@ pub use request::{
 pub use sandbox::Sandbox;
 pub use service::Service;
 pub use spec::{
-    BridgeOptions, DriverKind, MacvlanMode, MacvlanOptions, NetworkSpec, PublishFirewall,
+    BridgeOptions, DriverKind, GatewayMode, MacvlanMode, MacvlanOptions, NetworkSpec,
+    PublishFirewall,
 };

@@ -8,7 +8,7 @@ use hakone_store::Record;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{DriverKind, NetworkSpec, PublishFirewall};
+use crate::{DriverKind, GatewayMode, NetworkSpec, PublishFirewall};
 
 /// The largest packet of a network that names none.
 const MTU: u32 = 1500;
@@ -89,9 +89,25 @@ impl Network {
         }
     }
 
-    /// Gives the bridge's own addresses with their prefixes.
+    /// Tells whether an address of a member is reached without translation.
+    pub(crate) fn is_routed(&self, member: IpAddr) -> bool {
+        self.gateway_mode(member.is_ipv6()) == GatewayMode::Routed
+    }
+
+    const fn gateway_mode(&self, ipv6: bool) -> GatewayMode {
+        match ipv6 {
+            true => self.spec.bridge.gateway_mode_v6,
+            false => self.spec.bridge.gateway_mode_v4,
+        }
+    }
+
+    fn is_isolated(&self, pool: &Pool) -> bool {
+        self.gateway_mode(pool.subnet.is_ipv6()) == GatewayMode::Isolated
+    }
+
+    /// Gives the bridge's own addresses with their prefixes; an isolated network has none.
     pub(crate) fn gateways(&self) -> impl Iterator<Item = IpNet> {
-        let pools = self.pools.iter();
+        let pools = self.pools.iter().filter(|pool| !self.is_isolated(pool));
         pools.filter_map(|pool| IpNet::new(pool.gateway, pool.subnet.prefix_len()).ok())
     }
 }

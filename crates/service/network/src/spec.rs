@@ -82,6 +82,15 @@ pub struct BridgeOptions {
     pub masquerade: bool,
     /// The host address of ports published without one.
     pub host_address: Option<IpAddr>,
+    /// What the gateway of IPv4 does.
+    #[serde(default)]
+    pub gateway_mode_v4: GatewayMode,
+    /// What the gateway of IPv6 does.
+    #[serde(default)]
+    pub gateway_mode_v6: GatewayMode,
+    /// The host's interfaces by which published ports answer on the containers' own addresses.
+    #[serde(default)]
+    pub trusted: Vec<IfName>,
     /// Whether published ports obey the host's own rules for its services.
     #[serde(default)]
     pub publish_firewall: PublishFirewall,
@@ -89,6 +98,35 @@ pub struct BridgeOptions {
     pub mtu: Option<u32>,
     /// The stem of interface names inside the container, commonly `eth`.
     pub interface_prefix: Option<String>,
+}
+
+/// What a network's gateway of a family does (`com.docker.network.bridge.gateway_mode_ipv4` and `…_ipv6`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GatewayMode {
+    /// Translates: published ports answer on the host's addresses.
+    #[default]
+    Nat,
+    /// Translates, and lets other machines reach every port of members by their own addresses.
+    NatUnprotected,
+    /// Routes: published ports answer on the members' own addresses.
+    Routed,
+    /// Has no address of the host: for internal networks.
+    Isolated,
+}
+
+impl FromStr for GatewayMode {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "nat" => Ok(Self::Nat),
+            "nat-unprotected" => Ok(Self::NatUnprotected),
+            "routed" => Ok(Self::Routed),
+            "isolated" => Ok(Self::Isolated),
+            other => Err(Error::Invalid(format!("unknown gateway mode {other}"))),
+        }
+    }
 }
 
 /// What the host's INPUT rules mean for published ports (`dev.hakone.publish.firewall`).
@@ -148,6 +186,9 @@ impl Default for BridgeOptions {
             icc: true,
             masquerade: true,
             host_address: None,
+            gateway_mode_v4: GatewayMode::default(),
+            gateway_mode_v6: GatewayMode::default(),
+            trusted: Vec::new(),
             publish_firewall: PublishFirewall::default(),
             mtu: None,
             interface_prefix: None,
@@ -257,6 +298,13 @@ impl BridgeOptions {
         let get = |key: &str| options.get(key).filter(|value| !value.is_empty());
         let switch = |key: &str| get(key).map_or(Ok(true), |value| boolean(value));
         let name = get("com.docker.network.bridge.name").map(|name| name.parse());
+        let mode = |key: &str| get(key).map_or(Ok(GatewayMode::default()), |text| text.parse());
+        let trusted = get("com.docker.network.bridge.trusted_host_interfaces");
+        let trusted = trusted.into_iter().flat_map(|list| list.split(':'));
+        let trusted: Result<Vec<IfName>, hakone_base::IfNameError> = trusted
+            .filter(|one| !one.is_empty())
+            .map(str::parse)
+            .collect();
         Ok(Self {
             name: name
                 .transpose()
@@ -266,6 +314,9 @@ impl BridgeOptions {
             host_address: get("com.docker.network.bridge.host_binding_ipv4")
                 .map(|text| host_address(text))
                 .transpose()?,
+            gateway_mode_v4: mode("com.docker.network.bridge.gateway_mode_ipv4")?,
+            gateway_mode_v6: mode("com.docker.network.bridge.gateway_mode_ipv6")?,
+            trusted: trusted.map_err(|error| Error::Invalid(error.to_string()))?,
             publish_firewall: get(PUBLISH_FIREWALL)
                 .map_or(Ok(PublishFirewall::default()), |text| text.parse())?,
             mtu: get("com.docker.network.driver.mtu")

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use hakone_base::{ContainerId, ExposedPort};
-use hakone_policy::{Bridge, Endpoint, Icc, Link, Options, Topology};
+use hakone_policy::{Access, Bridge, Endpoint, Icc, Link, Options, Topology};
 
 use crate::{
-    EndpointReport,
+    EndpointReport, GatewayMode,
     defence::Defences,
     record::Network,
     state::{Attached, Stage, State},
@@ -44,7 +44,7 @@ fn bridge(state: &State, network: &Network, hardened: bool) -> Option<Bridge> {
         network: network.id.clone(),
         name: network.bridge.clone()?,
         subnets: network.pools.iter().map(|pool| pool.subnet).collect(),
-        gateways: network.pools.iter().map(|pool| pool.gateway).collect(),
+        gateways: network.gateways().map(|gateway| gateway.addr()).collect(),
         internal: network.spec.internal,
         icc: match network.spec.bridge.icc {
             true => Icc::Allowed,
@@ -53,6 +53,11 @@ fn bridge(state: &State, network: &Network, hardened: bool) -> Option<Bridge> {
         multicast: defences.multicast,
         metadata: defences.metadata,
         host_access: defences.host_access(hardened),
+        access: Access {
+            v4: mode(network.spec.bridge.gateway_mode_v4),
+            v6: mode(network.spec.bridge.gateway_mode_v6),
+            trusted: network.spec.bridge.trusted.clone(),
+        },
         masquerade: network.spec.bridge.masquerade && !network.spec.internal,
         endpoints: live
             .filter_map(|(id, attached, found)| endpoint(id, attached, found))
@@ -63,6 +68,15 @@ fn bridge(state: &State, network: &Network, hardened: bool) -> Option<Bridge> {
             false => links(state, network),
         },
     })
+}
+
+/// Nothing leads into or out of an isolated network; what its gateway would do, no packet asks.
+const fn mode(mode: GatewayMode) -> hakone_policy::GatewayMode {
+    match mode {
+        GatewayMode::Nat | GatewayMode::Isolated => hakone_policy::GatewayMode::Nat,
+        GatewayMode::NatUnprotected => hakone_policy::GatewayMode::NatUnprotected,
+        GatewayMode::Routed => hakone_policy::GatewayMode::Routed,
+    }
 }
 
 /// Ports that obey the host's INPUT rules are served by its sockets: no rule leads past INPUT.

@@ -146,8 +146,10 @@ impl Lab {
         let place = Place::new(origin, endpoint.addresses.clone());
         let port = endpoint.port.as_str();
         self.cable(port, &place.netns);
-        self.host()
-            .ip(&format!("link set {port} master {} up\n", bridge.name));
+        self.host().ip(&format!(
+            "link set {port} master {} up\nlink set {port} type bridge_slave hairpin on\n",
+            bridge.name
+        ));
         let mut commands = format!("link set eth0 address {} up\n", endpoint.mac);
         for (subnet, gateway) in bridge.subnets.iter().zip(&bridge.gateways) {
             let mut own = endpoint.addresses.iter();

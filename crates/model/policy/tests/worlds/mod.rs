@@ -9,8 +9,8 @@ use hakone_base::{
     ContainerId, EndpointId, ExposedPort, IfName, MacAddr, NetworkId, Protocol, PublishedPort,
 };
 use hakone_policy::{
-    Bridge, Bridged, DirectRouting, Endpoint, Flow, Host, HostAccess, Icc, Link, Metadata,
-    Multicast, Options, Origin, Packet, Topology, Transport, ruleset::State,
+    Access, Bridge, Bridged, DirectRouting, Endpoint, Flow, GatewayMode, Host, HostAccess, Icc,
+    Link, Metadata, Multicast, Options, Origin, Packet, Topology, Transport, ruleset::State,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -77,10 +77,11 @@ fn any_bridge(index: u8) -> impl Strategy<Value = Bridge> {
         any::<bool>(),
         any_defence(),
         vec(any_link(index), 0..3),
+        any_access(),
     );
     (endpoints, 0..=3_usize, switches, ipv6, internal).prop_map(
         move |(mut endpoints, count, switches, ipv6, internal)| {
-            let (icc, multicast, masquerade, (metadata, host_access), links) = switches;
+            let (icc, multicast, masquerade, (metadata, host_access), links, access) = switches;
             endpoints.truncate(count);
             let mut bridge = Bridge {
                 network: NetworkId::from_bytes([index; 32]),
@@ -93,6 +94,7 @@ fn any_bridge(index: u8) -> impl Strategy<Value = Bridge> {
                 metadata,
                 host_access,
                 masquerade,
+                access,
                 endpoints,
                 links,
             };
@@ -134,6 +136,25 @@ fn any_link(bridge: u8) -> impl Strategy<Value = Link> {
             }
         },
     )
+}
+
+fn any_access() -> impl Strategy<Value = Access> {
+    let mode = || {
+        prop_oneof![
+            3 => Just(GatewayMode::Nat),
+            1 => Just(GatewayMode::NatUnprotected),
+            1 => Just(GatewayMode::Routed),
+        ]
+    };
+    let trusted = vec(select(vec!["eth0", "wg0"]), 0..2);
+    (mode(), mode(), trusted).prop_map(|(v4, v6, trusted)| Access {
+        v4,
+        v6,
+        trusted: trusted
+            .into_iter()
+            .map(|name| name.parse().unwrap())
+            .collect(),
+    })
 }
 
 fn drop_ipv6(endpoint: &mut Endpoint) {

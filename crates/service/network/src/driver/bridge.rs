@@ -11,17 +11,24 @@ use hakone_netlink::{
 use hakone_netns::write_sysctl;
 
 use super::Driver;
-use crate::{Config, Error, NetworkSpec, host::Host, record::Network};
+use crate::{Config, Error, GatewayMode, NetworkSpec, host::Host, record::Network};
 
 pub(crate) use endpoint::{
     Attachment, attach, await_carriers, default_routes, detach, inner, open_ports, plug,
 };
+
+const ISOLATED: &str = "gateway mode 'isolated' can only be used for an internal network";
 
 /// The driver.
 pub(super) struct Bridge;
 
 impl Driver for Bridge {
     fn check(&self, spec: &NetworkSpec) -> Result<(), Error> {
+        let bridge = &spec.bridge;
+        let modes = [bridge.gateway_mode_v4, bridge.gateway_mode_v6];
+        if modes.contains(&GatewayMode::Isolated) && !spec.internal {
+            return Err(Error::Invalid(ISOLATED.to_owned()));
+        }
         match spec.ipv4 || spec.ipv6 {
             true => Ok(()),
             false => Err(Error::Invalid("IPv4 or IPv6 must be enabled".to_owned())),

@@ -46,6 +46,18 @@ impl Listener {
     }
 }
 
+impl Listener {
+    /// Gives where its connections lead.
+    pub(crate) const fn target(&self) -> SocketAddr {
+        self.target
+    }
+
+    /// Refuses connections from here on; the port stays taken.
+    pub(crate) fn close(&self) {
+        rustix::net::shutdown(&*self.socket, rustix::net::Shutdown::Both).ok();
+    }
+}
+
 /// Starts serving; the handle ends it. SCTP has no loopback service.
 pub(crate) fn serve(listener: &Listener, runtime: &Handle) -> io::Result<Option<AbortHandle>> {
     let _entered = runtime.enter();

@@ -120,12 +120,23 @@ pub(crate) fn serve(
     }
     let mut state = lock(&service.state);
     let source = source(&state, container);
+    let network = leads_out(&state, container).cloned();
+    let routes = |to| {
+        network
+            .as_ref()
+            .is_some_and(|network| network.is_routed(to))
+    };
     let Some(attached) = state.sandboxes.get_mut(container) else {
         return Err(Error::NoSandbox(container.clone()));
     };
     let of = |socket| port::Listener::of(socket, &attached.report, source.clone());
     let held = attached.held.iter().filter(|_| service.config.proxy);
     for listener in held.filter_map(of) {
+        // Reserved all the same, and closed: its container is reached by its own address alone.
+        if routes(listener.target().ip()) {
+            listener.close();
+            continue;
+        }
         let started = port::serve(&listener, &service.runtime).map_err(Error::Resolver)?;
         tasks.extend(started);
     }
@@ -135,15 +146,19 @@ pub(crate) fn serve(
 
 /// Decides under which address a container sees the clients of its published ports that proxies serve.
 fn source(state: &State, container: &ContainerId) -> port::Source {
-    let attached = state.sandboxes.get(container);
-    let endpoint = attached.and_then(|attached| attached.report.way_out());
-    let network = endpoint.and_then(|endpoint| state.networks.get(&endpoint.network));
-    match network.filter(|network| network.respects_firewall()) {
+    match leads_out(state, container).filter(|network| network.respects_firewall()) {
         Some(network) => port::Source::Client {
             link: network.pools.iter().map(|pool| pool.subnet).collect(),
         },
         None => port::Source::Host,
     }
+}
+
+/// Finds the network that published ports lead through.
+fn leads_out<'a>(state: &'a State, container: &ContainerId) -> Option<&'a Network> {
+    let attached = state.sandboxes.get(container)?;
+    let endpoint = attached.report.way_out()?;
+    state.networks.get(&endpoint.network)
 }
 
 /// Gives the network of each endpoint.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use hakone_base::NetworkId;
-use hakone_network::{Error, SandboxRequest};
+use hakone_network::{Error, GatewayMode, SandboxRequest};
 
 use crate::lab::{LAN, Lab, OUTSIDE, ask, is_cut_off, links, on_own_host_with, request, serve};
 
@@ -43,6 +43,79 @@ fn direct_routing_opens_published_ports_alone() {
             |lab| check(allowed, lab),
         );
     }
+}
+
+/// What the outside reaches of a member: the published port by the host, by its own address, and a port beside it.
+fn access(lab: &Lab, mode: GatewayMode, trusted: &[&str], expected: [bool; 3]) {
+    lab.network("modal", |spec| {
+        spec.bridge.gateway_mode_v4 = mode;
+        spec.bridge.trusted = trusted.iter().map(|name| name.parse().unwrap()).collect();
+    });
+    let web = lab.try_run(publishing("web", "modal")).unwrap();
+    web.echo(80);
+    web.echo(81);
+    lab.route_from_outside();
+    let published = format!("{LAN}:8080").parse().unwrap();
+    for (to, reached) in [published, web.at(80), web.at(81)]
+        .into_iter()
+        .zip(expected)
+    {
+        match reached {
+            true => assert_eq!(
+                ask(&lab.outside, to).as_deref(),
+                Some(OUTSIDE),
+                "{mode:?} {to}"
+            ),
+            false => assert!(is_cut_off(&lab.outside, to), "{mode:?} {to}"),
+        }
+    }
+    let loopback = ask(lab.host(), "127.0.0.1:8080".parse().unwrap());
+    assert_eq!(loopback.is_some(), mode != GatewayMode::Routed);
+    let outside: SocketAddr = format!("{OUTSIDE}:80").parse().unwrap();
+    serve(&lab.outside, outside);
+    let shown = match mode {
+        GatewayMode::Routed => web.address().to_string(),
+        _ => LAN.to_owned(),
+    };
+    assert_eq!(ask(&web.netns, outside), Some(shown));
+}
+
+#[test]
+fn the_gateway_mode_decides_what_is_reached_by_which_address() {
+    let cases = [
+        (GatewayMode::Nat, &[][..], [true, false, false]),
+        (GatewayMode::NatUnprotected, &[], [true, true, true]),
+        (GatewayMode::Routed, &[], [false, true, false]),
+        (GatewayMode::Nat, &["lan0"], [true, true, false]),
+        (GatewayMode::Nat, &["lan9"], [true, false, false]),
+    ];
+    for (mode, trusted, expected) in cases {
+        on_own_host_with(|_| {}, |lab| access(lab, mode, trusted, expected));
+    }
+}
+
+#[test]
+fn an_isolated_network_has_no_address_of_the_host() {
+    on_own_host_with(
+        |_| {},
+        |lab| {
+            let refused = lab.try_network("open", |spec| {
+                spec.bridge.gateway_mode_v4 = GatewayMode::Isolated;
+            });
+            let text = "gateway mode 'isolated' can only be used for an internal network";
+            assert_eq!(refused.unwrap_err().to_string(), text);
+            let id = lab.network("alone", |spec| {
+                spec.internal = true;
+                spec.bridge.gateway_mode_v4 = GatewayMode::Isolated;
+            });
+            let shown = crate::chains::sh(&format!("ip -4 addr show dev {}", bridge_of(&id)));
+            assert!(!shown.contains("inet"), "{shown}");
+            let (a, b) = (lab.run("a", &["alone"]), lab.run("b", &["alone"]));
+            b.echo(80);
+            assert!(ask(&a.netns, b.at(80)).is_some());
+            assert!(is_cut_off(lab.host(), b.at(80)));
+        },
+    );
 }
 
 #[test]
