@@ -62,7 +62,6 @@ const KEYS: &[(&str, Meaning)] = &[
     ("iptables", Same("iptables")),
     ("ip-forward-no-drop", Same("ip-forward-no-drop")),
     ("allow-direct-routing", Same("allow-direct-routing")),
-    ("userland-proxy", Same("userland-proxy")),
     ("default-network-opts", Converted),
     ("host-gateway-ip", Converted),
     ("host-gateway-ips", Same("host-gateway-ips")),
@@ -74,6 +73,10 @@ const KEYS: &[(&str, Meaning)] = &[
     ("runtimes", Converted),
     ("default-ulimits", Converted),
     ("ip6tables", Holds("IPv6 always has the rules of IPv4")),
+    (
+        "userland-proxy",
+        Holds("loopback is served inside the daemon, no proxy process exists"),
+    ),
     (
         "userland-proxy-path",
         Holds("no such helper program exists here"),
