@@ -46,8 +46,11 @@ impl NamesFile {
 
     /// Reads the names from the first copy that can be read.
     pub(crate) fn load(&self, fate: impl Fn(&Digest) -> Fate) -> BTreeMap<ImageRef, Digest> {
+        for path in &self.copies {
+            hakone_store::discard_torn(path);
+        }
         let mut torn = false;
-        for path in self.copies.iter().filter(|path| is_there(path)) {
+        for path in self.copies.iter().filter(|path| path.exists()) {
             match hakone_store::load::<NamesRecord>(path) {
                 Ok(record) => return self.sort(record, fate),
                 Err(error) => set_aside(path, &error),
@@ -96,12 +99,6 @@ impl NamesFile {
         }
         Ok(())
     }
-}
-
-/// Reports whether a copy is there, once a torn write of it is discarded.
-fn is_there(path: &Path) -> bool {
-    hakone_store::discard_torn(path);
-    path.exists()
 }
 
 /// Moves an unreadable file out of the way, under a name that none has.
@@ -153,6 +150,17 @@ mod tests {
             file.save(&names).unwrap();
             assert_eq!(NamesFile::new(root.path()).load(known), names, "{torn}");
         }
+    }
+
+    #[test]
+    fn a_torn_write_of_either_copy_is_swept() {
+        let root = tempfile::tempdir().unwrap();
+        saved(root.path());
+        for name in [".image-names.json.new", ".image-names.copy.json.new"] {
+            fs::copy(root.path().join("image-names.json"), root.path().join(name)).unwrap();
+        }
+        NamesFile::new(root.path()).load(known);
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
     }
 
     #[test]
