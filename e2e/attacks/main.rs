@@ -5,6 +5,8 @@
 //! works from inside the container's network namespace with every raw socket there is: more than `NET_RAW` gives.
 
 #[cfg(test)]
+mod dns;
+#[cfg(test)]
 mod ear;
 #[cfg(test)]
 mod flows;

@@ -181,6 +181,7 @@ mod tests {
         let scope = Scope {
             zones: vec![&zone],
             links: None,
+            elsewhere: Vec::new(),
             subnets: &subnets,
             forwarding,
         };
@@ -257,6 +258,29 @@ mod tests {
     }
 
     #[test]
+    fn names_of_members_elsewhere_are_neither_answered_nor_told_outside() {
+        let (own, other) = (Zone::new("back"), zone());
+        let scope = Scope {
+            zones: vec![&own],
+            links: None,
+            elsewhere: vec![&other],
+            subnets: &[],
+            forwarding: Forwarding::Allowed,
+        };
+        let about = |name: &str| {
+            let asked = question(name, RecordType::A).to_vec().unwrap();
+            decide(&asked, &scope, Transport::Udp, 1)
+        };
+        let Decision::Answer(bytes) = about("web7.front.") else {
+            panic!()
+        };
+        let code = Message::from_vec(&bytes).unwrap().metadata.response_code;
+        assert_eq!(code, ResponseCode::NXDomain);
+        // A network may bear the name of a top-level domain, under which others live.
+        assert_eq!(about("nobody.front."), Decision::Forward);
+    }
+
+    #[test]
     fn other_names_leave_unless_the_networks_are_internal() {
         let outside = question("example.com.", RecordType::A);
         assert_eq!(
@@ -329,6 +353,7 @@ mod tests {
         let scope = Scope {
             zones: vec![&zone],
             links: None,
+            elsewhere: Vec::new(),
             subnets: &[],
             forwarding: Forwarding::Allowed,
         };

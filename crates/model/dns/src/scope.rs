@@ -14,6 +14,8 @@ pub struct Scope<'a> {
     pub zones: Vec<&'a Zone>,
     /// Names of its own alone (links), asked before the zones.
     pub links: Option<&'a Zone>,
+    /// The zones of networks that it is not on: their members' names are not answered, and do not leave either.
+    pub elsewhere: Vec<&'a Zone>,
     /// Every subnet of every network of this engine: questions about their addresses stay here.
     pub subnets: &'a [Subnet],
     /// Whether questions about other names may leave.
@@ -44,13 +46,18 @@ impl Scope<'_> {
         self.zones.iter().find_map(|zone| zone.name(address))
     }
 
-    /// Reports whether a name can only mean a container: two labels, of which the last is a network of the container.
+    /// Reports whether a name can only mean a container: two labels, of which the last is a network of the container, or a
+    /// member of another network with that behind its name.
     pub(crate) fn is_local(&self, name: &str) -> bool {
         let plain = |zone: &&Zone| {
             zone.without_network(name)
                 .is_some_and(|rest| !rest.contains('.'))
         };
-        self.zones.iter().any(plain)
+        let member = |zone: &&Zone| {
+            let suffixed = zone.without_network(name).is_some();
+            suffixed && zone.addresses(name).is_some()
+        };
+        self.zones.iter().any(plain) || self.elsewhere.iter().any(member)
     }
 
     /// Reports whether addresses belong to this engine or to the asking machine itself.

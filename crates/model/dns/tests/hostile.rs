@@ -36,7 +36,7 @@ mod tests {
         #[test]
         fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..200), seed: u64) {
             let zone = zone();
-            let scope = Scope { zones: vec![&zone], links: None, subnets: &[], forwarding: Forwarding::Allowed };
+            let scope = Scope { zones: vec![&zone], links: None, elsewhere: Vec::new(), subnets: &[], forwarding: Forwarding::Allowed };
             if let Decision::Answer(reply) = decide(&bytes, &scope, Transport::Udp, seed) {
                 prop_assert!(reply.len() <= 4096);
                 prop_assert_eq!(&reply[..2], &bytes[..2]);
@@ -49,7 +49,7 @@ mod tests {
         #[test]
         fn one_label_never_leaves(label in prop::collection::vec(any::<u8>(), 1..63), v6: bool) {
             let zone = zone();
-            let scope = Scope { zones: vec![&zone], links: None, subnets: &[], forwarding: Forwarding::Allowed };
+            let scope = Scope { zones: vec![&zone], links: None, elsewhere: Vec::new(), subnets: &[], forwarding: Forwarding::Allowed };
             let query = one_label(&label, if v6 { 28 } else { 1 });
             prop_assert_ne!(decide(&query, &scope, Transport::Udp, 0), Decision::Forward);
         }
@@ -58,7 +58,7 @@ mod tests {
         #[test]
         fn internal_networks_ask_nobody(bytes in prop::collection::vec(any::<u8>(), 12..100)) {
             let zone = zone();
-            let scope = Scope { zones: vec![&zone], links: None, subnets: &[], forwarding: Forwarding::Denied };
+            let scope = Scope { zones: vec![&zone], links: None, elsewhere: Vec::new(), subnets: &[], forwarding: Forwarding::Denied };
             prop_assert_ne!(decide(&bytes, &scope, Transport::Tcp, 0), Decision::Forward);
         }
     }

@@ -54,8 +54,15 @@ impl Names {
         let zones = endpoints
             .iter()
             .filter_map(|endpoint| directory.zones.get(&endpoint.network));
+        let is_own = |network: &NetworkId| {
+            let mut own = endpoints.iter();
+            own.any(|endpoint| endpoint.network == *network)
+        };
+        let elsewhere = directory.zones.iter();
+        let elsewhere = elsewhere.filter(|(network, _)| !is_own(network));
         let scope = Scope {
             zones: zones.collect(),
+            elsewhere: elsewhere.map(|(_, zone)| zone).collect(),
             links: Some(&links),
             subnets: &directory.subnets,
             forwarding: directory.forwarding(&endpoints),
