@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask bench [NAME] [ROUNDS]`. Run it on a quiet machine: load changes ratios, not only times.
 
+mod copy;
 mod crowd;
 mod cycle;
 mod http;
@@ -48,6 +49,9 @@ fn main() -> Result<()> {
     }
     if wanted("many") {
         crowd::many(&ours);
+    }
+    if wanted("copy") {
+        copy::cp(both, few);
     }
     if wanted("load") {
         image::load(both, few);
