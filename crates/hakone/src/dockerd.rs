@@ -72,7 +72,7 @@ const KEYS: &[(&str, Meaning)] = &[
     ("default-address-pools", Converted),
     ("runtimes", Converted),
     ("default-ulimits", Converted),
-    ("ip6tables", Holds("IPv6 always has the rules of IPv4")),
+    ("ip6tables", Same("ip6tables")),
     (
         "userland-proxy",
         Holds("loopback is served inside the daemon, no proxy process exists"),

@@ -213,6 +213,7 @@ fn network(settings: &Settings, folder: PathBuf) -> Result<hakone_network::Confi
     config.pools = pools(settings)?;
     config.firewall = settings.iptables.unwrap_or(true);
     config.ip_forward = settings.ip_forward.unwrap_or(true);
+    config.firewall_v6 = settings.ip6tables.unwrap_or(true);
     config.forward_drop = !settings.ip_forward_no_drop.unwrap_or(false);
     config.direct_routing = settings.allow_direct_routing.unwrap_or(false);
     config.hardened = settings.hardened.unwrap_or(false);

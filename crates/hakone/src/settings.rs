@@ -207,6 +207,10 @@ pub(crate) struct Settings {
     #[arg(long, env = "HAKONE_IPTABLES", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) iptables: Option<bool>,
+    /// Load firewall rules for IPv6 as well [default: true]
+    #[arg(long, env = "HAKONE_IP6TABLES", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ip6tables: Option<bool>,
     /// Accepted as dockerd does; loopback is served inside the daemon either way
     #[arg(long, env = "HAKONE_USERLAND_PROXY", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]

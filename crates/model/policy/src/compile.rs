@@ -12,7 +12,7 @@ use crate::{
         Action, Base, Chain, ChainKind, Expression, Family, Field, Hook, IpFamily, Name, Rule,
         Ruleset, State, Table, Value,
     },
-    topology::Topology,
+    topology::{Ipv6Rules, Topology},
 };
 
 use IpFamily::{V4, V6};
@@ -41,11 +41,23 @@ pub fn compile(topology: &Topology) -> Ruleset {
         family: Family::Inet,
         name: TABLE.into(),
         sets: Contents::of(topology).into_sets(),
-        chains: chains(topology.options.flows),
+        chains: match topology.options.ipv6 {
+            Ipv6Rules::Loaded => chains(topology.options.flows),
+            Ipv6Rules::None => past_ipv6(chains(topology.options.flows)),
+        },
     };
     Ruleset {
         tables: vec![routed, crate::pin::table(topology)],
     }
+}
+
+/// Lets IPv6 pass where packets enter.
+fn past_ipv6(mut chains: Vec<Chain>) -> Vec<Chain> {
+    for chain in chains.iter_mut().filter(|chain| chain.base.is_some()) {
+        let pass = [Expression::IpFamily(V6), Expression::Do(Action::Accept)];
+        chain.rules.insert(0, rule("IPv6 is not ours", pass));
+    }
+    chains
 }
 
 /// Called chains come before their callers, so that the list reads and loads from top to bottom.

@@ -12,7 +12,10 @@ use hakone_base::{ExposedPort, IfName, PublishedPort, Subnet};
 use crate::{
     packet::{Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Verdict},
     ruleset::State,
-    topology::{Bridge, DirectRouting, Endpoint, GatewayMode, HostAccess, Icc, Metadata, Topology},
+    topology::{
+        Bridge, DirectRouting, Endpoint, GatewayMode, HostAccess, Icc, Ipv6Rules, Metadata,
+        Topology,
+    },
 };
 
 /// IANA numbers of ICMP and ICMPv6.
@@ -44,6 +47,9 @@ impl Topology {
                 bridge.map_or(Place::Outside, Place::Network)
             }
         };
+        if packet.destination.is_ipv6() && self.options.ipv6 == Ipv6Rules::None {
+            return untouched(host, packet);
+        }
         let past_bridge = |name: &IfName| name.as_str().starts_with("hk");
         if matches!(&packet.origin, Origin::Interface(name) if past_bridge(name)) {
             return Verdict::Dropped;
@@ -248,6 +254,20 @@ impl Topology {
 fn is_icmp(packet: &Packet, aimed: &Aimed) -> bool {
     let [v4, v6] = ICMP;
     packet.transport.protocol == if aimed.destination.is_ipv6() { v6 } else { v4 }
+}
+
+/// What a host without rules does; of a flow that was translated once, connection tracking still knows.
+fn untouched(host: &Host, packet: &Packet) -> Verdict {
+    let destination = match &packet.flow {
+        Flow::Known { restored, .. } => restored.unwrap_or(packet.destination),
+        Flow::New | Flow::Invalid => packet.destination,
+    };
+    Verdict::Delivered(Delivery {
+        to: host.route(destination),
+        destination,
+        port: packet.transport.port,
+        source: SourceSeen::Kept,
+    })
 }
 
 /// Each published port of a network with the container address it leads to; loopback is the daemon's business.

@@ -26,6 +26,6 @@ pub use pin::PORT_STEM;
 pub use plan::{Change, SetRef, plan};
 pub use ruleset::Ruleset;
 pub use topology::{
-    Access, Bridge, DirectRouting, Endpoint, FlowQuota, GatewayMode, HostAccess, Icc, Link,
-    Metadata, Multicast, Options, Topology,
+    Access, Bridge, DirectRouting, Endpoint, FlowQuota, GatewayMode, HostAccess, Icc, Ipv6Rules,
+    Link, Metadata, Multicast, Options, Topology,
 };

@@ -113,8 +113,12 @@ impl Change {
     pub fn apply(self, ruleset: &mut Ruleset) {
         match self {
             Self::Replace(table) => {
-                remove(ruleset, table.family, &table.name);
-                ruleset.tables.push(table);
+                let same =
+                    |one: &&mut Table| (one.family, &one.name) == (table.family, &table.name);
+                match ruleset.tables.iter_mut().find(same) {
+                    Some(place) => *place = table,
+                    None => ruleset.tables.push(table),
+                }
             }
             Self::Remove(family, name) => remove(ruleset, family, &name),
             Self::Take(set, elements) => {

@@ -150,6 +150,18 @@ pub struct Options {
     pub direct_routing: DirectRouting,
     /// How many flows through or to the host an address of a container may have at a time.
     pub flows: FlowQuota,
+    /// Whether IPv6 has rules as IPv4 has.
+    pub ipv6: Ipv6Rules,
+}
+
+/// Whether IPv6 has rules as IPv4 has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Ipv6Rules {
+    /// It has.
+    #[default]
+    Loaded,
+    /// It passes untouched (`--ip6tables=false`); frames of containers are held to their addresses all the same.
+    None,
 }
 
 /// How many flows one address may have in the host's connection tracking, which all containers share.

@@ -82,13 +82,18 @@ fn is_constant(set: &hakone_policy::ruleset::Set) -> bool {
 
 /// Applies a change as strictly as the kernel: a missing or present element, set or table is a failure.
 fn apply(mut rules: Ruleset, change: &hakone_policy::Change) -> Option<Ruleset> {
-    use hakone_policy::{Change, ruleset::Elements};
+    use hakone_policy::{
+        Change,
+        ruleset::{self, Elements},
+    };
     match change {
         Change::Replace(table) => {
-            rules
-                .tables
-                .retain(|old| (old.family, &old.name) != (table.family, &table.name));
-            rules.tables.push(table.clone());
+            let same =
+                |old: &&mut ruleset::Table| (old.family, &old.name) == (table.family, &table.name);
+            match rules.tables.iter_mut().find(same) {
+                Some(place) => *place = table.clone(),
+                None => rules.tables.push(table.clone()),
+            }
         }
         Change::Remove(family, name) => {
             rules

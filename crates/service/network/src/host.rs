@@ -6,7 +6,7 @@ use hakone_base::{BridgeName, IfName, PublishedPort};
 use hakone_iptables::{Chains, Forward};
 use hakone_netlink::{Link, LinkIndex, Socket, deliver_marked, stop_delivering};
 use hakone_nft::{DIVERTED, Firewall, Monitor, Relay};
-use hakone_policy::{DirectRouting, FlowQuota, Options};
+use hakone_policy::{DirectRouting, FlowQuota, Ipv6Rules, Options};
 
 use crate::{
     Config, Error, chains,
@@ -44,6 +44,10 @@ fn given(config: &Config) -> Given {
             false => DirectRouting::Denied,
         },
         flows: flow_quota(config.flow_quota),
+        ipv6: match config.firewall_v6 {
+            true => Ipv6Rules::Loaded,
+            false => Ipv6Rules::None,
+        },
     };
     Given {
         options,

@@ -10,7 +10,8 @@ use hakone_base::{
 };
 use hakone_policy::{
     Access, Bridge, Bridged, DirectRouting, Endpoint, Flow, GatewayMode, Host, HostAccess, Icc,
-    Link, Metadata, Multicast, Options, Origin, Packet, Topology, Transport, ruleset::State,
+    Ipv6Rules, Link, Metadata, Multicast, Options, Origin, Packet, Topology, Transport,
+    ruleset::State,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -52,17 +53,24 @@ pub(crate) fn v6(bridge: u8, member: u8) -> IpAddr {
 pub(crate) fn any_topology() -> impl Strategy<Value = Topology> {
     let bridges: Vec<_> = (0..BRIDGES).map(any_bridge).collect();
     let direct = select(vec![DirectRouting::Denied, DirectRouting::Allowed]);
-    (bridges, 0..=usize::from(BRIDGES), direct).prop_map(|(mut bridges, count, direct_routing)| {
+    let direct = (direct, any_ipv6_rules());
+    let count = 0..=usize::from(BRIDGES);
+    (bridges, count, direct).prop_map(|(mut bridges, count, (direct_routing, ipv6))| {
         bridges.truncate(count);
         Topology {
             bridges,
             options: Options {
                 direct_routing,
+                ipv6,
                 ..Options::default()
             },
             resolvers: vec!["169.254.0.2".parse().unwrap()],
         }
     })
+}
+
+fn any_ipv6_rules() -> impl Strategy<Value = Ipv6Rules> {
+    prop_oneof![4 => Just(Ipv6Rules::Loaded), 1 => Just(Ipv6Rules::None)]
 }
 
 fn any_bridge(index: u8) -> impl Strategy<Value = Bridge> {

@@ -268,3 +268,44 @@ fn subnets_come_from_the_daemons_pools() {
         },
     );
 }
+
+#[test]
+fn without_rules_for_ipv6_its_packets_pass_untouched_and_ipv4_keeps_its_own() {
+    let pool_v6 = || crate::lab::pool("fd00:7::/64");
+    for loaded in [true, false] {
+        on_own_host_with(
+            |config| config.firewall_v6 = loaded,
+            |lab| {
+                lab.network("six", |spec| {
+                    spec.ipv6 = true;
+                    spec.pools = vec![pool_v6()];
+                });
+                lab.network("other", |_| {});
+                let (a, other) = (lab.run("a", &["six"]), lab.run("b", &["other"]));
+                a.echo(80);
+                a.echo_v6(81);
+                let v6 = a.report.endpoints[0].ipv6.unwrap().address;
+                route_v6(lab);
+                let to = SocketAddr::new(v6.into(), 81);
+                match loaded {
+                    true => assert!(is_cut_off(&lab.outside, to)),
+                    false => assert!(ask(&lab.outside, to).is_some()),
+                }
+                assert!(is_cut_off(&other.netns, a.at(80)));
+                let v6_tables = crate::chains::sh("ip6tables -S");
+                assert_eq!(v6_tables.contains("DOCKER-USER"), loaded);
+            },
+        );
+    }
+}
+
+/// Gives host and outside IPv6 addresses towards each other, and the outside a way to containers.
+fn route_v6(lab: &Lab) {
+    crate::chains::sh("ip -6 addr add 2001:db8::1/64 dev lan0 nodad");
+    let inside = || {
+        crate::chains::sh(
+            "ip -6 addr add 2001:db8::2/64 dev eth0 nodad; ip -6 route add default via 2001:db8::1",
+        )
+    };
+    lab.outside.on(inside).unwrap();
+}
