@@ -9,17 +9,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use hakone_sys::{Namespaces, unshare};
 use rustix::{
-    fs::{Mode, OFlags},
+    fs::{CWD, Mode, OFlags},
     io::Errno,
     mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, fsconfig_create, fsconfig_set_flag,
-        fsconfig_set_string, fsmount, fsopen,
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags,
+        OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
+        mount_change, open_tree,
     },
     system::uname,
 };
 
 use crate::{Detached, Error, Root};
+
+/// Where an old kernel may mount in a mount namespace that nobody else sees; any folder that every host has.
+const PLACE: &str = "/sys";
 
 /// What a power cut may take of what is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +56,15 @@ pub fn mount(parts: Parts<'_>, target: &Path) -> Result<(), Error> {
     if parts.writes == Writes::Volatile {
         forget_last_mount(parts.work);
     }
+    let failure = Error::step("mount overlay", target);
     if !takes_single_layers(&uname().release().to_string_lossy()) {
-        return mount_by_page(parts, target);
+        return by_page(parts.layers, Some(parts), target).map_err(failure);
     }
-    let tree = stack(parts).map_err(Error::step("mount overlay", target))?;
-    attach(tree, target)
+    let tree = by_calls(parts.layers, Some(parts)).map_err(failure)?;
+    let root = Root::open(target)?;
+    tree.attach(root.as_fd())
+        .map(drop)
+        .map_err(Error::step("attach overlay", target))
 }
 
 /// Takes away the mark that a volatile mount leaves against a mount after a power cut. Whoever gives the folder to another
@@ -65,71 +74,75 @@ fn forget_last_mount(work: &Path) {
     std::fs::remove_dir_all(work.join("work/incompat")).ok();
 }
 
-fn stack(parts: Parts<'_>) -> Result<OwnedFd, Errno> {
-    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(&context, "source", "overlay")?;
-    for layer in parts.layers.iter().rev() {
-        fsconfig_set_string(&context, "lowerdir+", layer)?;
+/// Stacks layers, lowest first, below the writable part where there is one, in no tree yet.
+pub(crate) fn detached(layers: &[PathBuf], writable: Option<Parts<'_>>) -> Result<Detached, Errno> {
+    match takes_single_layers(&uname().release().to_string_lossy()) {
+        true => by_calls(layers, writable),
+        false => aside(layers, writable),
     }
-    fsconfig_set_string(&context, "upperdir", parts.upper)?;
-    fsconfig_set_string(&context, "workdir", parts.work)?;
-    if parts.writes == Writes::Volatile {
-        fsconfig_set_flag(&context, "volatile")?;
-    }
-    fsconfig_create(&context)?;
-    fsmount(
-        &context,
-        FsMountFlags::FSMOUNT_CLOEXEC,
-        MountAttrFlags::empty(),
-    )
 }
 
-fn attach(tree: OwnedFd, target: &Path) -> Result<(), Error> {
-    let root = Root::open(target)?;
-    Detached::from_tree(tree)
-        .attach(root.as_fd())
-        .map(drop)
-        .map_err(Error::step("attach overlay", target))
+fn by_calls(layers: &[PathBuf], writable: Option<Parts<'_>>) -> Result<Detached, Errno> {
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&context, "source", "overlay")?;
+    for layer in layers.iter().rev() {
+        fsconfig_set_string(&context, "lowerdir+", layer)?;
+    }
+    if let Some(parts) = writable {
+        fsconfig_set_string(&context, "upperdir", parts.upper)?;
+        fsconfig_set_string(&context, "workdir", parts.work)?;
+        if parts.writes == Writes::Volatile {
+            fsconfig_set_flag(&context, "volatile")?;
+        }
+    }
+    fsconfig_create(&context)?;
+    let flags = FsMountFlags::FSMOUNT_CLOEXEC;
+    fsmount(&context, flags, MountAttrFlags::empty()).map(Detached::from_tree)
+}
+
+/// The old call mounts into a tree only: into one of a thread's own, which goes with the thread, and a copy stays.
+fn aside(layers: &[PathBuf], writable: Option<Parts<'_>>) -> Result<Detached, Errno> {
+    let make = || {
+        unshare(Namespaces::MOUNT)?;
+        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        mount_change("/", private)?;
+        by_page(layers, writable, Path::new(PLACE))?;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        open_tree(CWD, PLACE, flags).map(Detached::from_tree)
+    };
+    std::thread::scope(|scope| scope.spawn(make).join().unwrap_or(Err(Errno::IO)))
 }
 
 /// Options and all in one page: every folder is named by a descriptor, so that length and letters of its path do not count,
 /// and 200 layers fit.
-fn mount_by_page(parts: Parts<'_>, target: &Path) -> Result<(), Error> {
-    let mount = || {
-        let open = |path: &Path| {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            rustix::fs::open(path, flags, Mode::empty())
-        };
-        let layers = parts.layers.iter().map(|layer| open(layer));
-        let layers = layers.collect::<Result<Vec<_>, _>>()?;
-        let (upper, work) = (open(parts.upper)?, open(parts.work)?);
-        let data = CString::new(page(&layers, [&upper, &work], parts.writes));
-        let data = data.map_err(|_nul| Errno::INVAL)?;
-        rustix::mount::mount(
-            "overlay",
-            target,
-            "overlay",
-            MountFlags::empty(),
-            data.as_c_str(),
-        )
+fn by_page(layers: &[PathBuf], writable: Option<Parts<'_>>, target: &Path) -> Result<(), Errno> {
+    let open = |path: &Path| {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::open(path, flags, Mode::empty())
     };
-    mount().map_err(Error::step("mount overlay", target))
+    let layers = layers.iter().map(|layer| open(layer));
+    let layers = layers.collect::<Result<Vec<_>, _>>()?;
+    let writable = match writable {
+        Some(parts) => Some((open(parts.upper)?, open(parts.work)?, parts.writes)),
+        None => None,
+    };
+    let data = CString::new(page(&layers, writable.as_ref())).map_err(|_nul| Errno::INVAL)?;
+    let flags = MountFlags::empty();
+    rustix::mount::mount("overlay", target, "overlay", flags, data.as_c_str())
 }
 
 /// The options as one text.
-fn page(layers: &[OwnedFd], [upper, work]: [&OwnedFd; 2], writes: Writes) -> String {
-    let named = |folder: &OwnedFd| format!("/proc/self/fd/{}", folder.as_raw_fd());
+fn page(layers: &[OwnedFd], writable: Option<&(OwnedFd, OwnedFd, Writes)>) -> String {
+    let named = |folder: &OwnedFd| format!("/proc/thread-self/fd/{}", folder.as_raw_fd());
     let layers: Vec<String> = layers.iter().rev().map(named).collect();
-    let volatile = match writes {
-        Writes::Durable => "",
-        Writes::Volatile => ",volatile",
-    };
-    format!(
-        "lowerdir={},upperdir={},workdir={}{volatile}",
-        layers.join(":"),
-        named(upper),
-        named(work)
-    )
+    let mut page = format!("lowerdir={}", layers.join(":"));
+    if let Some((upper, work, writes)) = writable {
+        page += &format!(",upperdir={},workdir={}", named(upper), named(work));
+        if *writes == Writes::Volatile {
+            page += ",volatile";
+        }
+    }
+    page
 }
 
 /// Reports whether overlayfs takes one layer a call. Asked of the version, for the kernel logs every option it does not know.
@@ -147,14 +160,35 @@ mod tests {
     #[test]
     fn the_uppermost_layer_comes_first() {
         let open = || OwnedFd::from(std::fs::File::open("/").unwrap());
-        let (layers, upper, work) = ([open(), open()], open(), open());
-        let [low, high] = layers.each_ref().map(AsRawFd::as_raw_fd);
-        let text = page(&layers, [&upper, &work], Writes::Volatile);
-        assert!(text.starts_with(&format!(
-            "lowerdir=/proc/self/fd/{high}:/proc/self/fd/{low},"
-        )));
-        assert!(text.ends_with(",volatile"));
-        assert!(!page(&layers, [&upper, &work], Writes::Durable).contains("volatile"));
+        let layers = [open(), open()];
+        let [low, high] = layers
+            .each_ref()
+            .map(|layer| format!("/proc/thread-self/fd/{}", layer.as_raw_fd()));
+        assert_eq!(page(&layers, None), format!("lowerdir={high}:{low}"));
+        let ends =
+            |writes, end: &str| page(&layers, Some(&(open(), open(), writes))).ends_with(end);
+        assert!(ends(Writes::Volatile, ",volatile"));
+        assert!(!ends(Writes::Durable, ",volatile"));
+    }
+
+    #[test]
+    fn old_kernels_stack_the_same_tree() {
+        let folder = tempfile::tempdir().unwrap();
+        let layers = ["low", "high"].map(|name| folder.path().join(name));
+        for layer in &layers {
+            std::fs::create_dir(layer).unwrap();
+            std::fs::write(layer.join("name"), layer.as_os_str().as_encoded_bytes()).unwrap();
+        }
+        std::fs::write(layers[0].join("only"), "low").unwrap();
+        for make in [aside, by_calls] {
+            let tree = make(&layers, None).unwrap();
+            let read = |name: &str| {
+                let file = rustix::fs::openat(&tree, name, OFlags::RDONLY, Mode::empty());
+                std::io::read_to_string(std::fs::File::from(file.unwrap())).unwrap()
+            };
+            assert!(read("name").ends_with("/high"));
+            assert_eq!(read("only"), "low");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
-    os::unix::fs::DirBuilderExt as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::Path,
     sync::Arc,
 };
@@ -161,9 +161,18 @@ fn make_folders(folder: &Path, owner: Option<(u32, u32)>) -> Result<(), Error> {
                 .map_err(Error::host("give away", &path))?;
         }
     }
+    // By this empty file programs know that they run in a container.
+    let mark = folder.join("upper/.dockerenv");
+    let mut options = fs::OpenOptions::new();
+    let made = options.write(true).create_new(true).mode(0o755).open(&mark);
+    made.map_err(Error::host("make", &mark))?;
     match owner {
-        Some((_, gid)) => std::os::unix::fs::chown(folder, None, Some(gid))
-            .map_err(Error::host("give away", folder)),
+        Some((uid, gid)) => {
+            std::os::unix::fs::chown(&mark, Some(uid), Some(gid))
+                .map_err(Error::host("give away", &mark))?;
+            std::os::unix::fs::chown(folder, None, Some(gid))
+                .map_err(Error::host("give away", folder))
+        }
         None => Ok(()),
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum Source {
     Client {
         /// The subnets of the container's network.
         link: Vec<Subnet>,
+        /// Whether its members may talk to each other, so also by a published port.
+        icc: bool,
     },
 }
 
@@ -22,7 +24,7 @@ impl Source {
     /// Makes a socket towards a container, bound to the client's address where that can be.
     ///
     /// A client from elsewhere whose address cannot be shown is refused: the container would take it for the host (attack
-    /// `source_hidden_v6`), and a member of a network without icc for nobody to be kept away from.
+    /// `source_hidden_v6`). So is a member of a network without icc: no way leads to its neighbours, not this one either.
     pub(super) fn socket(
         &self,
         client: SocketAddr,
@@ -33,10 +35,14 @@ impl Source {
         let socket = Socket::new(Domain::for_address(target), kind.nonblocking(), None)?;
         if self.shows(client.ip(), target.ip()) {
             bind(&socket, client)?;
-        } else if !self.is_near(client.ip()) && !is_this_host(client.ip()) {
+        } else if !self.is_welcome_member(client.ip()) && !is_this_host(client.ip()) {
             return Err(std::io::ErrorKind::PermissionDenied.into());
         }
         Ok(socket)
+    }
+
+    fn is_welcome_member(&self, client: IpAddr) -> bool {
+        matches!(self, Self::Client { icc: true, .. }) && self.is_near(client)
     }
 
     fn shows(&self, client: IpAddr, target: IpAddr) -> bool {
@@ -47,7 +53,7 @@ impl Source {
     fn is_near(&self, client: IpAddr) -> bool {
         match self {
             Self::Host => false,
-            Self::Client { link } => link.iter().any(|subnet| subnet.contains(client)),
+            Self::Client { link, .. } => link.iter().any(|subnet| subnet.contains(client)),
         }
     }
 }
@@ -78,7 +84,7 @@ mod tests {
     #[test]
     fn a_client_is_shown_unless_it_is_the_host_or_on_the_containers_link() {
         let link = vec!["172.18.0.0/16".parse().unwrap()];
-        let (client, host) = (Source::Client { link }, Source::Host);
+        let (client, host) = (Source::Client { link, icc: true }, Source::Host);
         let shows = |source: &Source, client: &str, target: &str| {
             source.shows(client.parse().unwrap(), target.parse().unwrap())
         };
@@ -87,5 +93,17 @@ mod tests {
         assert!(!shows(&client, "127.0.0.1", "172.18.0.2"));
         assert!(!shows(&client, "2001:db8::7", "172.18.0.2"));
         assert!(!shows(&host, "198.51.100.7", "172.18.0.2"));
+    }
+    #[test]
+    fn without_icc_the_proxy_is_no_way_between_members() {
+        let served = |icc, client: &str| {
+            let link = vec!["172.18.0.0/16".parse().unwrap()];
+            let source = Source::Client { link, icc };
+            let client = SocketAddr::new(client.parse().unwrap(), 4000);
+            let target = "172.18.0.2:80".parse().unwrap();
+            source.socket(client, target, Type::STREAM).is_ok()
+        };
+        assert!(served(true, "172.18.0.3") && served(false, "127.0.0.1"));
+        assert!(!served(false, "172.18.0.3"));
     }
 }

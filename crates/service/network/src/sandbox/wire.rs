@@ -149,6 +149,7 @@ fn source(state: &State, container: &ContainerId) -> port::Source {
     match leads_out(state, container).filter(|network| network.respects_firewall()) {
         Some(network) => port::Source::Client {
             link: network.pools.iter().map(|pool| pool.subnet).collect(),
+            icc: network.spec.bridge.icc,
         },
         None => port::Source::Host,
     }
