@@ -19,6 +19,8 @@ pub struct Lab {
     id: String,
     engine: Engine,
     folder: tempfile::TempDir,
+    /// Holds the run folder where it is in memory.
+    _memory: Option<tempfile::TempDir>,
     arguments: String,
     daemon: Option<Child>,
     /// The engine's host; `10.99.0.1` and `fd99::1` on `cable0`.
@@ -38,11 +40,32 @@ impl Lab {
 
     /// Makes a laboratory with an engine and more arguments for its daemon.
     #[must_use]
+    pub fn with(engine: Engine, arguments: &str) -> Self {
+        Self::make(engine, arguments, None)
+    }
+
+    /// The same with the engine's run folder in memory, as `/run` is on a machine that people use: for benches.
+    #[must_use]
     #[expect(
         clippy::expect_used,
         reason = "a laboratory that cannot be made fails its test"
     )]
-    pub fn with(engine: Engine, arguments: &str) -> Self {
+    pub fn with_run_in_memory(engine: Engine, arguments: &str) -> Self {
+        let memory = tempfile::Builder::new()
+            .prefix("lab-")
+            .tempdir_in("/dev/shm");
+        Self::make(
+            engine,
+            arguments,
+            Some(memory.expect("memory can be written")),
+        )
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "a laboratory that cannot be made fails its test"
+    )]
+    fn make(engine: Engine, arguments: &str, memory: Option<tempfile::TempDir>) -> Self {
         let id = format!(
             "{}-{}",
             std::process::id(),
@@ -52,6 +75,10 @@ impl Lab {
             .prefix("lab-")
             .tempdir_in("/tmp")
             .expect("/tmp can be written");
+        if let Some(memory) = &memory {
+            let run = folder.path().join("run");
+            std::os::unix::fs::symlink(memory.path(), run).expect("the folder is new");
+        }
         let host = Namespace::new(&format!("lab-h-{id}"));
         let outside = Namespace::new(&format!("lab-o-{id}"));
         host.cable(
@@ -67,6 +94,7 @@ impl Lab {
             id,
             engine,
             folder,
+            _memory: memory,
             arguments,
             daemon: None,
             host,

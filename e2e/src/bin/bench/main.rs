@@ -25,8 +25,8 @@ fn main() -> Result<()> {
     table::row(["---"; 5]);
     let quiet = "--log-level info";
     let (ours, theirs) = (
-        Lab::with(Engine::Hakone, quiet),
-        Lab::with(Engine::Dockerd, quiet),
+        Lab::with_run_in_memory(Engine::Hakone, quiet),
+        Lab::with_run_in_memory(Engine::Dockerd, quiet),
     );
     let both = [&ours, &theirs];
     if wanted("memory") {
