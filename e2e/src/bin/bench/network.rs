@@ -27,7 +27,7 @@ const TURN: Duration = Duration::from_secs(2);
 /// How many ports the second container of [`rate`] publishes.
 const PORTS: u16 = 1000;
 
-/// Bytes a second between two containers of one bridge, turn by turn.
+/// Bytes a second between two containers of one bridge, turn by turn, each end on a processor of its own.
 pub(crate) fn throughput(labs: [&Lab; 2], rounds: usize) -> Result<()> {
     for lab in labs {
         lab.docker("network create wire").ok();
@@ -67,8 +67,11 @@ fn send(lab: &Lab) -> Result<f64> {
     let (sink, source) = (inside(lab, "sink")?, inside(lab, "source")?);
     let listener = on(&sink, || TcpListener::bind("0.0.0.0:9000"))??;
     thread::scope(|scope| {
-        let receiving = scope.spawn(move || receive(&listener));
-        on(&source, || flood(address))??;
+        let receiving = scope.spawn(move || {
+            stay_on(1)?;
+            receive(&listener)
+        });
+        on(&source, || stay_on(0).and_then(|()| flood(address)))??;
         let speed = receiving.join();
         speed.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
@@ -100,9 +103,7 @@ fn receive(listener: &TcpListener) -> Result<f64> {
 /// All on one processor: whether the two ends share one by chance counts for a factor of three.
 pub(crate) fn rate(lab: &Lab, rounds: usize) -> Result<()> {
     let all = sched_getaffinity(None)?;
-    let mut one = CpuSet::new();
-    one.set(0);
-    sched_setaffinity(None, &one)?;
+    stay_on(0)?;
     let (mut few, mut many) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         few.push(publish(lab, 20_000, 20_000)?);
@@ -153,6 +154,13 @@ fn knock(address: SocketAddr) -> Result<f64> {
         count += 1;
     }
     Ok(f64::from(count) / start.elapsed().as_secs_f64())
+}
+
+/// Keeps the calling thread and its children on one processor.
+fn stay_on(processor: usize) -> Result<()> {
+    let mut one = CpuSet::new();
+    one.set(processor);
+    Ok(sched_setaffinity(None, &one)?)
 }
 
 /// Opens the network namespace of a container.
