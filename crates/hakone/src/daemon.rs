@@ -28,6 +28,9 @@ use crate::{
     settings::{self, Files, Settings},
 };
 
+/// How long to wait for the lock on the data root before another daemon must be thought to have it.
+const LOCK: Duration = Duration::from_secs(1);
+
 /// The arguments of `hakone daemon`.
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -140,11 +143,18 @@ fn prepare(resolved: &Resolved) -> Result<File, Error> {
         .append(true)
         .open(&path)
         .map_err(folder)?;
-    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            return Err(Error::Locked(resolved.data_root.clone()));
+    // A child of a killed daemon has the lock too, until it becomes its own program.
+    let start = std::time::Instant::now();
+    loop {
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) if start.elapsed() < LOCK => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(Error::Locked(resolved.data_root.clone()));
+            }
+            locked => break locked.map_err(|errno| folder(errno.into()))?,
         }
-        locked => locked.map_err(|errno| folder(errno.into()))?,
     }
     let pid = format!("{}\n", std::process::id());
     write_atomic(&resolved.pidfile, pid.as_bytes(), Durability::Process).map_err(|source| {
