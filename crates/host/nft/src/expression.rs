@@ -22,6 +22,7 @@ use crate::{
 /// Writes all expressions of a rule of a table of that family.
 pub(crate) fn rule(list: &mut Message, rule: &Rule, table: Family) {
     let mut checked = None;
+    let mut held = None;
     for each in &rule.expressions {
         if let Expression::IpFamily(family) = each {
             checked = Some(Carried::Ip(*family));
@@ -30,8 +31,9 @@ pub(crate) fn rule(list: &mut Message, rule: &Rule, table: Family) {
         if let Some(carried) = needed.filter(|_| needed != checked) {
             check(list, carried, table);
             checked = needed;
+            held = None;
         }
-        expression(list, each);
+        held = expression(list, each, held);
     }
 }
 
@@ -52,14 +54,17 @@ pub(crate) fn action(data: &mut Message, action: &Action) {
     });
 }
 
-fn expression(list: &mut Message, expression: &Expression) {
+/// Writes one expression; `held` is the field in the first registers before it, and what it gives back that after it. So
+/// two keys of a rule that begin alike, as with an interface's name, cost one reading of it.
+fn expression(list: &mut Message, expression: &Expression, held: Option<Field>) -> Option<Field> {
     match expression {
+        Expression::In(fields, set) => {
+            load_key(list, fields, held);
+            lookup(list, set.as_str(), None);
+            return fields.first().copied();
+        }
         Expression::IpFamily(family) => check(list, Carried::Ip(*family), Family::Inet),
         Expression::Is(field, value) => is(list, *field, value),
-        Expression::In(fields, set) => {
-            load_key(list, fields);
-            lookup(list, set.as_str(), None);
-        }
         Expression::LocalDestination => local_destination(list),
         Expression::State(states) => {
             let bits = states.iter().fold(0, |bits, state| bits | bit(*state));
@@ -81,16 +86,17 @@ fn expression(list: &mut Message, expression: &Expression) {
             data.nest(a::IMMEDIATE_DATA, |data| action(data, verdict));
         }),
         Expression::Look(fields, map) => {
-            load_key(list, fields);
+            load_key(list, fields, held);
             lookup(list, map.as_str(), Some(REG_VERDICT));
         }
         Expression::Redirect(family, fields, map) => {
-            load_key(list, fields);
+            load_key(list, fields, held);
             lookup(list, map.as_str(), Some(REG32));
             redirect(list, *family);
         }
         Expression::Masquerade => kernel(list, "masq", |_| {}),
     }
+    None
 }
 
 fn is(list: &mut Message, field: Field, constant: &Value) {
@@ -135,10 +141,12 @@ const fn ether_type(carried: Carried) -> [u8; 2] {
     }
 }
 
-fn load_key(list: &mut Message, fields: &[Field]) {
+fn load_key(list: &mut Message, fields: &[Field], held: Option<Field>) {
     let mut register = REG32;
-    for field in fields {
-        load(list, *field, register);
+    for (index, field) in fields.iter().enumerate() {
+        if index > 0 || held != Some(*field) {
+            load(list, *field, register);
+        }
         register += value::slot(field.kind()) / 4;
     }
 }

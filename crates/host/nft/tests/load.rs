@@ -178,7 +178,7 @@ fn a_refused_transaction_names_its_object_and_leaves_the_old_rules() {
         let error = firewall.load(&broken).unwrap_err().to_string();
         assert_eq!(
             error,
-            "the kernel refused rule 8 of chain guard: No such file or directory (os error 2)"
+            "the kernel refused rule 10 of chain guard: No such file or directory (os error 2)"
         );
         assert_eq!(before, listing());
         firewall.update(&rules).unwrap();

@@ -68,7 +68,8 @@ fn chains(quota: FlowQuota) -> Vec<Chain> {
     vec![
         chain("sources", None, sources()),
         chain("guard", filter(Prerouting, RAW), guard()),
-        chain("count_flows", filter(Prerouting, TRACKED), quotas(quota)),
+        chain("count_flow", None, quotas(quota)),
+        chain("count_flows", filter(Prerouting, TRACKED), begins()),
         chain("to_published", None, to_published()),
         chain("publish", nat(Prerouting, DESTINATION_NAT), publish()),
         chain("publish_to_host", nat(Output, DESTINATION_NAT), publish()),
@@ -111,10 +112,12 @@ fn sources() -> Vec<Rule> {
 
 /// What no packet from outside the host may claim or ask for.
 fn guard() -> Vec<Rule> {
-    let mut rules = vec![rule(
+    // First, for it is most of what a bridge forwards, and what follows would find nothing in it.
+    let mut rules = Vec::from([(V4, "receivers_ip"), (V6, "receivers_ip6")].map(between_members));
+    rules.push(rule(
         "the host to itself",
         [is_interface("lo"), Expression::Do(Action::Accept)],
-    )];
+    ));
     // A frame that a bridge does not take to itself reaches IP by its port, past everything that knows the bridge.
     rules.push(dropping("past its bridge", [crate::pin::is_stem()]));
     for (family, loopback) in [(V4, "127.0.0.0/8"), (V6, "::1/128")] {
@@ -145,6 +148,14 @@ fn guard() -> Vec<Rule> {
         ));
     }
     rules
+}
+
+/// From one address of a network to another of the same: no forgery, no gateway, not the host's.
+fn between_members((family, set): (IpFamily, &'static str)) -> Rule {
+    let member = |field| Expression::In(vec![Field::InputInterface, field], name(set));
+    let (from, to) = (Field::Source(family), Field::Destination(family));
+    let accept = Expression::Do(Action::Accept);
+    rule("between members", [member(from), member(to), accept])
 }
 
 const GATEWAYS: [(IpFamily, &str, &str); 2] = [
@@ -201,17 +212,18 @@ fn publish() -> Vec<Rule> {
     )]
 }
 
+fn begins() -> Vec<Rule> {
+    let count = Expression::Do(Action::Goto(name("count_flow")));
+    vec![rule("begins a flow", [Expression::Begins, count])]
+}
+
 /// One container must not fill the table of flows that all share.
 fn quotas(FlowQuota(quota): FlowQuota) -> Vec<Rule> {
     let rule = |family, set| {
         let crowded = Expression::Crowded(Field::Source(family), name(set), quota);
         dropping(
             "too many flows",
-            [
-                within(Field::InputInterface, "bridges"),
-                Expression::Begins,
-                crowded,
-            ],
+            [within(Field::InputInterface, "bridges"), crowded],
         )
     };
     vec![rule(V4, "flows_ip"), rule(V6, "flows_ip6")]

@@ -29,6 +29,7 @@ pub const PORT_STEM: &str = "hk";
 /// Before `br_netfilter` (0), which would take the frame for a routed packet.
 const EARLY: i32 = -300;
 
+const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMP: u8 = 1;
 const IGMP: u8 = 2;
@@ -58,6 +59,7 @@ pub(crate) fn table(topology: &Topology) -> Table {
         chains: vec![
             chain("multicast_ip", None, multicast()),
             chain("begin_ip", None, begin_ip()),
+            chain("group_ip", None, group_ip()),
             chain("plain_ip", None, plain_ip()),
             chain("own_ip", None, own_ip()),
             chain("from_ip", None, from_ip()),
@@ -80,10 +82,12 @@ fn filter(hook: Hook) -> Option<crate::ruleset::Base> {
     base(ChainKind::Filter, hook, EARLY)
 }
 
-/// The port decides who judges. Ports that are not ours pass: an administrator may have plugged in others.
+/// IPv4 under its own addresses is most of what comes, and needs no second look; else the port decides who judges. Ports
+/// that are not ours pass: an administrator may have plugged in others.
 fn enter() -> Vec<Rule> {
     let ports = Expression::Look(vec![Field::InputInterface], name("ports"));
     vec![
+        rule("", [own_source(V4), goto("own_ip")]),
         rule("", [ports]),
         dropping("port without a container", [is_stem()]),
     ]
@@ -144,14 +148,22 @@ fn own_ip() -> Vec<Rule> {
     ]
 }
 
-/// Only a first fragment has a transport header; what lies there in a later one is anything.
+/// Only a first fragment has a transport header; what lies there in a later one is anything. TCP's says nothing to judge.
 fn plain_ip() -> Vec<Rule> {
     let begins = is_zero(Field::FragmentOffset);
     let begin = Expression::Do(Action::Jump(name("begin_ip")));
     vec![
+        rule("", [is_protocol(TCP), goto("group_ip")]),
         rule("", [begins, begin]),
-        rule("", [is_within(V4, "224.0.0.0/4"), goto("multicast_ip")]),
+        rule("", [goto("group_ip")]),
     ]
+}
+
+fn group_ip() -> Vec<Rule> {
+    vec![rule(
+        "",
+        [is_within(V4, "224.0.0.0/4"), goto("multicast_ip")],
+    )]
 }
 
 fn begin_ip() -> Vec<Rule> {
