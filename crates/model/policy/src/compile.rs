@@ -2,7 +2,7 @@
 //!
 //! Chains and rules are constants; all that varies stands in sets and maps. So a packet's cost does not grow with
 //! networks, containers or ports, and starting a container changes a few elements and no rule. The road of a packet:
-//! `guard` (forged and misdirected packets, before they cost a conntrack entry), `publish`, then `input` or `forward`, then
+//! `guard` (forged and misdirected packets, before they touch connection tracking), `publish`, then `input` or `forward`, then
 //! `leave`. Before all of it, [`crate::pin`] holds frames to their ports. We accept nothing on behalf of other tables: a drop in `DOCKER-USER` or a FORWARD policy still counts.
 
 use crate::{
@@ -22,8 +22,6 @@ pub const TABLE: &str = "hakone";
 
 /// Before connection tracking (-200), so that what is dropped costs no entry there.
 const RAW: i32 = -300;
-/// After connection tracking, before destinations are translated.
-const TRACKED: i32 = -150;
 /// Where the kernel expects destinations to be translated.
 const DESTINATION_NAT: i32 = -100;
 /// Where filters usually stand.
@@ -69,7 +67,6 @@ fn chains(quota: FlowQuota) -> Vec<Chain> {
         chain("sources", None, sources()),
         chain("guard", filter(Prerouting, RAW), guard()),
         chain("count_flow", None, quotas(quota)),
-        chain("count_flows", filter(Prerouting, TRACKED), begins()),
         chain("to_published", None, to_published()),
         chain("publish", nat(Prerouting, DESTINATION_NAT), publish()),
         chain("publish_to_host", nat(Output, DESTINATION_NAT), publish()),
@@ -212,9 +209,10 @@ fn publish() -> Vec<Rule> {
     )]
 }
 
-fn begins() -> Vec<Rule> {
-    let count = Expression::Do(Action::Goto(name("count_flow")));
-    vec![rule("begins a flow", [Expression::Begins, count])]
+/// Where connection tracking has seen the packet: a forged one must not have touched anybody's flow.
+fn count_flow() -> Rule {
+    let count = Expression::Do(Action::Jump(name("count_flow")));
+    rule("begins a flow", [Expression::Begins, count])
 }
 
 /// One container must not fill the table of flows that all share.
@@ -333,19 +331,15 @@ fn is_protocol(number: u8) -> Expression {
 
 /// The map says of each bridge what it may reach of the host.
 fn input() -> Vec<Rule> {
-    vec![rule(
-        "",
-        [Expression::Look(
-            vec![Field::InputInterface],
-            name("to_host"),
-        )],
-    )]
+    let judge = Expression::Look(vec![Field::InputInterface], name("to_host"));
+    vec![count_flow(), rule("", [judge])]
 }
 
 /// Between two members, then out of a network, then into one. What concerns no bridge of ours passes.
 fn forward() -> Vec<Rule> {
     let (from, to) = (Field::InputInterface, Field::OutputInterface);
     vec![
+        count_flow(),
         rule(
             "members of one network",
             [Expression::Look(vec![from, to], name("members"))],
