@@ -10,10 +10,10 @@ use hakone_policy::ruleset::{
 use crate::{
     kernel::{
         CMP_EQ, CMP_NEQ, CONNLIMIT_OVER, CT_STATE, CT_STATUS, DYNSET_ADD, FIB_ADDRTYPE, FIB_DADDR,
-        META_IIFNAME, META_L4PROTO, META_NFPROTO, META_OIFNAME, META_PROTOCOL, NAT_DESTINATION,
-        NFPROTO_IPV4, NFPROTO_IPV6, PAYLOAD_LINK, PAYLOAD_NETWORK, PAYLOAD_TRANSPORT, REG_VERDICT,
-        REG32, STATUS_CONFIRMED, STATUS_DNAT, TYPE_LOCAL, VERDICT_ACCEPT, VERDICT_DROP,
-        VERDICT_GOTO, VERDICT_JUMP, VERDICT_RETURN, attribute as a,
+        META_IIFNAME, META_L4PROTO, META_NFPROTO, META_OIFNAME, NAT_DESTINATION, NFPROTO_IPV4,
+        NFPROTO_IPV6, PAYLOAD_LINK, PAYLOAD_NETWORK, PAYLOAD_TRANSPORT, REG_VERDICT, REG32,
+        STATUS_CONFIRMED, STATUS_DNAT, TYPE_LOCAL, VERDICT_ACCEPT, VERDICT_DROP, VERDICT_GOTO,
+        VERDICT_JUMP, VERDICT_RETURN, attribute as a,
     },
     message::Message,
     value,
@@ -115,20 +115,17 @@ enum Carried {
     Arp,
 }
 
-/// In a bridge, the Ethernet type says what is carried; behind a tag it says something else, and nothing matches.
+/// In a bridge, the Ethernet type says what is carried; before a tag it says something else, and nothing matches. The
+/// kernel's own word for it (`meta protocol`) would see through the tag.
 fn check(list: &mut Message, carried: Carried, table: Family) {
     match (carried, table) {
         (Carried::Ip(family), Family::Inet) => {
             meta(list, META_NFPROTO, REG32);
             compare(list, CMP_EQ, &[protocol(family)]);
         }
-        (Carried::Ip(family), Family::Bridge) => {
-            meta(list, META_PROTOCOL, REG32);
-            compare(list, CMP_EQ, &ether_type(Carried::Ip(family)));
-        }
-        (Carried::Arp, _) => {
+        (carried, _) => {
             payload(list, PAYLOAD_LINK, 12..14, REG32);
-            compare(list, CMP_EQ, &ether_type(Carried::Arp));
+            compare(list, CMP_EQ, &ether_type(carried));
         }
     }
 }

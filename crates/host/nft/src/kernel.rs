@@ -162,7 +162,6 @@ pub(crate) const REG_VERDICT: u32 = 0;
 /// `NFT_REG32_00`, the first of sixteen registers of four bytes.
 pub(crate) const REG32: u32 = 8;
 
-pub(crate) const META_PROTOCOL: u32 = 1;
 pub(crate) const META_MARK: u32 = 3;
 pub(crate) const META_IIFNAME: u32 = 6;
 /// `NFT_SOCKET_TRANSPARENT`.
