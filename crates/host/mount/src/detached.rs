@@ -7,6 +7,7 @@ use std::{
 
 use hakone_sys::{MountAttributes, mount_setattr};
 use rustix::{
+    fs::{CWD, Mode, OFlags, ResolveFlags, openat2},
     io::Errno,
     mount::{
         FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
@@ -29,6 +30,20 @@ impl Detached {
         let flags = clone_flags(recursive);
         let tree = open_tree(HERE, source, flags).map_err(Error::step("bind", source))?;
         Ok(Self(tree))
+    }
+
+    /// The same of a path that leads through what a container may change: no part of it may be a link.
+    ///
+    /// # Errors
+    /// `LOOP` when a part of it is one.
+    pub fn bind_plain(source: &Path, recursive: bool) -> Result<Self, Error> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let opened = openat2(CWD, source, flags, Mode::empty(), resolve);
+        Self::bind_at(
+            opened.map_err(Error::step("bind", source))?.as_fd(),
+            recursive,
+        )
     }
 
     /// A copy of what `source` is open on.

@@ -62,6 +62,8 @@ pub struct Options {
     pub data: Vec<(String, Option<String>)>,
     /// Fill a tmpfs with what the image has there.
     pub copy_up: bool,
+    /// The source's path was followed before, and a link that stands on it since is an attack.
+    pub plain: bool,
 }
 
 impl Default for Options {
@@ -74,6 +76,7 @@ impl Default for Options {
             propagation: Vec::new(),
             data: Vec::new(),
             copy_up: false,
+            plain: false,
         }
     }
 }
@@ -115,6 +118,7 @@ impl Options {
             "bind" => self.bind = Some(self.bind.unwrap_or(false)),
             "rbind" => self.bind = Some(true),
             "tmpcopyup" => self.copy_up = true,
+            "x-hakone-plain" => self.plain = true,
             // Defaults, and words for tools that mount by a table.
             "defaults" | "async" | "remount" | "nomand" | "norelatime" | "nostrictatime"
             | "loud" | "nolazytime" | "auto" | "noauto" | "user" | "nouser" => {}

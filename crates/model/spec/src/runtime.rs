@@ -79,6 +79,8 @@ pub enum ResolvedSource {
         propagation: Propagation,
         /// Whether the mounts below come along.
         recursive: bool,
+        /// Whether the path was followed to its end, through what others may change meanwhile: a link on it is refused.
+        plain: bool,
     },
     /// Memory.
     Tmpfs {

@@ -310,6 +310,7 @@ mod tests {
             path: path.into(),
             propagation,
             recursive: true,
+            plain: false,
         };
         let mut with = resolved();
         with.mounts = vec![

@@ -68,6 +68,7 @@ pub(crate) fn write(plan: &Plan, container: &Container, inner: &Inner) -> Result
     let resolved = resolve(plan, container, inner)?;
     let mut document = runtime_spec(&plan.spec, &resolved);
     let runtime = runtime(&plan.spec, container, inner);
+    check_subpaths(&plan.spec, &runtime)?;
     if let (Runtime::External { .. }, Some(program)) = (&runtime, &program)
         && let Some(linux) = document.linux_mut()
     {
@@ -239,6 +240,7 @@ fn resolved_mount(plan: &Plan, mount: &Mount) -> Result<ResolvedMount, Error> {
                 path: bind.path.clone(),
                 propagation: bind.propagation,
                 recursive: bind.recursive,
+                plain: false,
             }
         }
         Some(MountSource::Volume(volume)) if mount.kind == MountKind::Volume => {
@@ -246,12 +248,14 @@ fn resolved_mount(plan: &Plan, mount: &Mount) -> Result<ResolvedMount, Error> {
                 path: subpath(Path::new(&mount.source), volume.subpath.as_deref())?,
                 propagation: volume.propagation,
                 recursive: true,
+                plain: volume.subpath.is_some(),
             }
         }
         Some(MountSource::Bind(_) | MountSource::Volume(_)) | None => ResolvedSource::Path {
             path: mount.source.clone().into(),
             propagation: Propagation::RPrivate,
             recursive: true,
+            plain: false,
         },
     };
     Ok(ResolvedMount {
@@ -261,7 +265,8 @@ fn resolved_mount(plan: &Plan, mount: &Mount) -> Result<ResolvedMount, Error> {
     })
 }
 
-/// Finds a folder in a volume. The volume's content is hostile: a link in it must not lead out of it.
+/// Finds a folder in a volume. The volume's content is hostile: a link in it must not lead out of it, also not one that comes
+/// before the runtime opens what was found (CVE-2021-25741), which therefore takes no link there.
 fn subpath(volume: &Path, subpath: Option<&Path>) -> Result<PathBuf, Error> {
     let Some(subpath) = subpath else {
         return Ok(volume.to_owned());
@@ -275,6 +280,19 @@ fn subpath(volume: &Path, subpath: Option<&Path>) -> Result<PathBuf, Error> {
         fs::read_link(format!("/proc/self/fd/{}", found.as_raw_fd()))
     };
     find().map_err(Error::host("find in the volume", subpath))
+}
+
+/// A runtime that is another program follows links that came since.
+fn check_subpaths(spec: &ContainerSpec, runtime: &Runtime) -> Result<(), Error> {
+    let part = |source: &MountSource| matches!(source, MountSource::Volume(volume) if volume.subpath.is_some());
+    let external = matches!(runtime, Runtime::External { .. });
+    match external && spec.mounts.iter().any(|mount| part(&mount.source)) {
+        true => Err(Error::Invalid(format!(
+            "volume-subpath needs the built-in runtime: {} follows links that a container puts into the volume",
+            spec.runtime
+        ))),
+        false => Ok(()),
+    }
 }
 
 fn runtime(spec: &ContainerSpec, container: &Container, inner: &Inner) -> Runtime {

@@ -33,9 +33,11 @@ impl Source {
         let failure = |error: hakone_mount::Error| failed(mount, &error.to_string());
         if let Some(recursive) = recursive_bind(mount, &options) {
             let source = mount.source().as_deref().unwrap_or(Path::new(""));
-            return Detached::bind(source, recursive)
-                .map(Self::Bind)
-                .map_err(failure);
+            let bound = match options.plain {
+                true => Detached::bind_plain(source, recursive),
+                false => Detached::bind(source, recursive),
+            };
+            return bound.map(Self::Bind).map_err(failure);
         }
         match kind(mount) {
             "cgroup" | "cgroup2" => CgroupView::open(spec, cgroup)

@@ -44,6 +44,9 @@ pub(super) fn root_propagation(resolved: &Resolved) -> &'static str {
     found.as_str()
 }
 
+/// An option of ours for the built-in runtime: no part of the source's path may be a link.
+const PLAIN: &str = "x-hakone-plain";
+
 /// A kernel file system: place, type, source, options.
 type System = (
     &'static str,
@@ -192,6 +195,7 @@ fn files(files: &EtcFiles) -> [ResolvedMount; 3] {
             path: path.clone(),
             propagation: Propagation::RPrivate,
             recursive: true,
+            plain: false,
         },
         read_only: ReadOnly::No,
     };
@@ -216,11 +220,13 @@ fn user(resolved_mount: &ResolvedMount, resolved: &Resolved) -> Mount {
             path,
             propagation,
             recursive,
+            plain,
         } => {
             let bind = if *recursive { "rbind" } else { "bind" };
             let mut options = vec![bind.to_owned()];
             options.extend(access(*read_only, resolved).into_iter().map(str::to_owned));
             options.push(propagation.as_str().to_owned());
+            options.extend(plain.then(|| PLAIN.to_owned()));
             mount(target, "bind", path.clone(), options)
         }
     }
