@@ -15,4 +15,6 @@ mod frames;
 #[cfg(test)]
 mod opened;
 #[cfg(test)]
+mod volumes;
+#[cfg(test)]
 mod world;

@@ -1,7 +1,8 @@
 //! What is opened on purpose opens that and nothing else; and what must go on working does.
 
-use hakone_e2e::{Engine, IMAGE, Lab, ask_udp, eventually};
-use std::net::UdpSocket;
+use std::{net::UdpSocket, time::Duration};
+
+use hakone_e2e::{Background, Engine, IMAGE, Lab, ask_udp, eventually};
 
 use crate::{
     ear::{At, Ear, attack, be_honest},
@@ -46,6 +47,54 @@ fn a_link_opens_the_exposed_ports_in_its_direction_and_nothing_else() {
     drop(listening);
     let environment = lab.docker("exec web env").ok();
     assert!(!environment.contains("STORE_ENV"), "{environment}");
+}
+
+#[test]
+fn a_link_over_ipv6_opens_the_same_and_nothing_else() {
+    for backend in ["nftables", "iptables"] {
+        let options = "--icc=false --ipv6 --fixed-cidr-v6 fd77::/64 --firewall-backend";
+        let lab = Lab::with(Engine::Hakone, &format!("{options} {backend}"));
+        lab.probe("db", "--expose 7000/udp");
+        lab.probe("web", "--link db:store");
+        lab.probe("stranger", "");
+        let six = |name: &str| {
+            let of = ".NetworkSettings.Networks.bridge.GlobalIPv6Address";
+            lab.docker(&format!("inspect -f '{{{{{of}}}}}' {name}"))
+                .ok()
+        };
+        let (db, web) = (six("db"), six("web"));
+        let answers = |port: u16| {
+            let server = lab.inside("db", || UdpSocket::bind(("::", port)).unwrap());
+            server
+                .set_read_timeout(Some(Duration::from_millis(100)))
+                .unwrap();
+            Background::run(move || {
+                let asked = server.recv_from(&mut [0; 8]);
+                asked
+                    .and_then(|(_, from)| server.send_to(b"yes", from))
+                    .ok();
+            })
+        };
+        let _servers = [answers(7000), answers(7001)];
+        let asks = |name: &str, to: &str, port: u16| {
+            let socket = lab.inside(name, || UdpSocket::bind("[::]:0").unwrap());
+            socket.connect((to, port)).unwrap();
+            ask_udp(&socket).is_some()
+        };
+        eventually("the exposed port answers", || asks("web", &db, 7000));
+        assert!(
+            !asks("web", &db, 7001),
+            "{backend}: a port that is not exposed"
+        );
+        assert!(!asks("stranger", &db, 7000), "{backend}: somebody else");
+        let heard = lab.inside("web", || UdpSocket::bind("[::]:7002").unwrap());
+        heard.set_nonblocking(true).unwrap();
+        let back = lab.inside("db", || UdpSocket::bind("[::]:0").unwrap());
+        for _ in 0..3 {
+            back.send_to(b"back", (web.as_str(), 7002)).ok();
+        }
+        assert!(!asks("db", &web, 7002) && heard.recv(&mut [0; 8]).is_err());
+    }
 }
 
 #[test]

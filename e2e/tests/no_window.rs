@@ -12,7 +12,7 @@ mod tests {
         time::Duration,
     };
 
-    use hakone_e2e::{Background, IMAGE, Lab};
+    use hakone_e2e::{Api, Background, Engine, IMAGE, Lab};
     use rustix::process::Signal;
 
     /// Where the fresh container of each round appears.
@@ -38,7 +38,7 @@ mod tests {
 
         for round in 0..4 {
             lab.docker(&format!("network create other{round}")).ok();
-            fresh(&lab);
+            fresh(&mut lab);
             lab.docker(&format!(
                 "network connect other{round} steady; docker network disconnect other{round} steady"
             ))
@@ -47,9 +47,9 @@ mod tests {
         }
         lab.stop(Signal::TERM);
         lab.start();
-        fresh(&lab);
+        fresh(&mut lab);
         lab.crash();
-        fresh(&lab);
+        fresh(&mut lab);
         lab.docker("restart -t 0 steady").ok();
 
         let sent = prober.stop();
@@ -59,6 +59,70 @@ mod tests {
             reached * 10 > sent * 9,
             "the friend got {reached} of {sent}: the prober is no measure"
         );
+    }
+
+    /// Something that changes rules, by its name.
+    type Change = (&'static str, fn(&mut Lab));
+
+    /// What happens again and again; whoever adds something that changes rules adds it here.
+    const CHANGES: [Change; 4] = [
+        ("a network comes and goes", network_comes_and_goes),
+        ("a container starts", fresh),
+        ("the daemon restarts", restart),
+        ("the daemon is killed", Lab::crash),
+    ];
+
+    /// How often each happens: `HAKONE_WINDOW_REPETITIONS`, for longer runs and shorter ones.
+    fn repetitions() -> u32 {
+        let asked = std::env::var("HAKONE_WINDOW_REPETITIONS").ok();
+        asked.and_then(|text| text.parse().ok()).unwrap_or(100)
+    }
+
+    fn network_comes_and_goes(lab: &mut Lab) {
+        let mut api = Api::open(&lab.path("engine.sock")).unwrap();
+        let made = api.call("POST", "/networks/create", r#"{"Name":"other"}"#);
+        assert_eq!(made.unwrap().0, 201);
+        let gone = api.call("DELETE", "/networks/other", "");
+        assert_eq!(gone.unwrap().0, 204);
+    }
+
+    fn restart(lab: &mut Lab) {
+        lab.stop(Signal::TERM);
+        lab.start();
+    }
+
+    #[test]
+    fn a_hundred_times_each_nothing_gets_through_and_what_may_get_through_does() {
+        for (backend, share) in [("nftables", 1), ("iptables", 5)] {
+            let repetitions = repetitions().div_ceil(share);
+            let mut lab = Lab::with(Engine::Hakone, &format!("--firewall-backend {backend}"));
+            lab.docker("network create --subnet 10.91.0.0/24 --ipv6 --subnet fd00:91::/64 red")
+                .ok();
+            lab.docker("network create --subnet 10.92.0.0/24 --ipv6 --subnet fd00:92::/64 blue")
+                .ok();
+            lab.probe("attacker", "--network red --ip 10.91.0.2");
+            lab.probe("friend", "--network red --ip 10.91.0.3");
+            lab.probe("steady", "--network blue --ip 10.92.0.2 --ip6 fd00:92::2");
+            let (friend, steady) = (Listener::of(&lab, "friend"), Listener::of(&lab, "steady"));
+            let targets = ["10.91.0.3", "10.92.0.2", "fd00:92::2", FRESH];
+            let prober = Prober::start(&lab, "attacker", &targets);
+            for (name, change) in CHANGES {
+                let before = prober.rounds();
+                (0..repetitions).for_each(|_| change(&mut lab));
+                let rounds = prober.rounds() - before;
+                println!("{backend}: {name}, {repetitions} times: {rounds} rounds of probes");
+                assert_eq!(
+                    steady.count(),
+                    0,
+                    "{backend}: {name}: of {rounds} rounds of probes"
+                );
+            }
+            let (sent, reached) = (prober.stop(), friend.count());
+            assert!(
+                reached * 10 > sent * 9,
+                "the friend got {reached} of {sent}: the prober is no measure"
+            );
+        }
     }
 
     #[test]
@@ -114,7 +178,7 @@ mod tests {
         }
     }
 
-    fn fresh(lab: &Lab) {
+    fn fresh(lab: &mut Lab) {
         fresh_on(lab, "blue");
     }
 
@@ -186,6 +250,10 @@ mod tests {
                 thread::sleep(Duration::from_micros(300));
             });
             Self { rounds, sending }
+        }
+
+        fn rounds(&self) -> u64 {
+            self.rounds.load(Ordering::Relaxed)
         }
 
         /// Ends it and gives the number of rounds.

@@ -60,6 +60,7 @@ const KEYS: &[(&str, Meaning)] = &[
     ("ip-forward", Same("ip-forward")),
     ("ip-masq", Same("ip-masq")),
     ("iptables", Same("iptables")),
+    ("firewall-backend", Same("firewall-backend")),
     ("ip-forward-no-drop", Same("ip-forward-no-drop")),
     ("allow-direct-routing", Same("allow-direct-routing")),
     ("default-network-opts", Converted),

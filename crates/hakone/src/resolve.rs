@@ -212,6 +212,10 @@ fn network(settings: &Settings, folder: PathBuf) -> Result<hakone_network::Confi
     config.mtu = settings.mtu;
     config.pools = pools(settings)?;
     config.firewall = settings.iptables.unwrap_or(true);
+    if let Some(backend) = &settings.firewall_backend {
+        let parsed = backend.parse();
+        config.backend = parsed.map_err(|error| refuse("firewall-backend", backend, error))?;
+    }
     config.ip_forward = settings.ip_forward.unwrap_or(true);
     config.firewall_v6 = settings.ip6tables.unwrap_or(true);
     config.forward_drop = !settings.ip_forward_no_drop.unwrap_or(false);

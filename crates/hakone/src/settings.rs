@@ -207,6 +207,10 @@ pub(crate) struct Settings {
     #[arg(long, env = "HAKONE_IPTABLES", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) iptables: Option<bool>,
+    /// Where firewall rules stand: nftables, or iptables for hosts that want everything visible there [default: nftables]
+    #[arg(long, value_name = "BACKEND", env = "HAKONE_FIREWALL_BACKEND")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) firewall_backend: Option<String>,
     /// Load firewall rules for IPv6 as well [default: true]
     #[arg(long, env = "HAKONE_IP6TABLES", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -53,14 +53,18 @@ impl Variant {
     }
 }
 
+/// What is done with a family's programs; tells whether anything had to change.
+pub(crate) type Work<'a> = dyn Fn(&Programs) -> Result<bool, Error> + Sync + 'a;
+
 /// Gives the input of a restore for what stands in the table of a family, IPv6 or not.
 type Decide<'a> = dyn Fn(&Listing<'_>, bool) -> Option<String> + Sync + 'a;
 
-/// The two programs of a family.
+/// The programs of a family.
 #[derive(Debug)]
-struct Programs {
-    ipv6: bool,
+pub(crate) struct Programs {
+    pub(crate) ipv6: bool,
     list: PathBuf,
+    save: PathBuf,
     restore: PathBuf,
 }
 
@@ -93,13 +97,29 @@ impl Chains {
         self.programs.is_empty()
     }
 
+    /// Reports whether the rules of every family that was asked for can be kept.
+    #[must_use]
+    pub fn covers(&self, ipv6: bool) -> bool {
+        let saves = |programs: &&Programs| programs.save.exists();
+        self.programs.iter().filter(saves).count() == 1 + usize::from(ipv6)
+    }
+
+    /// Reports whether the host's programs change rules without the kernel telling anybody, as the legacy ones do.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.programs.iter().any(Programs::is_silent)
+    }
+
     /// Makes what is missing and leads the bridges' packets through it; tells whether anything had to change.
     ///
     /// # Errors
     /// The first refusal; the other family is kept all the same.
     pub fn ensure(&self, bridges: &[BridgeName], forward: [Forward; 2]) -> Result<bool, Error> {
         let [v4, v6] = forward;
-        self.both(&|listing, ipv6| script::ensure(listing, bridges, if ipv6 { v6 } else { v4 }))
+        let decide = |listing: &Listing<'_>, ipv6| {
+            script::ensure(listing, bridges, if ipv6 { v6 } else { v4 })
+        };
+        self.both(&|programs| edit(programs, &decide))
     }
 
     /// Makes DROP the policy for what is forwarded, for IPv6 or IPv4: done before forwarding is switched on, so that nothing
@@ -111,7 +131,7 @@ impl Chains {
         let close = |listing: &Listing<'_>, ipv6| {
             (ipv6 == of_ipv6).then(|| script::close(listing)).flatten()
         };
-        self.both(&close)
+        self.both(&|programs| edit(programs, &close))
     }
 
     /// Takes our own chain away; the administrator's stay.
@@ -119,13 +139,13 @@ impl Chains {
     /// # Errors
     /// The first refusal; the other family is cleared all the same.
     pub fn remove(&self) -> Result<bool, Error> {
-        self.both(&|listing, _| script::remove(listing))
+        self.both(&|programs| edit(programs, &|listing, _| script::remove(listing)))
     }
 
     /// Works on both families at once, each in the namespace.
-    fn both(&self, decide: &Decide<'_>) -> Result<bool, Error> {
+    pub(crate) fn both(&self, work: &Work<'_>) -> Result<bool, Error> {
         let outcomes: Vec<_> = thread::scope(|scope| {
-            let one = |programs| scope.spawn(move || self.netns.on(|| edit(programs, decide))?);
+            let one = |programs| scope.spawn(move || self.netns.on(|| work(programs))?);
             let running: Vec<_> = self.programs.iter().map(one).collect();
             running.into_iter().map(|thread| thread.join()).collect()
         });
@@ -144,6 +164,7 @@ impl Programs {
         let pair = |folder: &&str| Self {
             ipv6,
             list: [folder, name].iter().collect(),
+            save: [folder, &*format!("{name}-save")].iter().collect(),
             restore: [folder, &*format!("{name}-restore")].iter().collect(),
         };
         let mut pairs = FOLDERS.iter().map(pair);
@@ -151,22 +172,41 @@ impl Programs {
     }
 }
 
-/// Looks, decides and restores in one transaction; looks again when the transaction no longer fits what stands.
+/// Looks into the table `filter`, decides and restores in one transaction.
 fn edit(programs: &Programs, decide: &Decide<'_>) -> Result<bool, Error> {
-    let mut refusal = None;
-    for _ in 0..ATTEMPTS {
-        let list = Tool::new(&programs.list)?.arguments(["-w", "-S"]);
-        let text = String::from_utf8_lossy(&succeed(&list)?.stdout).into_owned();
-        let Some(script) = decide(&Listing::parse(&text), programs.ipv6) else {
-            return Ok(refusal.is_some());
-        };
-        let restore = Tool::new(&programs.restore)?.arguments(["-w", "--noflush"]);
-        match succeed(&restore.input(script)) {
-            Ok(_) => return Ok(true),
-            Err(error) => refusal = Some(error),
-        }
+    let list = Tool::new(&programs.list)?.arguments(["-w", "-S"]);
+    programs.restore(&list, &|text| decide(&Listing::parse(text), programs.ipv6))
+}
+
+impl Programs {
+    /// Looks into all tables, decides and restores, each table in one transaction.
+    pub(crate) fn edit_all(&self, decide: &dyn Fn(&str) -> Option<String>) -> Result<bool, Error> {
+        self.restore(&Tool::new(&self.save)?, decide)
     }
-    refusal.map_or(Ok(false), Err)
+
+    /// Looks again when the transaction no longer fits what stands.
+    fn restore(&self, look: &Tool, decide: &dyn Fn(&str) -> Option<String>) -> Result<bool, Error> {
+        let mut refusal = None;
+        for _ in 0..ATTEMPTS {
+            let text = String::from_utf8_lossy(&succeed(look)?.stdout).into_owned();
+            let Some(script) = decide(&text) else {
+                return Ok(refusal.is_some());
+            };
+            let restore = Tool::new(&self.restore)?.arguments(["-w", "--noflush"]);
+            match succeed(&restore.input(script)) {
+                Ok(_) => return Ok(true),
+                Err(error) => refusal = Some(error),
+            }
+        }
+        refusal.map_or(Ok(false), Err)
+    }
+
+    /// Reports whether the programs keep their rules where nobody is told of changes.
+    fn is_silent(&self) -> bool {
+        let version = Tool::new(&self.list).map(|list| list.arguments(["-V"]));
+        let version = version.and_then(|list| list.run());
+        version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("legacy"))
+    }
 }
 
 fn succeed(tool: &Tool) -> Result<Output, Error> {

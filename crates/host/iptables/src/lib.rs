@@ -8,6 +8,9 @@
 mod chains;
 mod error;
 mod listing;
+mod replace;
+mod rules;
+mod saved;
 mod script;
 
 pub use chains::{Chains, Forward, Variant};

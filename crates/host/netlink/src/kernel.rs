@@ -90,3 +90,4 @@ pub(crate) const NDA_LLADDR: u16 = 2;
 pub(crate) const NUD_NOARP: u16 = 0x40;
 pub(crate) const NUD_PERMANENT: u16 = 0x80;
 pub(crate) const NTF_MASTER: u8 = 0x4;
+pub(crate) const NTF_PROXY: u8 = 0x8;

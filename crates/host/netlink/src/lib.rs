@@ -30,7 +30,7 @@ pub use link::{
 pub use macvlan::{
     Macvlan, MacvlanMode, add_macvlan, add_nowhere, add_vlan, bring_up_for_all_groups,
 };
-pub use neighbour::{add_forwarding, add_neighbour, delete_neighbour};
+pub use neighbour::{add_forwarding, add_neighbour, add_proxy, delete_neighbour, delete_proxy};
 pub use port::{Port, configure_port, set_isolated};
 pub use redirect::{Redirect, redirect};
 pub use request::Request;

@@ -1,6 +1,6 @@
 //! Permanent neighbours and forwarding entries: what the kernel is told, nobody on the wire can change.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use hakone_base::MacAddr;
 
@@ -8,8 +8,8 @@ use crate::{
     LinkIndex, Request,
     address::{family, octets},
     kernel::{
-        AF_BRIDGE, NDA_DST, NDA_LLADDR, NLM_F_CREATE, NLM_F_REPLACE, NTF_MASTER, NUD_NOARP,
-        NUD_PERMANENT, RTM_DELNEIGH, RTM_NEWNEIGH,
+        AF_BRIDGE, NDA_DST, NDA_LLADDR, NLM_F_CREATE, NLM_F_REPLACE, NTF_MASTER, NTF_PROXY,
+        NUD_NOARP, NUD_PERMANENT, RTM_DELNEIGH, RTM_NEWNEIGH,
     },
     message::Message,
     request::acknowledged,
@@ -34,6 +34,22 @@ pub fn delete_neighbour(link: LinkIndex, address: IpAddr) -> Request {
     let message =
         Message::new(RTM_DELNEIGH, acknowledged(0), &fixed).attribute(NDA_DST, &octets(address));
     Request::new("delete neighbour", address.to_string(), message)
+}
+
+/// Lets the host answer on a link for an IPv6 address that is behind another port of it (`proxy_ndp`).
+pub fn add_proxy(link: LinkIndex, address: Ipv6Addr) -> Request {
+    let fixed = ndmsg(family(address.into()), link, NUD_PERMANENT, NTF_PROXY);
+    let flags = acknowledged(NLM_F_CREATE | NLM_F_REPLACE);
+    let message = Message::new(RTM_NEWNEIGH, flags, &fixed).attribute(NDA_DST, &address.octets());
+    Request::new("answer for", address.to_string(), message)
+}
+
+/// Ends the answering for an address.
+pub fn delete_proxy(link: LinkIndex, address: Ipv6Addr) -> Request {
+    let fixed = ndmsg(family(address.into()), link, 0, NTF_PROXY);
+    let message =
+        Message::new(RTM_DELNEIGH, acknowledged(0), &fixed).attribute(NDA_DST, &address.octets());
+    Request::new("stop answering for", address.to_string(), message)
 }
 
 /// Tells a bridge for good behind which port an Ethernet address is; it goes with the port.

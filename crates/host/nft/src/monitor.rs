@@ -32,8 +32,8 @@ const DATAGRAM: usize = 64 * 1024;
 const BACKLOG: usize = 4 << 20;
 /// Datagrams that one reading takes, so that a flood cannot hold the reader for ever.
 const READING: usize = 1024;
-/// The tables of iptables in which the administrator's chains stand.
-const SHARED: &str = "filter";
+/// The tables of iptables in which the administrator's chains stand, or rules of ours.
+const SHARED: [&str; 4] = ["raw", "mangle", "nat", "filter"];
 
 /// A listener for other programs' changes of the rules of one namespace.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub struct Monitor {
 pub struct Heard {
     /// The last change of a table of ours.
     pub own: Option<Edit>,
-    /// The last change of a table in which administrators' chains stand.
+    /// The last change of a table of iptables.
     pub shared: Option<Edit>,
     /// Whether notices were lost: anything may have changed.
     pub lost: bool,
@@ -166,7 +166,9 @@ fn note(message: &Received<'_>, pending: &mut Touched, heard: &mut Heard) {
         (Some(NFPROTO_INET | NFPROTO_BRIDGE | NFPROTO_NETDEV), Some(TABLE | DIVERT)) => {
             pending.own = true;
         }
-        (Some(NFPROTO_IPV4 | NFPROTO_IPV6), Some(SHARED)) => pending.shared = true,
+        (Some(NFPROTO_IPV4 | NFPROTO_IPV6), Some(table)) if SHARED.contains(&table) => {
+            pending.shared = true;
+        }
         _ => {}
     }
 }
@@ -251,7 +253,7 @@ mod tests {
         let strange = [
             object(NFPROTO_INET, "firewalld"),
             object(NFPROTO_IPV4, "hakone"),
-            object(NFPROTO_IPV4, "nat"),
+            object(NFPROTO_IPV4, "security"),
             end(9, "nft"),
         ];
         assert!(hear(&strange).is_empty());

@@ -49,6 +49,14 @@ pub fn compile(topology: &Topology) -> Ruleset {
     }
 }
 
+/// Derives the part of the rules that iptables cannot say: whose frames each port lets in.
+#[must_use]
+pub fn compile_frames(topology: &Topology) -> Ruleset {
+    Ruleset {
+        tables: vec![crate::pin::table(topology)],
+    }
+}
+
 /// Lets IPv6 pass where packets enter.
 fn past_ipv6(mut chains: Vec<Chain>) -> Vec<Chain> {
     for chain in chains.iter_mut().filter(|chain| chain.base.is_some()) {
@@ -176,10 +184,13 @@ fn to_published() -> Vec<Rule> {
             Field::Protocol,
             Field::DestinationPort,
         ];
-        rule(
-            "bound to one address",
-            [Expression::Redirect(family, key, name(map))],
-        )
+        let redirect = Expression::Redirect(family, key, name(map));
+        let expressions = [
+            Expression::IpFamily(family),
+            Expression::LocalDestination,
+            redirect,
+        ];
+        rule("bound to one address", expressions)
     };
     let unbound = |family, map| {
         let key = vec![Field::Protocol, Field::DestinationPort];

@@ -140,10 +140,12 @@ impl Topology {
         }
     }
 
-    /// A port bound to one address goes before one bound to all; of two claims the first name wins.
+    /// A port bound to one address goes before one bound to all, where the address is the host's; of two claims the first name
+    /// wins.
     fn published_at(&self, host: &Host, packet: &Packet) -> Option<(IpAddr, &PublishedPort)> {
         let asked = packet.destination;
-        if asked.is_loopback() || asked.is_unspecified() || is_link_local(asked) {
+        let listened = asked.is_loopback() || asked.is_unspecified() || is_link_local(asked);
+        if listened || !host.is_local(asked) {
             return None;
         }
         let mut claims: Vec<_> = self
@@ -161,7 +163,7 @@ impl Topology {
         let unbound = claims.iter().find(|(_, port)| {
             port.host_address.is_unspecified() && port.host_address.is_ipv6() == asked.is_ipv6()
         });
-        bound.or(unbound.filter(|_| host.is_local(asked))).copied()
+        bound.or(unbound).copied()
     }
 
     fn may_pass(&self, from: Place<'_>, to: Place<'_>, packet: &Packet, aimed: &Aimed) -> bool {

@@ -8,6 +8,7 @@ mod compile;
 mod elements;
 mod frame;
 mod intent;
+pub mod iptables;
 mod machine;
 mod packet;
 mod pin;
@@ -17,7 +18,7 @@ pub mod ruleset;
 mod simulate;
 mod topology;
 
-pub use compile::{TABLE, compile};
+pub use compile::{TABLE, compile, compile_frames};
 pub use frame::Frame;
 pub use packet::{
     Bridged, Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Transport, Verdict,

@@ -322,6 +322,23 @@ impl Ruleset {
     }
 }
 
+impl Ruleset {
+    /// Gives the rules without those that count flows, for a kernel that cannot (`nft_connlimit`).
+    #[must_use]
+    pub fn without_quotas(mut self) -> Self {
+        let counts = |one: &Expression| matches!(one, Expression::Crowded(..));
+        for table in &mut self.tables {
+            for chain in &mut table.chains {
+                chain
+                    .rules
+                    .retain(|rule| !rule.expressions.iter().any(counts));
+            }
+            table.sets.retain(|set| !set.dynamic);
+        }
+        self
+    }
+}
+
 impl Table {
     /// Finds a chain.
     #[must_use]

@@ -17,7 +17,7 @@ use std::{
 use hakone_base::{ContainerId, EndpointId, ExposedPort, MacAddr, NetworkId, PublishedPort};
 use hakone_policy::{
     Access, Bridge, DirectRouting, Endpoint, HostAccess, Icc, Link, Metadata, Multicast, Options,
-    Topology, compile,
+    Topology, compile, iptables,
 };
 
 fn bridge(index: u8, name: &str, subnets: &[&str], gateways: &[&str]) -> Bridge {
@@ -138,6 +138,23 @@ fn the_rules_are_those_of_the_snapshots() {
             folder.join(name).with_extension("nft"),
             compile(&topology).to_string(),
         );
+        if env::var_os("HAKONE_BLESS").is_some() {
+            fs::write(&path, &text).unwrap();
+        }
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            text,
+            "{name}: cargo xtask bless renews it"
+        );
+    }
+}
+
+#[test]
+fn the_tables_of_the_other_back_end_are_those_of_the_snapshots() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
+    for (name, topology) in hosts() {
+        let path = folder.join(name).with_extension("iptables");
+        let text = iptables::compile(&topology).to_string();
         if env::var_os("HAKONE_BLESS").is_some() {
             fs::write(&path, &text).unwrap();
         }

@@ -1,6 +1,7 @@
 //! Keeps the administrator's chains in the host's iptables, for as long as there are networks.
 //!
-//! Their rules are not what holds networks apart, so a host whose iptables refuses us is told of it and goes on without.
+//! With nftables their rules are not what holds networks apart, so a host whose iptables refuses us is told of it and goes on
+//! without. With the back end `iptables` all rules stand there (`host`), and without its programs the daemon does not start.
 
 use std::sync::Arc;
 
@@ -8,16 +9,25 @@ use hakone_base::BridgeName;
 use hakone_iptables::Chains;
 
 use crate::{
-    Config,
+    Backend, Config, Error,
     service::{Inner, lock},
 };
 
 /// Opens the chains of the calling thread's network namespace, unless the rules are none of ours.
-pub(crate) fn open(config: &Config) -> Option<Arc<Chains>> {
+///
+/// # Errors
+/// When all rules are to stand in the host's iptables and it has no programs for that.
+pub(crate) fn open(config: &Config) -> Result<Option<Arc<Chains>>, Error> {
     if !config.firewall {
-        return None;
+        return Ok(None);
     }
-    match Chains::open(config.firewall_v6) {
+    let chains = Chains::open(config.firewall_v6);
+    if config.backend == Backend::Iptables {
+        let covers = |chains: &Chains| chains.covers(config.firewall_v6);
+        let chains = chains.ok().filter(covers).ok_or(Error::NoIptables)?;
+        return Ok(Some(Arc::new(chains)));
+    }
+    Ok(match chains {
         Ok(chains) if chains.is_empty() => {
             tracing::debug!("no iptables on this host: no chains for the administrator");
             None
@@ -27,16 +37,33 @@ pub(crate) fn open(config: &Config) -> Option<Arc<Chains>> {
             tracing::warn!(%error, "no chains for the administrator");
             None
         }
-    }
+    })
 }
 
-/// Makes what is missing for the present networks; tells whether anything was.
+/// Puts back what another program took from the host's iptables; tells whether anything was missing.
+pub(crate) fn mend(service: &Inner) -> bool {
+    let backend = lock(&service.host).backend;
+    if backend == Backend::Nftables {
+        return ensure(service);
+    }
+    let _turn = lock(&service.chains);
+    let mended = lock(&service.host).mend_tables(&service.state);
+    mended.unwrap_or_else(|error| {
+        tracing::error!(%error, "rules in the host's iptables could not be put back");
+        false
+    })
+}
+
+/// Makes the administrator's chains for the present networks where they are missing; tells whether anything was. Where all
+/// rules stand in iptables, they bring those chains along.
 pub(crate) fn ensure(service: &Inner) -> bool {
     // One at a time, and the state is read then: so the last of several brings what all have made.
     let _turn = lock(&service.chains);
     let (chains, forward) = {
         let host = lock(&service.host);
-        (host.chains.clone(), host.forwarding)
+        let chains = host.chains.clone();
+        let apart = chains.filter(|_| host.backend == Backend::Nftables);
+        (apart, host.forwarding)
     };
     let Some(chains) = chains else {
         return false;
@@ -52,8 +79,9 @@ pub(crate) fn ensure(service: &Inner) -> bool {
 pub(crate) fn remove(service: &Inner) {
     let _turn = lock(&service.chains);
     let chains = lock(&service.host).chains.clone();
-    if let Some(Err(error)) = chains.map(|chains| chains.remove()) {
-        tracing::warn!(%error, "could not remove our chain from iptables");
+    let removed = chains.map(|chains| chains.remove().and(chains.unload()));
+    if let Some(Err(error)) = removed {
+        tracing::warn!(%error, "could not remove our rules from iptables");
     }
 }
 

@@ -8,6 +8,16 @@ use ipnet::IpNet;
 
 use crate::PublishFirewall;
 
+/// Where our rules stand (`firewall-backend`); what packets may do is the same either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// In tables of our own of nftables.
+    #[default]
+    Nftables,
+    /// In the host's iptables, for hosts that want everything visible there.
+    Iptables,
+}
+
 /// The daemon's network settings; the names are dockerd's.
 #[expect(
     clippy::struct_excessive_bools,
@@ -33,6 +43,8 @@ pub struct Config {
     pub pools: Vec<PoolBase>,
     /// Whether firewall rules are loaded at all (`iptables`).
     pub firewall: bool,
+    /// Where those rules stand (`firewall-backend`).
+    pub backend: Backend,
     /// Whether IPv6 has rules as well (`ip6tables`).
     pub firewall_v6: bool,
     /// Whether forwarding is switched on when the first bridge network needs it (`ip-forward`).
@@ -86,6 +98,7 @@ impl Config {
             mtu: None,
             pools: Vec::new(),
             firewall: true,
+            backend: Backend::default(),
             firewall_v6: true,
             forward_drop: true,
             direct_routing: false,
@@ -104,5 +117,17 @@ impl Config {
             host_gateway: Vec::new(),
             resolv_conf: PathBuf::from("/etc/resolv.conf"),
         })
+    }
+}
+
+impl std::str::FromStr for Backend {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "nftables" => Ok(Self::Nftables),
+            "iptables" => Ok(Self::Iptables),
+            _ => Err("either nftables or iptables".to_owned()),
+        }
     }
 }

@@ -171,6 +171,25 @@ pub enum Error {
     /// Nobody can listen to other programs' changes of the rules.
     #[error("could not listen to changes of the firewall: {0}")]
     Monitor(#[source] io::Error),
+    /// Another daemon keeps the rules here.
+    #[error(
+        "process {process} is a daemon that keeps the firewall rules of this network namespace, and two would undo each other's: stop it, or start this one in a network namespace of its own or with --iptables=false"
+    )]
+    Owned {
+        /// Its number.
+        process: u32,
+    },
+    /// Nobody can tell whether another daemon keeps the rules here.
+    #[error("could not mark the firewall rules as ours: {0}")]
+    Owner(#[source] io::Error),
+    /// All rules are to stand in iptables, and the host has no programs for it.
+    #[error(
+        "firewall-backend iptables needs iptables and ip6tables with their -save and -restore: install them, or use nftables"
+    )]
+    NoIptables,
+    /// The host's iptables refused.
+    #[error("could not load rules into iptables: {0}")]
+    Iptables(#[from] hakone_iptables::Error),
     /// The service's worker was stopped, as at shutdown.
     #[error("the network service is shutting down")]
     Stopped,
@@ -229,7 +248,11 @@ impl Fault for Error {
             | Self::Firewall(_)
             | Self::File { .. }
             | Self::Resolver(_)
-            | Self::Monitor(_) => Kind::System,
+            | Self::Monitor(_)
+            | Self::Owned { .. }
+            | Self::Owner(_)
+            | Self::NoIptables
+            | Self::Iptables(_) => Kind::System,
         }
     }
 }

@@ -20,6 +20,9 @@ use crate::{
     service::{Inner, lock},
 };
 
+/// How often the legacy programs' tables are looked at.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
 /// Begins to guard the rules, on a runtime's thread.
 pub(crate) fn start(service: &Arc<Inner>, monitor: Monitor) -> Result<JoinHandle<()>, Error> {
     #[expect(
@@ -29,6 +32,23 @@ pub(crate) fn start(service: &Arc<Inner>, monitor: Monitor) -> Result<JoinHandle
     let monitor = AsyncFd::new(monitor).map_err(Error::Monitor)?;
     let guarding = run(Arc::downgrade(service), monitor);
     Ok(service.runtime.spawn(guarding))
+}
+
+/// Looks now and then where the kernel tells nobody: the legacy programs of iptables. For as long as the service is there.
+pub(crate) async fn look(service: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+        let Some(service) = service.upgrade() else {
+            return;
+        };
+        let looking = tokio::task::spawn_blocking(move || {
+            let noticed = Instant::now();
+            if service.settled.load(Ordering::Acquire) && chains::mend(&service) {
+                tell(&service, None, noticed.elapsed());
+            }
+        });
+        looking.await.ok();
+    }
 }
 
 /// Mends whenever something was heard, until the service is gone.
@@ -88,7 +108,7 @@ fn mend(service: &Inner, heard: &Heard, noticed: Instant) -> Result<(), Error> {
     }
     let touched = heard.shared.is_some() || heard.lost;
     let settled = service.settled.load(Ordering::Acquire);
-    if touched && settled && chains::ensure(service) && !mended {
+    if touched && settled && chains::mend(service) && !mended {
         tell(service, heard.shared.as_ref(), noticed.elapsed());
     }
     Ok(())

@@ -1,15 +1,23 @@
 //! The host's side of the kernel: one netlink socket, one firewall, one at a time.
 
-use std::{collections::BTreeSet, fs, net::IpAddr, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 use hakone_base::{BridgeName, IfName, PublishedPort};
 use hakone_iptables::{Chains, Forward};
-use hakone_netlink::{Link, LinkIndex, Socket, deliver_marked, stop_delivering};
+use hakone_netlink::{
+    Link, LinkIndex, Socket, add_proxy, delete_proxy, deliver_marked, stop_delivering,
+};
+use hakone_netns::write_sysctl;
 use hakone_nft::{DIVERTED, Firewall, Monitor, Relay};
-use hakone_policy::{DirectRouting, FlowQuota, Ipv6Rules, Options};
+use hakone_policy::{DirectRouting, FlowQuota, Ipv6Rules, Options, Topology, iptables};
 
 use crate::{
-    Config, Error, chains,
+    Backend, Config, Error, chains,
     resolver::link_local_resolvers,
     state::State,
     topology::{self, Given},
@@ -24,6 +32,14 @@ pub(crate) struct Host {
     loaded: Option<u64>,
     /// The administrator's chains, on a host that has iptables.
     pub(crate) chains: Option<Arc<Chains>>,
+    /// Where the rules stand.
+    pub(crate) backend: Backend,
+    /// The rules that we left in the host's iptables, when they stand there.
+    tables: Option<iptables::Tables>,
+    /// For which IPv6 addresses the host answers, on bridges whose members reach each other through it alone.
+    proxied: BTreeSet<(BridgeName, Ipv6Addr)>,
+    /// Whether the kernel cannot count flows.
+    uncounted: bool,
     /// What the daemon's configuration and the host's resolvers decide for all networks.
     given: Given,
     /// The quota of flows that the configuration names.
@@ -32,6 +48,13 @@ pub(crate) struct Host {
     diverted: BTreeSet<BridgeName>,
     /// Why the host forwards IPv4 and IPv6.
     pub(crate) forwarding: [Forward; 2],
+}
+
+/// What is done about an address for which the host answers.
+#[derive(Clone, Copy)]
+enum Change {
+    Begin,
+    Stop,
 }
 
 /// Where the kernel says how many flows it tracks for all.
@@ -65,13 +88,33 @@ fn flow_quota(configured: Option<u32>) -> FlowQuota {
     }
 }
 
+/// The ends of all links over IPv6, each on its bridge.
+fn linked(topology: &Topology) -> BTreeSet<(BridgeName, Ipv6Addr)> {
+    let ends = topology.bridges.iter().flat_map(|bridge| {
+        let ends = bridge
+            .links
+            .iter()
+            .flat_map(|link| [link.client, link.server]);
+        ends.map(|end| (bridge.name.clone(), end))
+    });
+    let six = ends.filter_map(|(bridge, end)| match end {
+        IpAddr::V6(end) => Some((bridge, end)),
+        IpAddr::V4(_) => None,
+    });
+    six.collect()
+}
+
 impl Host {
     pub(crate) fn open(config: &Config) -> Result<Self, Error> {
         Ok(Self {
             links: Socket::open()?,
             firewall: config.firewall.then(Firewall::open).transpose()?,
             loaded: None,
-            chains: chains::open(config),
+            chains: chains::open(config)?,
+            backend: config.backend,
+            tables: None,
+            proxied: BTreeSet::new(),
+            uncounted: false,
             given: given(config),
             flow_quota: config.flow_quota,
             diverted: BTreeSet::new(),
@@ -91,11 +134,135 @@ impl Host {
             self.given.options.flows = flow_quota(self.flow_quota);
             (state.generation, topology::of(&state, &self.given))
         };
-        if let Some(firewall) = &mut self.firewall {
-            firewall.update(&hakone_policy::compile(&topology))?;
-        }
+        self.load(&topology)?;
+        self.proxy(&topology);
         self.loaded = Some(generation);
         Ok(())
+    }
+
+    /// Answers for the two ends of links over IPv6: for IPv4 the bridge does so by itself (`proxy_arp_pvlan`).
+    fn proxy(&mut self, topology: &Topology) {
+        let wanted = linked(topology);
+        let gone = self
+            .proxied
+            .difference(&wanted)
+            .map(|end| (end, Change::Stop));
+        let new = wanted
+            .difference(&self.proxied)
+            .map(|end| (end, Change::Begin));
+        let changes = gone.chain(new).map(|(end, change)| (end.clone(), change));
+        for ((bridge, address), change) in changes.collect::<Vec<_>>() {
+            if let Err(error) = self.answer_for(&bridge, address, change) {
+                tracing::warn!(%bridge, %address, %error, "a link over IPv6 does not work");
+            }
+        }
+        self.proxied = wanted;
+    }
+
+    fn answer_for(&mut self, name: &BridgeName, of: Ipv6Addr, change: Change) -> Result<(), Error> {
+        let Some(found) = self.links.link(name)? else {
+            return Ok(());
+        };
+        let link = LinkIndex(found.index);
+        let request = match change {
+            Change::Stop => delete_proxy(link, of).unless_missing(),
+            Change::Begin => {
+                write_sysctl(&format!("net/ipv6/conf/{name}/proxy_ndp"), "1")?;
+                add_proxy(link, of)
+            }
+        };
+        Ok(self.links.execute([request])?)
+    }
+
+    fn load(&mut self, topology: &Topology) -> Result<(), Error> {
+        let rules = match (&self.firewall, self.backend) {
+            (None, _) => return Ok(()),
+            (Some(_), Backend::Nftables) => return self.load_whole(topology),
+            (Some(_), Backend::Iptables) => {
+                let tables = iptables::compile(topology);
+                if self.tables.as_ref() != Some(&tables) {
+                    self.load_tables(tables)?;
+                }
+                hakone_policy::compile_frames(topology)
+            }
+        };
+        match &mut self.firewall {
+            Some(firewall) => Ok(firewall.update(&rules)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Loads all rules into tables of our own. A kernel that cannot count flows goes without.
+    fn load_whole(&mut self, topology: &Topology) -> Result<(), Error> {
+        let Some(firewall) = &mut self.firewall else {
+            return Ok(());
+        };
+        let rules = hakone_policy::compile(topology);
+        if self.uncounted {
+            return Ok(firewall.update(&rules.without_quotas())?);
+        }
+        let Err(error) = firewall.update(&rules) else {
+            return Ok(());
+        };
+        if !matches!(error, hakone_nft::Error::Refused { .. }) {
+            return Err(error.into());
+        }
+        if firewall.update(&rules.without_quotas()).is_err() {
+            return Err(error.into());
+        }
+        tracing::warn!("the kernel cannot count flows (nft_connlimit): containers have no quota");
+        self.uncounted = true;
+        Ok(())
+    }
+
+    /// Brings rules into the host's iptables; tells whether others stood there. A kernel that cannot count flows goes without.
+    fn load_tables(&mut self, tables: iptables::Tables) -> Result<bool, Error> {
+        let Some(chains) = self.chains.clone() else {
+            return Ok(false);
+        };
+        self.tables = None;
+        let load = |counted: bool| {
+            let wanted = tables.clone();
+            let wanted = if counted {
+                wanted
+            } else {
+                wanted.without_quotas()
+            };
+            chains.load(&wanted, self.forwarding)
+        };
+        let changed = match load(!self.uncounted) {
+            Err(error) if !self.uncounted => {
+                let Ok(changed) = load(false) else {
+                    return Err(error.into());
+                };
+                tracing::warn!("the host's iptables cannot count flows: containers have no quota");
+                self.uncounted = true;
+                changed
+            }
+            outcome => outcome?,
+        };
+        self.tables = Some(tables);
+        Ok(changed)
+    }
+
+    /// Puts rules of the present state back into the host's iptables; tells whether they were missing.
+    pub(crate) fn mend_tables(&mut self, state: &std::sync::Mutex<State>) -> Result<bool, Error> {
+        let tables = {
+            let state = crate::service::lock(state);
+            iptables::compile(&topology::of(&state, &self.given))
+        };
+        self.load_tables(tables)
+    }
+
+    /// Takes away what an earlier daemon with the other back end left.
+    pub(crate) fn leave_other_backend(&self) {
+        let left = self.chains.as_ref().map(|chains| match self.backend {
+            Backend::Nftables => chains.unload(),
+            Backend::Iptables => chains.remove(),
+        });
+        if let Some(Err(error)) = left {
+            tracing::warn!(%error, "rules of the other firewall back end are left in iptables");
+        }
     }
 
     /// Listens to what other programs do to the rules; nothing to listen for without rules of ours.
@@ -106,6 +273,7 @@ impl Host {
     /// Loads the rules whole the next time, for others changed them.
     pub(crate) fn distrust_rules(&mut self) {
         self.loaded = None;
+        self.tables = None;
         if let Some(firewall) = &mut self.firewall {
             firewall.distrust();
         }

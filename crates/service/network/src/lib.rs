@@ -15,6 +15,7 @@ mod filter;
 mod guard;
 mod host;
 mod network;
+mod owner;
 mod pace;
 mod port;
 mod record;
@@ -29,7 +30,7 @@ mod sweep;
 mod topology;
 mod view;
 
-pub use config::Config;
+pub use config::{Backend, Config};
 pub use error::Error;
 pub use hakone_ipam::{PoolBase, PoolRequest};
 pub use report::{EndpointAddress, EndpointReport, Resolver, SandboxReport};

@@ -21,6 +21,7 @@ use crate::{
     SandboxRequest, filter, guard,
     host::Host,
     network,
+    owner::Owner,
     resolver::Directory,
     sandbox::{self, Sandbox, Survivor},
     state::{Stage, State},
@@ -50,6 +51,8 @@ pub(crate) struct Inner {
     pub(crate) directory: Mutex<Arc<Directory>>,
     pub(crate) strays: Arc<Notify>,
     pub(crate) settled: AtomicBool,
+    /// The right to keep the rules of this network namespace.
+    owner: Mutex<Option<Owner>>,
     /// How often rules that another program changed were put back.
     pub(crate) repairs: AtomicU64,
     tasks: Mutex<Vec<AbortHandle>>,
@@ -64,7 +67,9 @@ impl Service {
     /// # Errors
     /// When the records' folder or the kernel's interfaces cannot be used.
     pub fn open(config: Config, events: Bus) -> Result<Self, Error> {
+        let owner = config.firewall.then(Owner::take).transpose()?.flatten();
         let inner = Arc::new(Inner {
+            owner: Mutex::new(owner),
             host: Mutex::new(Host::open(&config)?),
             config,
             events,
@@ -86,7 +91,10 @@ impl Service {
         let guarding = monitor
             .map(|monitor| guard::start(&inner, monitor))
             .transpose()?;
-        let tasks = guarding.into_iter().chain([sweeping]);
+        let chains = lock(&inner.host).chains.clone();
+        let silent = chains.is_some_and(|chains| chains.is_silent());
+        let looking = silent.then(|| inner.runtime.spawn(guard::look(Arc::downgrade(&inner))));
+        let tasks = guarding.into_iter().chain(looking).chain([sweeping]);
         lock(&inner.tasks).extend(tasks.map(|task| task.abort_handle()));
         Ok(Self { inner })
     }
@@ -266,6 +274,7 @@ impl Service {
             let mut host = lock(&service.host);
             host.load_rules(&service.state)?;
             host.load_relays(&service.state)?;
+            host.leave_other_backend();
             drop(host);
             sweep::sweep(service)
         })
@@ -305,6 +314,7 @@ impl Service {
         for attached in lock(&self.inner.state).sandboxes.values_mut() {
             attached.stop();
         }
+        lock(&self.inner.owner).take();
     }
 
     /// Removes every bridge, interface and rule of ours from the host; for demos and tests.

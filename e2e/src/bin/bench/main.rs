@@ -5,6 +5,7 @@
 mod copy;
 mod crowd;
 mod cycle;
+mod dns;
 mod http;
 mod image;
 mod memory;
@@ -43,6 +44,12 @@ fn main() -> Result<()> {
     }
     if wanted("throughput") {
         network::throughput(both, few)?;
+    }
+    if wanted("exchange") {
+        network::exchange(both, few)?;
+    }
+    if wanted("dns") {
+        dns::answers(both, few)?;
     }
     if wanted("rate") {
         network::rate(&ours, few)?;

@@ -1,9 +1,9 @@
 //! What a container may know by name, derived from the state and kept until the state changes.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     net::IpAddr,
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
 use hakone_base::{ContainerId, NetworkId, Subnet};
@@ -24,10 +24,28 @@ pub(crate) struct Directory {
     subnets: Vec<Subnet>,
 }
 
+/// Answers that are kept for one container, so that the same question costs a lookup; beyond, all are forgotten.
+const KEPT: usize = 256;
+/// The longest question whose answer is kept.
+const KEPT_QUESTION: usize = 300;
+
 /// One container's view.
 pub(super) struct Names {
     service: Weak<Inner>,
     container: ContainerId,
+    view: Mutex<Option<Arc<View>>>,
+}
+
+/// Answers by what was asked, both without the number of the question.
+type Answers = HashMap<Box<[u8]>, Box<[u8]>>;
+
+/// What a container may know at one generation of the state, and what it was answered since.
+struct View {
+    generation: u64,
+    endpoints: Vec<EndpointReport>,
+    directory: Arc<Directory>,
+    links: Zone,
+    answers: Mutex<Answers>,
 }
 
 impl Names {
@@ -35,39 +53,41 @@ impl Names {
         Self {
             service: Arc::downgrade(service),
             container: container.clone(),
+            view: Mutex::default(),
         }
     }
 
     /// Decides a question; a container that is being released gets no answer.
     pub(super) fn decide(&self, question: &[u8], transport: Transport) -> Decision {
-        let Some(service) = self.service.upgrade() else {
+        let Some(view) = self.view() else {
             return Decision::Drop;
         };
+        match transport {
+            Transport::Udp => view.remember(question),
+            Transport::Tcp => view.decide(question, transport),
+        }
+    }
+
+    /// Gives the view of the present state, made anew after a change.
+    fn view(&self) -> Option<Arc<View>> {
+        let service = self.service.upgrade()?;
         let state = lock(&service.state);
-        let Some(attached) = state.sandboxes.get(&self.container) else {
-            return Decision::Drop;
-        };
+        let mut kept = lock(&self.view);
+        let current = |view: &&Arc<View>| view.generation == state.generation;
+        if let Some(view) = kept.as_ref().filter(current) {
+            return Some(Arc::clone(view));
+        }
+        let attached = state.sandboxes.get(&self.container)?;
         let endpoints = attached.report.endpoints.clone();
-        let directory = directory(&service, &state);
-        let links = links(&state, &endpoints);
-        drop(state);
-        let zones = endpoints
-            .iter()
-            .filter_map(|endpoint| directory.zones.get(&endpoint.network));
-        let is_own = |network: &NetworkId| {
-            let mut own = endpoints.iter();
-            own.any(|endpoint| endpoint.network == *network)
-        };
-        let elsewhere = directory.zones.iter();
-        let elsewhere = elsewhere.filter(|(network, _)| !is_own(network));
-        let scope = Scope {
-            zones: zones.collect(),
-            elsewhere: elsewhere.map(|(_, zone)| zone).collect(),
-            links: Some(&links),
-            subnets: &directory.subnets,
-            forwarding: directory.forwarding(&endpoints),
-        };
-        decide(question, &scope, transport, u64::from_ne_bytes(random()))
+        let view = Arc::new(View {
+            generation: state.generation,
+            directory: directory(&service, &state),
+            links: links(&state, &endpoints),
+            endpoints,
+            answers: Mutex::default(),
+        });
+        *kept = Some(Arc::clone(&view));
+        Some(view)
     }
 
     /// Gives the resolvers to ask.
@@ -81,6 +101,56 @@ impl Names {
         resolver
             .map(|resolver| resolver.upstreams.clone())
             .unwrap_or_default()
+    }
+}
+
+impl View {
+    /// Answers the same question as before, but for its number; an answer whose order is drawn each time is not kept.
+    fn remember(&self, question: &[u8]) -> Decision {
+        let Some((number, asked)) = question.split_at_checked(2) else {
+            return Decision::Drop;
+        };
+        if let Some(known) = lock(&self.answers).get(asked) {
+            return Decision::Answer([number, known].concat());
+        }
+        let decision = self.decide(question, Transport::Udp);
+        let Decision::Answer(answer) = &decision else {
+            return decision;
+        };
+        let fixed = matches!(answer.get(6..8), Some([0, 0 | 1]));
+        let rest = answer.get(2..).filter(|_| fixed);
+        if let Some(rest) = rest.filter(|_| asked.len() <= KEPT_QUESTION) {
+            self.keep(asked, rest);
+        }
+        decision
+    }
+
+    fn keep(&self, asked: &[u8], answer: &[u8]) {
+        let mut answers = lock(&self.answers);
+        if answers.len() >= KEPT {
+            answers.clear();
+        }
+        answers.insert(asked.into(), answer.into());
+    }
+
+    fn decide(&self, question: &[u8], transport: Transport) -> Decision {
+        let (zones, endpoints) = (&self.directory.zones, &self.endpoints);
+        let is_own = |network: &NetworkId| {
+            let mut own = endpoints.iter();
+            own.any(|endpoint| endpoint.network == *network)
+        };
+        let elsewhere = zones.iter().filter(|(network, _)| !is_own(network));
+        let own = endpoints.iter();
+        let scope = Scope {
+            zones: own
+                .filter_map(|endpoint| zones.get(&endpoint.network))
+                .collect(),
+            elsewhere: elsewhere.map(|(_, zone)| zone).collect(),
+            links: Some(&self.links),
+            subnets: &self.directory.subnets,
+            forwarding: self.directory.forwarding(endpoints),
+        };
+        decide(question, &scope, transport, u64::from_ne_bytes(random()))
     }
 }
 

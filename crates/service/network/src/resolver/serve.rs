@@ -1,6 +1,6 @@
 //! Serves one container's questions, within a quota of its own: no neighbour's flood reaches it (attack `dns_flood`).
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io::ErrorKind, net::SocketAddr, sync::Arc, time::Duration};
 
 use hakone_base::ContainerId;
 use hakone_dns::{Decision, Transport};
@@ -23,6 +23,8 @@ const CONNECTIONS: usize = 32;
 const SILENCE: Duration = Duration::from_secs(10);
 /// Largest question over UDP that makes sense (EDNS).
 const QUESTION: usize = 4096;
+/// Questions that are answered in a row.
+const TURN: usize = 64;
 /// How long to wait after an error of the socket.
 const BREATHER: Duration = Duration::from_millis(50);
 
@@ -46,33 +48,61 @@ pub(crate) fn serve(
 }
 
 async fn datagrams(socket: UdpSocket, names: Arc<Names>, quota: Arc<Semaphore>) {
-    let socket = Arc::new(socket);
-    let mut waiting = JoinSet::new();
+    let mut desk = Desk {
+        socket: Arc::new(socket),
+        names,
+        quota,
+        waiting: JoinSet::new(),
+    };
     let mut buffer = vec![0; QUESTION];
     loop {
-        let Ok((length, client)) = socket.recv_from(&mut buffer).await else {
+        let Ok((length, client)) = desk.socket.recv_from(&mut buffer).await else {
             sleep(BREATHER).await;
             continue;
         };
-        let question = buffer.get(..length).unwrap_or_default();
-        match names.decide(question, Transport::Udp) {
+        desk.serve(buffer.get(..length).unwrap_or_default(), client)
+            .await;
+        // What waits already is served without asking the runtime; then others have their turn.
+        for _ in 1..TURN {
+            let Ok((length, client)) = desk.socket.try_recv_from(&mut buffer) else {
+                break;
+            };
+            desk.serve(buffer.get(..length).unwrap_or_default(), client)
+                .await;
+        }
+        while desk.waiting.try_join_next().is_some() {}
+    }
+}
+
+/// Where datagrams are answered.
+struct Desk {
+    socket: Arc<UdpSocket>,
+    names: Arc<Names>,
+    quota: Arc<Semaphore>,
+    waiting: JoinSet<()>,
+}
+
+impl Desk {
+    /// Answers at once what is known here.
+    async fn serve(&mut self, question: &[u8], client: SocketAddr) {
+        match self.names.decide(question, Transport::Udp) {
             Decision::Answer(answer) => {
-                socket.send_to(&answer, client).await.ok();
-            }
-            Decision::Forward => {
-                if let Ok(place) = Arc::clone(&quota).try_acquire_owned() {
-                    let question = question.to_vec();
-                    waiting.spawn(forward(
-                        place,
-                        Arc::clone(&socket),
-                        Arc::clone(&names),
-                        (question, client),
-                    ));
+                let sent = self.socket.try_send_to(&answer, client);
+                if sent.is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+                    self.socket.send_to(&answer, client).await.ok();
                 }
             }
+            Decision::Forward => self.forward(question.to_vec(), client),
             Decision::Drop => {}
         }
-        while waiting.try_join_next().is_some() {}
+    }
+
+    fn forward(&mut self, question: Vec<u8>, client: SocketAddr) {
+        if let Ok(place) = Arc::clone(&self.quota).try_acquire_owned() {
+            let (socket, names) = (Arc::clone(&self.socket), Arc::clone(&self.names));
+            self.waiting
+                .spawn(forward(place, socket, names, (question, client)));
+        }
     }
 }
 

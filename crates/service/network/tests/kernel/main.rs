@@ -4,6 +4,7 @@
 
 mod chains;
 mod guard;
+mod iptables;
 mod lab;
 mod life;
 mod live;
@@ -11,6 +12,7 @@ mod macvlan;
 mod names;
 mod networks;
 mod options;
+mod owner;
 mod publish;
 mod reach;
 mod respect;

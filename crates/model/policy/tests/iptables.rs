@@ -1,0 +1,114 @@
+//! The rules of the other back end say of every packet what the topology says of it.
+#![expect(clippy::tests_outside_test_module, reason = "the whole file is tests")]
+
+#[expect(dead_code, reason = "frames are judged by the other back end")]
+mod worlds;
+
+use std::net::IpAddr;
+
+use hakone_policy::{
+    Bridge, Flow, Host, Origin, Packet, SourceSeen, Topology, Verdict,
+    iptables::{OWN, Tables, compile},
+};
+use proptest::{prelude::*, strategy::ValueTree as _};
+use worlds::{any_bridged, any_packet, any_topology, host};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn tables_agree_with_topology(
+        topology in any_topology(),
+        packets in prop::collection::vec(any_packet(), 100),
+        bridged in any_bridged(),
+    ) {
+        let (rules, host) = (compile(&topology), host(&topology).with_bridged(bridged));
+        for packet in packets {
+            let strange = is_strange(&topology, &host, &packet);
+            let [did, meant] = [rules.verdict(&host, &packet), topology.verdict(&host, &packet)]
+                .map(|verdict| if strange { seen_as_it_is(verdict) } else { verdict });
+            prop_assert_eq!(did, meant, "{:?}\n{}", packet, rules);
+        }
+    }
+
+    #[test]
+    fn the_order_of_networks_and_endpoints_changes_nothing(topology in any_topology()) {
+        let mut shuffled = topology.clone();
+        shuffled.bridges.reverse();
+        shuffled.bridges.iter_mut().for_each(|bridge| bridge.endpoints.reverse());
+        prop_assert_eq!(compile(&topology), compile(&shuffled));
+    }
+
+    #[test]
+    fn a_chain_holds_no_rule_twice_and_calls_what_is_there(topology in any_topology()) {
+        let tables = compile(&topology);
+        for table in tables.v4.iter().chain(&tables.v6) {
+            for chain in &table.chains {
+                let lines = chain.lines();
+                prop_assert!(chain.is_own() || lines.iter().all(|line| line.contains("--comment hakone")));
+                prop_assert_eq!(chain.is_own(), chain.name.starts_with(OWN));
+                let mut once = lines.clone();
+                once.sort();
+                once.dedup();
+                prop_assert_eq!(once.len(), lines.len(), "{:?}", lines);
+            }
+        }
+    }
+}
+
+/// What rules by source cannot tell and no kernel does: link-local and no sources are never forwarded, a process of the host
+/// uses the address of a container only by force, and so does anybody else the address beside its subnet that a container
+/// shares. Whether such a packet passes is compared all the same.
+fn is_strange(topology: &Topology, host: &Host, packet: &Packet) -> bool {
+    let unforwarded = matches!(packet.source, IpAddr::V6(address)
+        if address.is_unicast_link_local() || address.is_unspecified());
+    let forced = packet.origin == Origin::Host && !host.is_local(packet.source);
+    let is_used = |bridge: &Bridge| {
+        let own = matches!(&packet.origin, Origin::Interface(name) if *name == bridge.name);
+        let member = bridge
+            .subnets
+            .iter()
+            .any(|subnet| subnet.contains(packet.source));
+        let mut endpoints = bridge.endpoints.iter();
+        let shared = endpoints.any(|endpoint| endpoint.addresses.contains(&packet.source));
+        (forced && member) || (shared && !own)
+    };
+    unforwarded || topology.bridges.iter().any(is_used)
+}
+
+fn seen_as_it_is(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Delivered(mut delivery) => {
+            delivery.source = SourceSeen::Kept;
+            Verdict::Delivered(delivery)
+        }
+        Verdict::Dropped => Verdict::Dropped,
+    }
+}
+
+#[test]
+fn rules_of_no_network_drop_no_honest_packet() {
+    let topology = Topology::default();
+    let packet = Packet {
+        origin: Origin::Interface("eth0".parse().unwrap()),
+        source: "198.51.100.9".parse().unwrap(),
+        destination: "203.0.113.9".parse().unwrap(),
+        transport: hakone_policy::Transport::to_port(6, 80),
+        flow: Flow::New,
+        crowded: false,
+    };
+    let verdict = compile(&topology).verdict(&host(&topology), &packet);
+    assert!(matches!(verdict, Verdict::Delivered(_)));
+}
+
+#[test]
+fn a_kernel_that_cannot_count_gets_no_rule_that_counts() {
+    let counts = |tables: &Tables| tables.to_string().contains("connlimit");
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut topology = any_topology().new_tree(&mut runner).unwrap().current();
+    while topology.bridges.is_empty() {
+        topology = any_topology().new_tree(&mut runner).unwrap().current();
+    }
+    let tables = compile(&topology);
+    assert!(counts(&tables) && !counts(&tables.without_quotas()));
+}
