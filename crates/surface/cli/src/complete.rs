@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Command, ValueEnum};
-
-use crate::{Console, Error, flag};
+use hakone_client::{Console, Error, flag};
 
 /// Print the completion script of a shell
 #[derive(Args, Clone, Debug)]

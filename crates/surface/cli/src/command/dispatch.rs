@@ -1,9 +1,10 @@
 //! Which file runs which verb.
 
 use clap::Command;
+use hakone_client::{Error, Session};
 
 use super::tree::{ContainerVerb, ImageVerb, NetworkVerb, SystemVerb, Verb, VolumeVerb};
-use crate::{Error, complete, container, image, network, session::Session, system, volume};
+use crate::{complete, container, image, network, system, volume};
 
 pub(super) async fn verb(session: &Session, verb: &Verb, command: Command) -> Result<u8, Error> {
     match verb {

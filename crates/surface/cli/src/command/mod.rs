@@ -4,17 +4,13 @@ mod dispatch;
 #[cfg(test)]
 mod recorded;
 mod tree;
+mod usage;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{ArgMatches, Command, FromArgMatches};
+use hakone_client::{Address, Console, DEFAULT, Error, Identity, Session, flag};
 
-use crate::{
-    Console, Error,
-    client::{self, Address, Identity},
-    flag::{self, usage},
-    session::Session,
-};
 use dispatch::verb;
 use tree::{Cli, Daemon, Verb};
 
@@ -103,7 +99,7 @@ fn session(console: Console, daemon: &Daemon) -> Result<Session, (Console, Error
         .clone()
         .filter(|host| !host.is_empty())
         .or_else(|| variable("DOCKER_HOST"))
-        .unwrap_or_else(|| client::DEFAULT.to_owned());
+        .unwrap_or_else(|| DEFAULT.to_owned());
     let address: Address = match host.parse() {
         Ok(address) => address,
         Err(error) => return Err((console, error)),

@@ -12,6 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use clap::FromArgMatches;
+use hakone_client::{Address, Console, Session, Terminal};
 use hakone_run_flags::Surroundings;
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -23,7 +24,6 @@ use serde_json::{Value, json};
 use tokio::net::UnixListener;
 
 use super::{Cli, command, perform};
-use crate::{Console, client::Address, console::Terminal, session::Session};
 
 #[derive(Debug, Deserialize)]
 struct Line {

@@ -3,12 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+use hakone_client::flag::shared::{Containers, PruneFlags};
 
-use crate::{
-    complete, container,
-    flag::shared::{Containers, PruneFlags},
-    image, network, system, volume,
-};
+use crate::{complete, container, image, network, system, volume};
 
 /// A container engine whose subject is what may reach what
 #[derive(Parser, Debug)]

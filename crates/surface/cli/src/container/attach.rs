@@ -1,19 +1,17 @@
 //! `hakone attach`.
 
 use clap::Args;
-use hakone_engine_api::wire::ContainerInspectResponse;
-
-use super::{path, post, run::beside, wait};
-use crate::{
-    Error,
-    client::Request,
-    session::Session,
+use hakone_client::{
+    Error, Request, Session,
     terminal::{
         detach::DetachKeys,
         pump::{self, Ended, Plan},
         resize, signals,
     },
 };
+use hakone_engine_api::wire::ContainerInspectResponse;
+
+use super::{path, post, run::beside, wait};
 
 /// Attach local standard input, output, and error streams to a running container
 #[derive(Args, Clone, Debug)]
@@ -25,7 +23,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     no_stdin: bool,
     /// Proxy all received signals to the process (default true)
-    #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", value_parser = crate::flag::value::truth)]
+    #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", value_parser = hakone_client::flag::value::truth)]
     sig_proxy: bool,
     /// Name or id
     #[arg(value_name = "CONTAINER")]

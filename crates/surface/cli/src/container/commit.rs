@@ -2,9 +2,8 @@
 
 use clap::{ArgAction, Args};
 use hakone_base::ImageRef;
+use hakone_client::{Error, Request, Session};
 use hakone_engine_api::wire::IdResponse;
-
-use crate::{Error, client::Request, session::Session};
 
 /// Create a new image from a container's changes
 #[derive(Args, Clone, Debug)]

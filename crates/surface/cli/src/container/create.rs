@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use clap::Args;
+use hakone_client::{Error, Request, Session};
 use hakone_engine_api::wire::ContainerCreateResponse;
 use hakone_run_flags::{CreateFlags, Creation, create};
 
-use crate::{Error, client::Request, image::pull, session::Session};
+use crate::image::pull;
 
 /// Create a new container
 #[derive(Args, Clone, Debug)]

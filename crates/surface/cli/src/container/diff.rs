@@ -1,10 +1,10 @@
 //! `hakone diff`.
 
 use clap::Args;
+use hakone_client::{Error, Request, Session};
 use serde_json::Value;
 
 use super::path;
-use crate::{Error, client::Request, session::Session};
 
 /// Inspect changes to files or directories on a container's filesystem
 #[derive(Args, Clone, Debug)]

@@ -3,21 +3,19 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hakone_engine_api::wire::{ExecConfig, ExecInspectResponse, ExecStartConfig, IdResponse};
-
-use hakone_run_flags::{Surroundings, environment, value};
-
-use super::{path, post, run::beside};
-use crate::{
-    Error,
-    client::{Client, Request},
-    session::Session,
+use hakone_client::{
+    Client, Error, Request, Session,
     terminal::{
         detach::DetachKeys,
         pump::{self, Ended, Plan},
         raw, resize,
     },
 };
+use hakone_engine_api::wire::{ExecConfig, ExecInspectResponse, ExecStartConfig, IdResponse};
+
+use hakone_run_flags::{Surroundings, environment, value};
+
+use super::{path, post, run::beside};
 
 /// Execute a command in a running container
 #[expect(clippy::struct_excessive_bools, reason = "docker's switches, one each")]

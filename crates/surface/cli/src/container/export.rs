@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use futures_util::StreamExt as _;
+use hakone_client::{Error, Request, Session};
 
 use super::path;
-use crate::{Error, client::Request, image::archive, session::Session};
+use crate::image::archive;
 
 /// Export a container's filesystem as a tar archive
 #[derive(Args, Clone, Debug)]

@@ -1,15 +1,13 @@
 //! `hakone container inspect`.
 
 use clap::Args;
-
-use super::path;
-use crate::{
-    Error,
-    client::Request,
+use hakone_client::{
+    Error, Request, Session,
     flag::shared::{Containers, ObjectFormat},
     output::inspect,
-    session::Session,
 };
+
+use super::path;
 
 /// Display detailed information on one or more containers
 #[derive(Args, Clone, Debug)]

@@ -1,9 +1,9 @@
 //! `hakone kill`.
 
 use clap::Args;
+use hakone_client::{Error, Session, flag::shared::Containers};
 
 use super::post;
-use crate::{Error, flag::shared::Containers, session::Session};
 
 /// Kill one or more running containers
 #[derive(Args, Clone, Debug)]

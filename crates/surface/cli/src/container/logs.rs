@@ -2,11 +2,11 @@
 
 use clap::Args;
 use futures_util::TryStreamExt;
+use hakone_client::{Error, Request, Session, terminal::frames};
 use hakone_engine_api::wire::ContainerInspectResponse;
 use tokio_util::io::StreamReader;
 
 use super::path;
-use crate::{Error, client::Request, session::Session, terminal::frames};
 
 /// Fetch the logs of a container
 #[derive(Args, Clone, Debug)]

@@ -3,21 +3,19 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use hakone_engine_api::wire::{ContainerSummary, MountPoint, PortSummary};
-use serde_json::Value;
-
-use crate::{
-    Error,
-    client::Request,
+use hakone_client::{
+    Error, Request, Session,
     flag::{
         shared::{FilterFlags, ListFormat},
         value,
     },
+    now,
     output::{Column, Format, Row, list},
-    quantity,
-    session::Session,
-    surroundings::now,
 };
+use hakone_engine_api::wire::{ContainerSummary, MountPoint, PortSummary};
+use serde_json::Value;
+
+use crate::quantity;
 
 /// List containers
 #[expect(clippy::struct_excessive_bools, reason = "docker's switches, one each")]

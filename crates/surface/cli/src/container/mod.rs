@@ -25,7 +25,7 @@ pub(crate) mod unpause;
 pub(crate) mod update;
 pub(crate) mod wait;
 
-use crate::client::{Request, segment};
+use hakone_client::{Request, segment};
 
 /// Gives the path of a container and what is asked of it: `/containers/web/stop`.
 pub(crate) fn path(container: &str, action: &str) -> String {

@@ -1,7 +1,8 @@
 //! `hakone pause`.
 
+use hakone_client::{Error, Session, flag::shared::Containers};
+
 use super::post;
-use crate::{Error, flag::shared::Containers, session::Session};
 
 /// Freezes all processes of containers.
 pub(crate) async fn run(session: &Session, arguments: &Containers) -> Result<(), Error> {

@@ -1,10 +1,10 @@
 //! `hakone port`.
 
 use clap::Args;
+use hakone_client::{Error, Request, Session};
 use hakone_engine_api::wire::{ContainerInspectResponse, PortMap};
 
 use super::path;
-use crate::{Error, client::Request, session::Session};
 
 /// List port mappings or a specific mapping for the container
 #[derive(Args, Clone, Debug)]

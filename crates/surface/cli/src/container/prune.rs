@@ -1,8 +1,9 @@
 //! `hakone container prune`.
 
+use hakone_client::{Error, Request, Session, flag::shared::PruneFlags};
 use hakone_engine_api::wire::ContainerPruneResponse;
 
-use crate::{Error, client::Request, flag::shared::PruneFlags, quantity, session::Session};
+use crate::quantity;
 
 /// Removes all stopped containers, after asking.
 pub(crate) async fn run(session: &Session, arguments: &PruneFlags) -> Result<(), Error> {

@@ -1,9 +1,9 @@
 //! `hakone rename`.
 
 use clap::Args;
+use hakone_client::{Error, Session};
 
 use super::post;
-use crate::{Error, session::Session};
 
 /// Rename a container
 #[derive(Args, Clone, Debug)]

@@ -1,13 +1,12 @@
 //! `hakone restart`.
 
 use clap::Args;
+use hakone_client::{
+    Error, Session,
+    flag::{shared::Containers, value},
+};
 
 use super::post;
-use crate::{
-    Error,
-    flag::{shared::Containers, value},
-    session::Session,
-};
 
 /// Restart one or more containers
 #[derive(Args, Clone, Debug)]

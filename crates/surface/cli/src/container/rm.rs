@@ -1,13 +1,7 @@
 //! `hakone rm`.
 
 use clap::Args;
-
-use crate::{
-    Error,
-    client::{Request, segment},
-    flag::shared::Containers,
-    session::Session,
-};
+use hakone_client::{Error, Request, Session, flag::shared::Containers, segment};
 
 /// Remove one or more containers
 #[derive(Args, Clone, Debug)]

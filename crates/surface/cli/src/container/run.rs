@@ -3,20 +3,18 @@
 use std::{future::Future, pin::pin};
 
 use clap::Args;
-use hakone_engine_api::wire::ContainerCreateBody;
-use hakone_run_flags::{CreateFlags, Creation};
-
-use super::{create, path, post, wait};
-use crate::{
-    Error,
-    client::{Client, Hijacked},
-    session::Session,
+use hakone_client::{
+    Client, Error, Hijacked, Session,
     terminal::{
         detach::DetachKeys,
         pump::{self, Ended, Plan},
         raw, resize, signals,
     },
 };
+use hakone_engine_api::wire::ContainerCreateBody;
+use hakone_run_flags::{CreateFlags, Creation};
+
+use super::{create, path, post, wait};
 
 /// Create and run a new container from an image
 #[derive(Args, Clone, Debug)]
@@ -30,7 +28,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "string")]
     detach_keys: Option<String>,
     /// Proxy received signals to the process (default true)
-    #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", value_parser = crate::flag::value::truth)]
+    #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", value_parser = hakone_client::flag::value::truth)]
     sig_proxy: bool,
 }
 

@@ -1,19 +1,17 @@
 //! `hakone start`.
 
 use clap::Args;
-use hakone_engine_api::wire::ContainerInspectResponse;
-
-use super::{path, post, run::beside, wait};
-use crate::{
-    Error,
-    client::Request,
-    session::Session,
+use hakone_client::{
+    Error, Request, Session,
     terminal::{
         detach::DetachKeys,
         pump::{self, Ended, Plan},
         resize, signals,
     },
 };
+use hakone_engine_api::wire::ContainerInspectResponse;
+
+use super::{path, post, run::beside, wait};
 
 /// Start one or more stopped containers
 #[derive(Args, Clone, Debug)]

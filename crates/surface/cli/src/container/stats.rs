@@ -2,16 +2,14 @@
 
 use clap::Args;
 use futures_util::{StreamExt as _, stream};
+use hakone_client::{
+    Error, Request, Session,
+    output::{Column, Format, Row, list},
+};
 use hakone_run_flags::quantity::{binary_size, human_size};
 use serde_json::Value;
 
 use super::path;
-use crate::{
-    Error,
-    client::Request,
-    output::{Column, Format, Row, list},
-    session::Session,
-};
 
 /// Display a live stream of container(s) resource usage statistics
 #[derive(Args, Clone, Debug)]

@@ -1,13 +1,12 @@
 //! `hakone stop`.
 
 use clap::Args;
+use hakone_client::{
+    Error, Session,
+    flag::{shared::Containers, value},
+};
 
 use super::post;
-use crate::{
-    Error,
-    flag::{shared::Containers, value},
-    session::Session,
-};
 
 /// Stop one or more running containers
 #[derive(Args, Clone, Debug)]

@@ -1,10 +1,10 @@
 //! `hakone top`.
 
 use clap::Args;
+use hakone_client::{Error, Request, Session, output::table};
 use hakone_engine_api::wire::ContainerTopResponse;
 
 use super::path;
-use crate::{Error, client::Request, output::table, session::Session};
 
 /// Display the running processes of a container
 #[derive(Args, Clone, Debug)]

@@ -1,7 +1,8 @@
 //! `hakone unpause`.
 
+use hakone_client::{Error, Session, flag::shared::Containers};
+
 use super::post;
-use crate::{Error, flag::shared::Containers, session::Session};
 
 /// Lets frozen processes go on.
 pub(crate) async fn run(session: &Session, arguments: &Containers) -> Result<(), Error> {

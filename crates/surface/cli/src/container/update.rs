@@ -1,11 +1,11 @@
 //! `hakone update`.
 
 use clap::Args;
+use hakone_client::{Error, Session, flag::shared::Containers};
 use hakone_engine_api::wire::ContainerUpdateResponse;
 use hakone_run_flags::UpdateFlags;
 
 use super::post;
-use crate::{Error, flag::shared::Containers, session::Session};
 
 /// Update configuration of one or more containers
 #[derive(Args, Clone, Debug)]

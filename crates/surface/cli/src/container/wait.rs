@@ -4,10 +4,10 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
+use hakone_client::{Client, Error, Session, flag::shared::Containers};
 use hakone_engine_api::wire::ContainerWaitResponse;
 
 use super::post;
-use crate::{Error, client::Client, flag::shared::Containers, session::Session};
 
 /// Waits for all and prints the code of each.
 pub(crate) async fn run(session: &Session, arguments: &Containers) -> Result<(), Error> {

@@ -4,10 +4,9 @@ use std::{io::Write, path::Path};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
+use hakone_client::{Console, Error, output::progress};
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 use tokio_util::io::ReaderStream;
-
-use crate::{Console, Error, output::progress};
 
 /// Pieces of this size travel.
 const PIECE: usize = 256 * 1024;

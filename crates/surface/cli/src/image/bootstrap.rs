@@ -8,9 +8,9 @@ use std::{
 };
 
 use clap::Args;
+use hakone_client::{Error, Request, Session, output::progress};
 
 use super::{archive, import};
-use crate::{Error, client::Request, output::progress, session::Session};
 
 /// Make a base image from Debian's packages with debootstrap
 #[derive(Args, Clone, Debug)]

@@ -1,18 +1,18 @@
 //! `hakone history`.
 
 use clap::Args;
+use hakone_client::{
+    Error, Request, Session,
+    flag::{shared::ListFormat, value},
+    now,
+    output::{Column, Format, Row, list},
+};
 use serde::Deserialize;
 
 use super::path;
 use crate::{
-    Error,
-    client::Request,
     container::ls::{ellipsis, shortened},
-    flag::{shared::ListFormat, value},
-    output::{Column, Format, Row, list},
     quantity,
-    session::Session,
-    surroundings::now,
 };
 
 /// Show the history of an image

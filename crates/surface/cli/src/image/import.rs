@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use clap::Args;
+use hakone_client::{Error, Request, Session, output::progress};
 
 use super::archive;
-use crate::{Error, client::Request, output::progress, session::Session};
 
 /// Import the contents from a tarball to create a filesystem image
 #[derive(Args, Clone, Debug)]

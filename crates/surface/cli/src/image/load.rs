@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use hakone_client::{Error, Request, Session, output::progress};
 
 use super::archive;
-use crate::{Error, client::Request, output::progress, session::Session};
 
 /// Load an image from a tar archive or STDIN
 #[derive(Args, Clone, Debug)]

@@ -1,18 +1,15 @@
 //! `hakone images`, also `image ls`.
 
 use clap::Args;
+use hakone_client::{
+    Error, Request, Session,
+    flag::shared::{FilterFlags, ListFormat},
+    now,
+    output::{Column, Format, Row, list},
+};
 use hakone_engine_api::wire::ImageSummary;
 
-use crate::{
-    Error,
-    client::Request,
-    container::ls::shortened,
-    flag::shared::{FilterFlags, ListFormat},
-    output::{Column, Format, Row, list},
-    quantity,
-    session::Session,
-    surroundings::now,
-};
+use crate::{container::ls::shortened, quantity};
 
 /// List images
 #[expect(clippy::struct_excessive_bools, reason = "docker's switches, one each")]

@@ -13,7 +13,7 @@ pub(crate) mod rm;
 pub(crate) mod save;
 pub(crate) mod tag;
 
-use crate::client::segment;
+use hakone_client::segment;
 
 /// Gives the path of an image and what is asked of it.
 pub(crate) fn path(image: &str, action: &str) -> String {

@@ -1,10 +1,11 @@
 //! `hakone image prune`.
 
 use clap::Args;
+use hakone_client::{Error, Request, Session, flag::shared::PruneFlags};
 use hakone_engine_api::wire::ImagePruneResponse;
 
 use super::rm;
-use crate::{Error, client::Request, flag::shared::PruneFlags, quantity, session::Session};
+use crate::quantity;
 
 /// Remove unused images
 #[derive(Args, Clone, Debug)]

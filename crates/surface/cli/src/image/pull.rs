@@ -1,8 +1,7 @@
 //! Fetches an image that `run` misses.
 
 use hakone_base::ImageRef;
-
-use crate::{Error, client::Request, output::progress, session::Session};
+use hakone_client::{Error, Request, Session, output::progress};
 
 /// Asks the daemon to fetch the image.
 pub(crate) async fn run(session: &Session, image: &str, quiet: bool) -> Result<(), Error> {

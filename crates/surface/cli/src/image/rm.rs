@@ -1,13 +1,8 @@
 //! `hakone rmi`, also `image rm`.
 
 use clap::Args;
+use hakone_client::{Error, Request, Session, segment};
 use hakone_engine_api::wire::ImageDeleteResponseItem;
-
-use crate::{
-    Error,
-    client::{Request, segment},
-    session::Session,
-};
 
 /// Remove one or more images
 #[derive(Args, Clone, Debug)]

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use futures_util::StreamExt;
+use hakone_client::{Error, Request, Session};
 
 use super::archive;
-use crate::{Error, client::Request, session::Session};
 
 /// Save one or more images to a tar archive (streamed to STDOUT by default)
 #[derive(Args, Clone, Debug)]

@@ -2,9 +2,9 @@
 
 use clap::Args;
 use hakone_base::ImageRef;
+use hakone_client::{Error, Request, Session};
 
 use super::path;
-use crate::{Error, client::Request, session::Session};
 
 /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE
 #[derive(Args, Clone, Debug)]

@@ -1,10 +1,10 @@
 //! `hakone network connect`.
 
 use clap::Args;
+use hakone_client::{Error, Request, Session, flag::value};
 use hakone_engine_api::wire::{EndpointIpamConfig, EndpointSettings, NetworkConnectRequest};
 
 use super::path;
-use crate::{Error, client::Request, flag::value, session::Session};
 
 /// Connect a container to a network
 #[derive(Args, Clone, Debug)]

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 
 use clap::Args;
 use hakone_base::Subnet;
+use hakone_client::{Error, Request, Session, flag::value};
 use hakone_engine_api::wire::{
     ConfigReference, Ipam, IpamConfig, NetworkCreateRequest, NetworkCreateResponse,
 };
-
-use crate::{Error, client::Request, flag::value, session::Session};
 
 /// Create a network
 #[expect(clippy::struct_excessive_bools, reason = "docker's switches, one each")]
@@ -108,7 +107,7 @@ pub(crate) fn parse(arguments: &Arguments) -> Result<NetworkCreateRequest, Error
         enable_ipv6: arguments.ipv6,
         options: Some(arguments.opt.iter().cloned().collect()),
         labels: Some(
-            crate::flag::shared::map(&arguments.label)
+            hakone_client::flag::shared::map(&arguments.label)
                 .into_iter()
                 .collect(),
         ),
@@ -211,7 +210,7 @@ mod tests {
     use clap::{Command, FromArgMatches};
 
     fn parsed(line: &str) -> Result<NetworkCreateRequest, String> {
-        let command = crate::flag::dockers(Arguments::augment_args(Command::new("create")));
+        let command = hakone_client::flag::dockers(Arguments::augment_args(Command::new("create")));
         let matches = command
             .try_get_matches_from(std::iter::once("create").chain(line.split(' ')))
             .unwrap();

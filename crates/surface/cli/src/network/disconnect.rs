@@ -1,10 +1,10 @@
 //! `hakone network disconnect`.
 
 use clap::Args;
+use hakone_client::{Error, Request, Session};
 use hakone_engine_api::wire::NetworkDisconnectRequest;
 
 use super::path;
-use crate::{Error, client::Request, session::Session};
 
 /// Disconnect a container from a network
 #[derive(Args, Clone, Debug)]

@@ -1,16 +1,14 @@
 //! `hakone network ls`.
 
 use clap::Args;
-use hakone_engine_api::wire::Network;
-
-use crate::{
-    Error,
-    client::Request,
-    container::ls::shortened,
+use hakone_client::{
+    Error, Request, Session,
     flag::shared::{FilterFlags, ListFormat},
     output::{Column, Format, Row, list},
-    session::Session,
 };
+use hakone_engine_api::wire::Network;
+
+use crate::container::ls::shortened;
 
 /// List networks
 #[derive(Args, Clone, Debug)]

@@ -8,7 +8,7 @@ pub(crate) mod ls;
 pub(crate) mod prune;
 pub(crate) mod rm;
 
-use crate::client::segment;
+use hakone_client::segment;
 
 /// Gives the path of a network.
 pub(crate) fn path(network: &str) -> String {

@@ -1,8 +1,7 @@
 //! `hakone network prune`.
 
+use hakone_client::{Error, Request, Session, flag::shared::PruneFlags};
 use hakone_engine_api::wire::NetworkPruneResponse;
-
-use crate::{Error, client::Request, flag::shared::PruneFlags, session::Session};
 
 /// Removes what no container uses, after asking.
 pub(crate) async fn run(session: &Session, arguments: &PruneFlags) -> Result<(), Error> {

@@ -1,9 +1,9 @@
 //! `hakone network rm`.
 
 use clap::Args;
+use hakone_client::{Error, Request, Session};
 
 use super::path;
-use crate::{Error, client::Request, session::Session};
 
 /// Remove one or more networks
 #[derive(Args, Clone, Debug)]

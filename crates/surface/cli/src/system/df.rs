@@ -1,16 +1,14 @@
 //! `hakone system df`.
 
 use clap::Args;
-use serde_json::Value;
-
-use crate::{
-    Error,
-    client::Request,
+use hakone_client::{
+    Error, Request, Session,
     flag::shared::ListFormat,
     output::{Column, Format, Row, list},
-    quantity,
-    session::Session,
 };
+use serde_json::Value;
+
+use crate::quantity;
 
 /// Show disk usage
 #[derive(Args, Clone, Debug)]
@@ -62,7 +60,7 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), 
         .json(Request::get("/system/df"))
         .await?;
     if arguments.verbose {
-        return crate::output::inspect::print(&session.console, vec![Ok(data)], "");
+        return hakone_client::output::inspect::print(&session.console, vec![Ok(data)], "");
     }
     let images = images(&data);
     let rows = vec![

@@ -2,14 +2,12 @@
 
 use clap::Args;
 use futures_util::StreamExt;
+use hakone_client::{Console, Error, Request, Session, flag::shared::FilterFlags};
 use serde_json::Value;
 
 use hakone_template::Template;
 
-use crate::{
-    Console, Error, client::Request, container::logs::moment, flag::shared::FilterFlags,
-    session::Session,
-};
+use crate::container::logs::moment;
 
 /// Get real time events from the server
 #[derive(Args, Clone, Debug)]

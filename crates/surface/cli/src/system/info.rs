@@ -1,12 +1,13 @@
 //! `hakone info`.
 
 use clap::Args;
+use hakone_client::{Error, Request, Session, flag::shared::ObjectFormat};
 use serde_json::{Value, json};
 
 use super::version::architecture;
 use hakone_template::Template;
 
-use crate::{Error, client::Request, flag::shared::ObjectFormat, quantity, session::Session};
+use crate::quantity;
 
 /// Display system-wide information
 #[derive(Args, Clone, Debug)]

@@ -1,18 +1,10 @@
 //! `hakone inspect`: containers, images, networks, volumes, whatever bears the name.
 
 use clap::Args;
+use hakone_client::{Client, Error, Request, Session, flag::shared::ObjectFormat, output::inspect};
 use serde_json::Value;
 
-use crate::{
-    Error,
-    client::{Client, Request},
-    container,
-    flag::shared::ObjectFormat,
-    image, network,
-    output::inspect,
-    session::Session,
-    volume,
-};
+use crate::{container, image, network, volume};
 
 /// Return low-level information on Docker objects
 #[derive(Args, Clone, Debug)]

@@ -1,9 +1,10 @@
 //! `hakone system prune`: stopped containers, unused networks, unused images, and volumes when asked for.
 
 use clap::Args;
+use hakone_client::{Error, Request, Session, flag::shared::PruneFlags};
 use serde_json::Value;
 
-use crate::{Error, client::Request, flag::shared::PruneFlags, quantity, session::Session};
+use crate::quantity;
 
 /// Remove unused data
 #[derive(Args, Clone, Debug)]

@@ -1,11 +1,10 @@
 //! `hakone version`.
 
 use clap::Args;
+use hakone_client::{Error, Request, Session, flag::shared::ObjectFormat};
 use serde_json::{Map, Value, json};
 
 use hakone_template::Template;
-
-use crate::{Error, client::Request, flag::shared::ObjectFormat, session::Session};
 
 /// Show the version information of client and daemon
 #[derive(Args, Clone, Debug)]

@@ -3,14 +3,11 @@
 use std::collections::HashMap;
 
 use clap::Args;
-use hakone_engine_api::wire::{Volume, VolumeCreateRequest};
-
-use crate::{
-    Error,
-    client::Request,
+use hakone_client::{
+    Error, Request, Session,
     flag::{shared, value},
-    session::Session,
 };
+use hakone_engine_api::wire::{Volume, VolumeCreateRequest};
 
 /// Create a volume
 #[derive(Args, Clone, Debug)]

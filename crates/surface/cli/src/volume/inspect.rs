@@ -1,11 +1,9 @@
 //! `hakone volume inspect`.
 
 use clap::Args;
+use hakone_client::{Error, Request, Session, flag::shared::ObjectFormat, output::inspect};
 
 use super::path;
-use crate::{
-    Error, client::Request, flag::shared::ObjectFormat, output::inspect, session::Session,
-};
 
 /// Display detailed information on one or more volumes
 #[derive(Args, Clone, Debug)]

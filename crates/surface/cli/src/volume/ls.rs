@@ -1,16 +1,14 @@
 //! `hakone volume ls`.
 
 use clap::Args;
-use hakone_engine_api::wire::{Volume, VolumeListResponse};
-
-use crate::{
-    Error,
-    client::Request,
+use hakone_client::{
+    Error, Request, Session,
     flag::shared::{FilterFlags, ListFormat},
     output::{Column, Format, Row, list},
-    quantity,
-    session::Session,
 };
+use hakone_engine_api::wire::{Volume, VolumeListResponse};
+
+use crate::quantity;
 
 /// List volumes
 #[derive(Args, Clone, Debug)]

@@ -6,7 +6,7 @@ pub(crate) mod ls;
 pub(crate) mod prune;
 pub(crate) mod rm;
 
-use crate::client::segment;
+use hakone_client::segment;
 
 /// Gives the path of a volume.
 pub(crate) fn path(volume: &str) -> String {

@@ -1,9 +1,10 @@
 //! `hakone volume prune`.
 
 use clap::Args;
+use hakone_client::{Error, Request, Session, flag::shared::PruneFlags};
 use hakone_engine_api::wire::VolumePruneResponse;
 
-use crate::{Error, client::Request, flag::shared::PruneFlags, quantity, session::Session};
+use crate::quantity;
 
 /// Remove unused local volumes
 #[derive(Args, Clone, Debug)]

@@ -1,9 +1,9 @@
 //! `hakone volume rm`.
 
 use clap::Args;
+use hakone_client::{Error, Request, Session};
 
 use super::path;
-use crate::{Error, client::Request, session::Session};
 
 /// Remove one or more volumes. You cannot remove a volume that is in use by a container.
 #[derive(Args, Clone, Debug)]

@@ -4,11 +4,11 @@ use crate::Error;
 
 /// The sequence that detaches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DetachKeys(Vec<u8>);
+pub struct DetachKeys(Vec<u8>);
 
 /// What became of some bytes typed.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Typed {
+pub enum Typed {
     /// To be sent on.
     Send(Vec<u8>),
     /// The sequence is complete; what stood before it is still to be sent.
@@ -17,14 +17,14 @@ pub(crate) enum Typed {
 
 /// Watches what is typed; the beginning of a sequence is held back until it is clear that it is none.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub struct Watch {
     keys: DetachKeys,
     matched: usize,
 }
 
 impl DetachKeys {
     /// Parses `ctrl-p,ctrl-q`; nothing given means just that.
-    pub(crate) fn parse(text: Option<&str>) -> Result<Self, Error> {
+    pub fn parse(text: Option<&str>) -> Result<Self, Error> {
         let text = text
             .filter(|text| !text.is_empty())
             .unwrap_or("ctrl-p,ctrl-q");
@@ -38,7 +38,7 @@ impl DetachKeys {
     }
 
     /// Starts to watch.
-    pub(crate) const fn watch(self) -> Watch {
+    pub const fn watch(self) -> Watch {
         Watch {
             keys: self,
             matched: 0,
@@ -63,7 +63,7 @@ fn code(key: &str) -> Option<u8> {
 
 impl Watch {
     /// Takes bytes as they were typed.
-    pub(crate) fn take(&mut self, typed: &[u8]) -> Typed {
+    pub fn take(&mut self, typed: &[u8]) -> Typed {
         let mut send = Vec::with_capacity(typed.len());
         for &byte in typed {
             if self.keys.0.get(self.matched) != Some(&byte) {

@@ -2,7 +2,7 @@
 
 /// Aligns lines whose cells are separated by tabs.
 #[must_use]
-pub(crate) fn align(lines: &[String]) -> String {
+pub fn align(lines: &[String]) -> String {
     const NARROWEST: usize = 10;
     const GAP: usize = 3;
     let mut widths: Vec<usize> = Vec::new();

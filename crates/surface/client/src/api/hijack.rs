@@ -12,11 +12,11 @@ use tokio_util::io::StreamReader;
 use crate::Error;
 
 /// The two directions of a taken-over connection.
-pub(crate) struct Hijacked {
+pub struct Hijacked {
     /// From the process.
-    pub(crate) reader: Pin<Box<dyn AsyncRead + Send>>,
+    pub reader: Pin<Box<dyn AsyncRead + Send>>,
     /// To the process; shutting it down is the end of its stdin.
-    pub(crate) writer: Pin<Box<dyn AsyncWrite + Send>>,
+    pub writer: Pin<Box<dyn AsyncWrite + Send>>,
 }
 
 impl fmt::Debug for Hijacked {

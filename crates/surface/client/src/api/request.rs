@@ -11,11 +11,11 @@ use serde::Serialize;
 pub(super) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// Filters as the CLI sends them: a set of values for each key.
-pub(crate) type Filters = BTreeMap<String, BTreeSet<String>>;
+pub type Filters = BTreeMap<String, BTreeSet<String>>;
 
 /// A request to the daemon, without the version prefix.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub struct Request {
     pub(super) method: Method,
     pub(super) path: String,
     pub(super) body: Body,
@@ -25,17 +25,17 @@ pub(crate) struct Request {
 
 impl Request {
     /// Asks for something.
-    pub(crate) fn get(path: impl Into<String>) -> Self {
+    pub fn get(path: impl Into<String>) -> Self {
         Self::new(Method::GET, path.into())
     }
 
     /// Asks to do something.
-    pub(crate) fn post(path: impl Into<String>) -> Self {
+    pub fn post(path: impl Into<String>) -> Self {
         Self::new(Method::POST, path.into())
     }
 
     /// Asks to remove something.
-    pub(crate) fn delete(path: impl Into<String>) -> Self {
+    pub fn delete(path: impl Into<String>) -> Self {
         Self::new(Method::DELETE, path.into())
     }
 
@@ -52,14 +52,14 @@ impl Request {
 
     /// Adds a parameter.
     #[must_use]
-    pub(crate) fn query(mut self, key: &'static str, value: impl Into<String>) -> Self {
+    pub fn query(mut self, key: &'static str, value: impl Into<String>) -> Self {
         self.query.push((key, value.into()));
         self
     }
 
     /// Adds a parameter when there is a value.
     #[must_use]
-    pub(crate) fn maybe(self, key: &'static str, value: Option<impl Into<String>>) -> Self {
+    pub fn maybe(self, key: &'static str, value: Option<impl Into<String>>) -> Self {
         match value {
             Some(value) => self.query(key, value),
             None => self,
@@ -68,13 +68,13 @@ impl Request {
 
     /// Adds `key=1` when set.
     #[must_use]
-    pub(crate) fn flag(self, key: &'static str, set: bool) -> Self {
+    pub fn flag(self, key: &'static str, set: bool) -> Self {
         if set { self.query(key, "1") } else { self }
     }
 
     /// Adds filters when there are any.
     #[must_use]
-    pub(crate) fn filters(self, filters: &Filters) -> Self {
+    pub fn filters(self, filters: &Filters) -> Self {
         let set = |values: &BTreeSet<String>| -> BTreeMap<String, bool> {
             values.iter().map(|value| (value.clone(), true)).collect()
         };
@@ -90,7 +90,7 @@ impl Request {
 
     /// Carries JSON.
     #[must_use]
-    pub(crate) fn json(mut self, value: &impl Serialize) -> Self {
+    pub fn json(mut self, value: &impl Serialize) -> Self {
         let bytes = serde_json::to_vec(value).unwrap_or_default();
         self.kind = Some("application/json");
         self.body = Full::new(Bytes::from(bytes))
@@ -101,7 +101,7 @@ impl Request {
 
     /// Carries an archive that is still being read.
     #[must_use]
-    pub(crate) fn archive<S>(mut self, stream: S) -> Self
+    pub fn archive<S>(mut self, stream: S) -> Self
     where
         S: futures_util::Stream<Item = std::io::Result<Bytes>> + Send + 'static,
     {
@@ -113,7 +113,7 @@ impl Request {
 
     /// Gives path and query, sorted by key as Go's clients send them.
     #[must_use]
-    pub(crate) fn target(&self) -> String {
+    pub fn target(&self) -> String {
         let mut query = self.query.clone();
         query.sort_by_key(|(key, _)| *key);
         let pairs: Vec<_> = query
@@ -140,7 +140,7 @@ fn escape(value: &str) -> String {
 
 /// Escapes a name for use as one element of a path; slashes of image names stay.
 #[must_use]
-pub(crate) fn segment(name: &str) -> String {
+pub fn segment(name: &str) -> String {
     name.bytes().fold(String::new(), |text, byte| match byte {
         b'a'..=b'z'
         | b'A'..=b'Z'

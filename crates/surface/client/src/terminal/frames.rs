@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::{Console, Error};
 
 /// Copies frames to our two streams until the connection ends.
-pub(crate) async fn copy_multiplexed(
+pub async fn copy_multiplexed(
     console: &Console,
     mut from: impl AsyncRead + Unpin,
 ) -> Result<(), Error> {
@@ -36,10 +36,7 @@ pub(crate) async fn copy_multiplexed(
 }
 
 /// Copies bytes as they are until the connection ends.
-pub(crate) async fn copy_raw(
-    console: &Console,
-    mut from: impl AsyncRead + Unpin,
-) -> Result<(), Error> {
+pub async fn copy_raw(console: &Console, mut from: impl AsyncRead + Unpin) -> Result<(), Error> {
     let mut buffer = vec![0; 32 * 1024];
     loop {
         match from.read(&mut buffer).await {

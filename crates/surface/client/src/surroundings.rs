@@ -9,7 +9,7 @@ use hakone_run_flags::Surroundings;
 
 /// Where we were started.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Process;
+pub struct Process;
 
 impl Surroundings for Process {
     fn variable(&self, name: &str) -> Option<String> {
@@ -26,6 +26,6 @@ impl Surroundings for Process {
 }
 
 /// Gives the present in seconds since the epoch.
-pub(crate) fn now() -> i64 {
+pub fn now() -> i64 {
     hakone_base::Timestamp::from(std::time::SystemTime::now()).seconds()
 }

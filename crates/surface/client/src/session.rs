@@ -1,34 +1,40 @@
 //! What every command has at hand: the console and, once asked for, the daemon.
 
-use std::future::Future;
+use std::{fmt, future::Future};
 
 use futures_util::{StreamExt, stream};
 use hakone_run_flags::Surroundings;
 use tokio::sync::OnceCell;
 
-use crate::{
-    Console, Error,
-    client::{Address, Client, Identity},
-    surroundings::Process,
-};
+use crate::{Address, Client, Console, Error, Identity, surroundings::Process};
 
 /// One run of the command line.
-pub(crate) struct Session {
-    pub(crate) console: Console,
+pub struct Session {
+    /// Where everything is printed.
+    pub console: Console,
     around: Box<dyn Surroundings + Send + Sync>,
     address: Address,
     identity: Option<Identity>,
     client: OnceCell<Client>,
 }
 
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("console", &self.console)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Session {
     /// Does not connect yet: many mistakes are found without a daemon.
-    pub(crate) fn new(console: Console, address: Address, identity: Option<Identity>) -> Self {
+    pub fn new(console: Console, address: Address, identity: Option<Identity>) -> Self {
         Self::with_surroundings(console, Box::new(Process), address, identity)
     }
 
     /// Takes another environment and other files than the process's own.
-    pub(crate) fn with_surroundings(
+    pub fn with_surroundings(
         console: Console,
         around: Box<dyn Surroundings + Send + Sync>,
         address: Address,
@@ -44,18 +50,18 @@ impl Session {
     }
 
     /// Gives what a command line may refer to beyond itself.
-    pub(crate) fn around(&self) -> &dyn Surroundings {
+    pub fn around(&self) -> &dyn Surroundings {
         self.around.as_ref()
     }
 
     /// Connects, the first time.
-    pub(crate) async fn client(&self) -> Result<&Client, Error> {
+    pub async fn client(&self) -> Result<&Client, Error> {
         let connect = || Client::connect(self.address.clone(), self.identity.clone());
         self.client.get_or_try_init(connect).await
     }
 
     /// Does the same to each of several names at once, prints names or failures in the order given.
-    pub(crate) async fn each<'a, F>(
+    pub async fn each<'a, F>(
         &self,
         names: &'a [String],
         act: impl Fn(&'a str) -> F,
@@ -84,7 +90,7 @@ impl Session {
     }
 
     /// Asks a yes-or-no question; only a clear yes is one.
-    pub(crate) fn confirm(&self, question: &str) -> Result<bool, Error> {
+    pub fn confirm(&self, question: &str) -> Result<bool, Error> {
         self.console
             .bytes(format!("{question}\nAre you sure you want to continue? [y/N] ").as_bytes())?;
         let mut answer = String::new();

@@ -9,22 +9,22 @@ use super::{
     frames,
     raw::RawMode,
 };
-use crate::{Console, Error, client::Hijacked};
+use crate::{Console, Error, Hijacked};
 
 /// How the connection is used.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// Whether our input goes to the process.
-    pub(crate) stdin: bool,
+    pub stdin: bool,
     /// Whether the process has a terminal: raw bytes, raw keys, detach keys.
-    pub(crate) tty: bool,
+    pub tty: bool,
     /// What leaves the process.
-    pub(crate) keys: DetachKeys,
+    pub keys: DetachKeys,
 }
 
 /// Why it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub enum Ended {
     /// The process closed its output.
     Output,
     /// The user typed the detach keys.
@@ -32,11 +32,7 @@ pub(crate) enum Ended {
 }
 
 /// Moves bytes. Dropping the future leaves the process attached to nobody and the terminal as it was.
-pub(crate) async fn pump(
-    console: &Console,
-    connection: Hijacked,
-    plan: Plan,
-) -> Result<Ended, Error> {
+pub async fn pump(console: &Console, connection: Hijacked, plan: Plan) -> Result<Ended, Error> {
     let raw = match plan.tty && plan.stdin && console.terminal().stdin {
         true => Some(RawMode::enter()?),
         false => None,

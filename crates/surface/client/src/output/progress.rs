@@ -9,7 +9,7 @@ use crate::{Console, Error};
 
 /// Where the daemon's lines go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum To {
+pub enum To {
     /// The lines are the result.
     Stdout,
     /// The result is something else.
@@ -43,7 +43,7 @@ struct Progress {
 }
 
 /// Shows a stream of progress; an error in it is an error of the whole.
-pub(crate) async fn show(
+pub async fn show(
     console: &Console,
     stream: impl Stream<Item = Result<Bytes, Error>>,
     quiet: bool,
@@ -107,7 +107,7 @@ fn step(
 }
 
 /// A bar for bytes, on standard error, gone when finished.
-pub(crate) fn bar() -> ProgressBar {
+pub fn bar() -> ProgressBar {
     let style =
         ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}");
     let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
@@ -118,7 +118,7 @@ pub(crate) fn bar() -> ProgressBar {
 }
 
 /// A turning wheel for work of unknown length.
-pub(crate) fn wheel(console: &Console, message: &'static str) -> Option<ProgressBar> {
+pub fn wheel(console: &Console, message: &'static str) -> Option<ProgressBar> {
     console.terminal().stderr.then(|| {
         let wheel = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10))
             .with_message(message);

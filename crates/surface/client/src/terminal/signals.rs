@@ -3,7 +3,7 @@
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::client::{Client, Request, segment};
+use crate::{Client, Request, segment};
 
 /// Names and numbers of the signals passed on. SIGCHLD, SIGPIPE and SIGURG are our own business; SIGKILL cannot be caught.
 const PASSED: [(&str, i32); 11] = [
@@ -22,10 +22,10 @@ const PASSED: [(&str, i32); 11] = [
 
 /// Signals that are caught from the moment this exists.
 #[derive(Debug)]
-pub(crate) struct Caught(Vec<(&'static str, Signal)>);
+pub struct Caught(Vec<(&'static str, Signal)>);
 
 /// Starts to catch.
-pub(crate) fn catch() -> Caught {
+pub fn catch() -> Caught {
     let caught = PASSED
         .iter()
         .filter_map(|(name, number)| Some((*name, signal(SignalKind::from_raw(*number)).ok()?)));
@@ -34,7 +34,7 @@ pub(crate) fn catch() -> Caught {
 
 impl Caught {
     /// Passes signals on until dropped.
-    pub(crate) async fn forward(self, client: &Client, container: &str) {
+    pub async fn forward(self, client: &Client, container: &str) {
         let mut waiting: FuturesUnordered<_> = self.0.into_iter().map(next).collect();
         while let Some((name, signal)) = waiting.next().await {
             let path = format!("/containers/{}/kill", segment(container));

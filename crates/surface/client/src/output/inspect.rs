@@ -11,7 +11,7 @@ use crate::{Console, Error};
 ///
 /// # Errors
 /// When something was missing, a template does not fit, or the output is closed.
-pub(crate) fn print(
+pub fn print(
     console: &Console,
     found: Vec<Result<Value, Error>>,
     format: &str,

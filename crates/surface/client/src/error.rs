@@ -9,7 +9,7 @@ use hakone_base::{Fault, Kind};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub enum Error {
     /// The address of the daemon makes no sense.
     #[error("unable to parse docker host `{0}`")]
     Host(String),
@@ -84,25 +84,25 @@ pub(crate) enum Error {
 
 impl Error {
     /// Names an I/O failure by what was tried.
-    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+    pub fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }
     }
 
     /// Builds a complaint about what was asked.
-    pub(crate) fn usage(message: impl Into<String>) -> Self {
+    pub fn usage(message: impl Into<String>) -> Self {
         Self::Usage(message.into())
     }
 
     /// Reports whether the daemon said "not found".
     #[must_use]
-    pub(crate) const fn is_not_found(&self) -> bool {
+    pub const fn is_not_found(&self) -> bool {
         matches!(self, Self::Daemon { status: 404, .. })
     }
 
     /// Gives the line that helps to go on, if there is one.
     #[must_use]
-    pub(crate) fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unreachable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Some(
                 "You may not open its socket: use sudo, or join the group that owns the socket.".into(),
@@ -122,7 +122,7 @@ impl Error {
 
     /// Gives the exit code outside `run`.
     #[must_use]
-    pub(crate) const fn code(&self) -> u8 {
+    pub const fn code(&self) -> u8 {
         match self {
             Self::Exit(code) => *code,
             Self::Closed => 0,

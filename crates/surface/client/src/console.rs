@@ -11,7 +11,7 @@ use std::{
 use crate::Error;
 
 /// Where output and complaints go.
-pub(crate) struct Console {
+pub struct Console {
     out: Mutex<Box<dyn Write + Send>>,
     err: Mutex<Box<dyn Write + Send>>,
     terminal: Terminal,
@@ -19,13 +19,13 @@ pub(crate) struct Console {
 
 /// Which of our streams are terminals.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Terminal {
+pub struct Terminal {
     /// Keys can be read.
-    pub(crate) stdin: bool,
+    pub stdin: bool,
     /// A person reads the output.
-    pub(crate) stdout: bool,
+    pub stdout: bool,
     /// A person reads the complaints.
-    pub(crate) stderr: bool,
+    pub stderr: bool,
 }
 
 impl fmt::Debug for Console {
@@ -39,7 +39,7 @@ impl fmt::Debug for Console {
 impl Console {
     /// Takes the process's own streams.
     #[must_use]
-    pub(crate) fn of_process() -> Self {
+    pub fn of_process() -> Self {
         let terminal = Terminal {
             stdin: io::stdin().is_terminal(),
             stdout: io::stdout().is_terminal(),
@@ -50,11 +50,7 @@ impl Console {
 
     /// Takes any two writers.
     #[must_use]
-    pub(crate) fn new(
-        out: Box<dyn Write + Send>,
-        err: Box<dyn Write + Send>,
-        terminal: Terminal,
-    ) -> Self {
+    pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, terminal: Terminal) -> Self {
         Self {
             out: Mutex::new(out),
             err: Mutex::new(err),
@@ -64,7 +60,7 @@ impl Console {
 
     /// Tells which streams are terminals.
     #[must_use]
-    pub(crate) const fn terminal(&self) -> Terminal {
+    pub const fn terminal(&self) -> Terminal {
         self.terminal
     }
 
@@ -72,7 +68,7 @@ impl Console {
     ///
     /// # Errors
     /// When the output is closed.
-    pub(crate) fn line(&self, text: &str) -> Result<(), Error> {
+    pub fn line(&self, text: &str) -> Result<(), Error> {
         self.bytes(format!("{text}\n").as_bytes())
     }
 
@@ -80,7 +76,7 @@ impl Console {
     ///
     /// # Errors
     /// When the output is closed.
-    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Error> {
+    pub fn bytes(&self, bytes: &[u8]) -> Result<(), Error> {
         write(&self.out, bytes)
     }
 
@@ -88,17 +84,17 @@ impl Console {
     ///
     /// # Errors
     /// When it is closed.
-    pub(crate) fn error_bytes(&self, bytes: &[u8]) -> Result<(), Error> {
+    pub fn error_bytes(&self, bytes: &[u8]) -> Result<(), Error> {
         write(&self.err, bytes)
     }
 
     /// Prints a line on standard error; nobody can be told when that fails.
-    pub(crate) fn note(&self, text: &str) {
+    pub fn note(&self, text: &str) {
         drop(self.error_bytes(format!("{text}\n").as_bytes()));
     }
 
     /// Prints an error and its hint.
-    pub(crate) fn complain(&self, error: &Error) {
+    pub fn complain(&self, error: &Error) {
         match error {
             Error::Exit(_) | Error::Closed => {}
             error => self.note(&format!("hakone: {error}")),

@@ -24,13 +24,13 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// The three files of mutual TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub struct Identity {
     /// Who may sign the daemon's certificate.
-    pub(crate) ca: PathBuf,
+    pub ca: PathBuf,
     /// Our certificate.
-    pub(crate) certificate: PathBuf,
+    pub certificate: PathBuf,
     /// Its key.
-    pub(crate) key: PathBuf,
+    pub key: PathBuf,
 }
 
 /// Opens a connection.

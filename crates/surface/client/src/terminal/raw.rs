@@ -8,13 +8,13 @@ use rustix::{
 use crate::Error;
 
 /// The terminal in raw mode; the way it was before comes back on drop.
-pub(crate) struct RawMode {
+pub struct RawMode {
     before: Termios,
 }
 
 impl RawMode {
     /// Enters raw mode: every key goes to the process, also Ctrl-C.
-    pub(crate) fn enter() -> Result<Self, Error> {
+    pub fn enter() -> Result<Self, Error> {
         let failed = |error: rustix::io::Errno| Error::io("set terminal mode")(error.into());
         let before = tcgetattr(stdio::stdin()).map_err(failed)?;
         let mut raw = before.clone();
@@ -32,7 +32,7 @@ impl Drop for RawMode {
 }
 
 /// Tells the height and width of the terminal that shows our output.
-pub(crate) fn size() -> Option<(u16, u16)> {
+pub fn size() -> Option<(u16, u16)> {
     let size = tcgetwinsize(stdio::stdout()).ok()?;
     (size.ws_row > 0 && size.ws_col > 0).then_some((size.ws_row, size.ws_col))
 }

@@ -1,9 +1,8 @@
 //! Docker's habits of flags on top of clap: `--init=false`, the last of two wins, its words for what is wrong.
 
-pub(crate) mod shared;
-pub(crate) mod usage;
+pub mod shared;
 
-pub(crate) use hakone_run_flags::value;
+pub use hakone_run_flags::value;
 
 use clap::{
     ArgAction, Command,
@@ -12,7 +11,7 @@ use clap::{
 
 /// Lets every switch of the command and its subcommands take `=true` or `=false`, and the last of repeated flags win.
 #[must_use]
-pub(crate) fn dockers(command: Command) -> Command {
+pub fn dockers(command: Command) -> Command {
     let command =
         command
             .args_override_self(true)
@@ -39,7 +38,7 @@ pub(crate) fn dockers(command: Command) -> Command {
 
 /// Undoes [`dockers`] for readers: help, completions and manual pages show `--init`, not `--init[=<INIT>]`.
 #[must_use]
-pub(crate) fn plain(command: Command) -> Command {
+pub fn plain(command: Command) -> Command {
     let command = command.mut_args(|argument| match argument.is_require_equals_set() {
         true => argument
             .action(ArgAction::SetTrue)

@@ -4,6 +4,7 @@ use clap::{
     Arg, Command, Error,
     error::{ContextKind, ContextValue, ErrorKind},
 };
+use hakone_client::flag;
 
 /// The text for the user and the exit code; help and version go to standard output with code 0.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,14 +19,14 @@ pub(crate) fn explain(error: &Error, root: &Command, words: &[String]) -> Compla
     match error.kind() {
         ErrorKind::DisplayVersion => shown(error.render().to_string()),
         ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let root = super::plain(root.clone());
+            let root = flag::plain(root.clone());
             let (command, _) = meant(&root, words);
             shown(command.clone().render_help().to_string())
         }
         kind => {
             let (command, path) = meant(root, words);
             let (what, code) = reason(kind, error, command, &path);
-            let usage = super::plain(command.clone()).render_usage().to_string();
+            let usage = flag::plain(command.clone()).render_usage().to_string();
             let usage = usage
                 .trim_start_matches("Usage: ")
                 .trim_start_matches(path.as_str())

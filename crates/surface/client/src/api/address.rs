@@ -5,11 +5,11 @@ use std::{fmt, path::PathBuf, str::FromStr};
 use crate::Error;
 
 /// The socket used when nothing else is named.
-pub(crate) const DEFAULT: &str = "unix:///run/hakone/hakone.sock";
+pub const DEFAULT: &str = "unix:///run/hakone/hakone.sock";
 
 /// A daemon's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Address {
+pub enum Address {
     /// A unix socket of this host.
     Unix(PathBuf),
     /// A host and port, spoken to over TLS with certificates on both sides.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
+use hakone_client::Filters;
 
 use super::value;
-use crate::client::Filters;
 
 /// `--filter`.
 #[derive(Args, Clone, Debug, Default)]
-pub(crate) struct FilterFlags {
+pub struct FilterFlags {
     /// Filter output based on conditions provided
     #[arg(short = 'f', long, value_name = "filter", value_parser = value::filter)]
     filter: Vec<(String, String)>,
@@ -17,7 +17,7 @@ pub(crate) struct FilterFlags {
 
 /// `--filter` where `-f` means `--force`.
 #[derive(Args, Clone, Debug, Default)]
-pub(crate) struct LongFilterFlags {
+pub struct LongFilterFlags {
     /// Provide filter values (e.g. "until=<timestamp>")
     #[arg(long, value_name = "filter", value_parser = value::filter)]
     filter: Vec<(String, String)>,
@@ -25,14 +25,14 @@ pub(crate) struct LongFilterFlags {
 
 impl FilterFlags {
     /// Gives the filters as the API takes them.
-    pub(crate) fn filters(&self) -> Filters {
+    pub fn filters(&self) -> Filters {
         gather(&self.filter)
     }
 }
 
 impl LongFilterFlags {
     /// Gives the filters as the API takes them.
-    pub(crate) fn filters(&self) -> Filters {
+    pub fn filters(&self) -> Filters {
         gather(&self.filter)
     }
 }
@@ -50,7 +50,7 @@ fn gather(pairs: &[(String, String)]) -> Filters {
 
 /// `--format` of lists.
 #[derive(Args, Clone, Debug, Default)]
-pub(crate) struct ListFormat {
+pub struct ListFormat {
     /// Format output using a custom template: 'table', 'table TEMPLATE', 'json', or 'TEMPLATE'
     #[arg(
         long,
@@ -58,12 +58,12 @@ pub(crate) struct ListFormat {
         default_value = "",
         hide_default_value = true
     )]
-    pub(crate) format: String,
+    pub format: String,
 }
 
 /// `--format` of inspected objects.
 #[derive(Args, Clone, Debug, Default)]
-pub(crate) struct ObjectFormat {
+pub struct ObjectFormat {
     /// Format output using a custom template: 'json' or 'TEMPLATE'
     #[arg(
         short = 'f',
@@ -72,19 +72,19 @@ pub(crate) struct ObjectFormat {
         default_value = "",
         hide_default_value = true
     )]
-    pub(crate) format: String,
+    pub format: String,
 }
 
 /// Containers named on the command line.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Containers {
+pub struct Containers {
     /// Names or ids, or the beginnings of ids
     #[arg(value_name = "CONTAINER", required = true)]
-    pub(crate) containers: Vec<String>,
+    pub containers: Vec<String>,
 }
 
 /// Turns `key=value` texts into a map; a key alone gets an empty value.
-pub(crate) fn map(pairs: &[String]) -> BTreeMap<String, String> {
+pub fn map(pairs: &[String]) -> BTreeMap<String, String> {
     let split = |text: &String| {
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
         (key.to_owned(), value.to_owned())
@@ -94,10 +94,10 @@ pub(crate) fn map(pairs: &[String]) -> BTreeMap<String, String> {
 
 /// Flags of commands that remove what is not used.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct PruneFlags {
+pub struct PruneFlags {
     #[command(flatten)]
-    pub(crate) filter: LongFilterFlags,
+    pub filter: LongFilterFlags,
     /// Do not prompt for confirmation
     #[arg(short, long)]
-    pub(crate) force: bool,
+    pub force: bool,
 }

@@ -11,16 +11,16 @@ use crate::{Console, Error};
 
 /// A column that rows of one kind can have.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Column {
+pub struct Column {
     /// The field's name in templates.
-    pub(crate) field: &'static str,
+    pub field: &'static str,
     /// The heading of its column.
-    pub(crate) heading: &'static str,
+    pub heading: &'static str,
 }
 
 /// One line of a list.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Row {
+pub struct Row {
     cells: Map<String, Value>,
     labels: BTreeMap<String, String>,
 }
@@ -28,14 +28,14 @@ pub(crate) struct Row {
 impl Row {
     /// Adds a field.
     #[must_use]
-    pub(crate) fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
+    pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
         self.cells.insert(field.to_owned(), value.into());
         self
     }
 
     /// Adds the labels, both as the field `Labels` and for `{{.Label "key"}}`.
     #[must_use]
-    pub(crate) fn labels(mut self, labels: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub fn labels(mut self, labels: impl IntoIterator<Item = (String, String)>) -> Self {
         self.labels = labels.into_iter().collect();
         let pairs: Vec<_> = self
             .labels
@@ -48,20 +48,20 @@ impl Row {
 
 /// How a list is to be printed.
 #[derive(Clone, Debug)]
-pub(crate) struct Format<'a> {
+pub struct Format<'a> {
     /// What `--format` says; empty means the default table.
-    pub(crate) format: &'a str,
+    pub format: &'a str,
     /// The default table's template, without the word `table`.
-    pub(crate) default: &'a str,
+    pub default: &'a str,
     /// `--quiet`: the template of the one field printed.
-    pub(crate) quiet: Option<&'a str>,
+    pub quiet: Option<&'a str>,
 }
 
 /// Prints rows.
 ///
 /// # Errors
 /// When the template does not fit, or the output is closed.
-pub(crate) fn print(
+pub fn print(
     console: &Console,
     columns: &[Column],
     rows: Vec<Row>,
@@ -137,7 +137,7 @@ fn json(row: Row) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::Terminal;
+    use crate::Terminal;
     use std::sync::{Arc, Mutex};
 
     #[derive(Clone, Default)]

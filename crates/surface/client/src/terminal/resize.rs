@@ -3,10 +3,10 @@
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::raw;
-use crate::client::{Client, Request};
+use crate::{Client, Request};
 
 /// Sends the size now and whenever it changes, until dropped. `path` is that of a container or an exec.
-pub(crate) async fn follow(client: &Client, path: &str) {
+pub async fn follow(client: &Client, path: &str) {
     let Ok(mut changes) = signal(SignalKind::window_change()) else {
         return;
     };

@@ -24,10 +24,10 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 
-pub(crate) use address::{Address, DEFAULT};
-pub(crate) use hijack::Hijacked;
-pub(crate) use request::{Filters, Request, segment};
-pub(crate) use transport::Identity;
+pub use address::{Address, DEFAULT};
+pub use hijack::Hijacked;
+pub use request::{Filters, Request, segment};
+pub use transport::Identity;
 
 use crate::Error;
 
@@ -36,7 +36,7 @@ const NEWEST: &str = "1.51";
 
 /// A daemon and how to speak to it.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub struct Client {
     address: Address,
     identity: Option<Identity>,
     version: String,
@@ -49,10 +49,7 @@ impl Client {
     ///
     /// # Errors
     /// When nobody answers.
-    pub(crate) async fn connect(
-        address: Address,
-        identity: Option<Identity>,
-    ) -> Result<Self, Error> {
+    pub async fn connect(address: Address, identity: Option<Identity>) -> Result<Self, Error> {
         let mut client = Self {
             address,
             identity,
@@ -69,7 +66,7 @@ impl Client {
 
     /// Tells the version spoken.
     #[must_use]
-    pub(crate) fn version(&self) -> &str {
+    pub fn version(&self) -> &str {
         &self.version
     }
 
@@ -77,7 +74,7 @@ impl Client {
     ///
     /// # Errors
     /// When the daemon refuses, or its reply is not of this type.
-    pub(crate) async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<T, Error> {
+    pub async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<T, Error> {
         let bytes = self.bytes(request).await?;
         serde_json::from_slice(&bytes).map_err(|error| Error::Reply(error.to_string()))
     }
@@ -86,7 +83,7 @@ impl Client {
     ///
     /// # Errors
     /// When the daemon refuses.
-    pub(crate) async fn bytes(&self, request: Request) -> Result<Bytes, Error> {
+    pub async fn bytes(&self, request: Request) -> Result<Bytes, Error> {
         let reply = self.send(request).await?;
         self.collect(reply).await
     }
@@ -95,7 +92,7 @@ impl Client {
     ///
     /// # Errors
     /// When the daemon refuses.
-    pub(crate) async fn done(&self, request: Request) -> Result<(), Error> {
+    pub async fn done(&self, request: Request) -> Result<(), Error> {
         self.bytes(request).await.map(drop)
     }
 
@@ -103,7 +100,7 @@ impl Client {
     ///
     /// # Errors
     /// When the daemon refuses.
-    pub(crate) async fn stream(
+    pub async fn stream(
         &self,
         request: Request,
     ) -> Result<impl Stream<Item = Result<Bytes, Error>> + Send + use<>, Error> {
@@ -116,7 +113,7 @@ impl Client {
     ///
     /// # Errors
     /// When the daemon refuses.
-    pub(crate) async fn hijack(&self, request: Request) -> Result<Hijacked, Error> {
+    pub async fn hijack(&self, request: Request) -> Result<Hijacked, Error> {
         let mut headers = HeaderMap::new();
         headers.insert(
             header::CONNECTION,

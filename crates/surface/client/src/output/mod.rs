@@ -1,0 +1,8 @@
+//! How results are shown: aligned tables, lists in all of docker's formats, inspected objects, progress.
+
+pub mod inspect;
+pub mod list;
+pub mod progress;
+pub mod table;
+
+pub use list::{Column, Format, Row};
