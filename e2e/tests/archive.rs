@@ -197,4 +197,95 @@ mod tests {
         assert_eq!(listed.stdout, "0/0\n1000/1000\n");
         assert!(Path::new(&lab.path("in")).exists());
     }
+
+    #[test]
+    fn our_own_cp_puts_things_where_dockers_does() {
+        let lab = Lab::new();
+        lab.docker(&format!("run -d --name box {IMAGE} sleep 1000"))
+            .ok();
+        lab.shell(
+            "mkdir -p in/deep && echo one > in/one && echo two > in/deep/two && ln -s one in/link",
+        )
+        .ok();
+        let inside = |path: &str| {
+            lab.docker(&format!(
+                "exec box sh -c 'cd {path} && find . | sort | xargs echo'"
+            ))
+            .ok()
+        };
+        lab.hakone("cp in box:/copied").ok();
+        assert_eq!(inside("/copied"), ". ./deep ./deep/two ./link ./one");
+        lab.hakone("cp in box:/copied").ok();
+        assert_eq!(inside("/copied/in"), ". ./deep ./deep/two ./link ./one");
+        lab.hakone("cp in/. box:/tmp").ok();
+        assert_eq!(inside("/tmp"), ". ./deep ./deep/two ./link ./one");
+        lab.hakone("cp -L in/link box:/named").ok();
+        assert_eq!(lab.docker("exec box cat /named").ok(), "one");
+        lab.hakone("cp box:/copied out").ok();
+        lab.hakone("cp box:/copied/one renamed").ok();
+        lab.hakone("cp box:/copied/. flat").ok();
+        let listed = lab
+            .shell("cat renamed; find out flat | sort | xargs echo")
+            .ok();
+        assert_eq!(
+            listed,
+            "one\nflat flat/deep flat/deep/two flat/in flat/in/deep flat/in/deep/two flat/in/link flat/in/one flat/link flat/one \
+             out out/deep out/deep/two out/in out/in/deep out/in/deep/two out/in/link out/in/one out/link out/one"
+        );
+        let packed = lab.shell(&format!(
+            "{} cp box:/copied/one - | tar xO",
+            hakone_e2e::hakone().display()
+        ));
+        assert_eq!(packed.ok(), "one");
+        for (line, complaint) in [
+            ("cp in box:/copied/one", "cannot copy directory"),
+            ("cp in/one box:/nosuch/", "no such directory"),
+            ("cp box:/copied renamed", "cannot copy directory"),
+            (
+                "cp box:/a box:/b",
+                "copying between containers is not supported",
+            ),
+            ("cp a b", "must specify at least one container source"),
+            ("cp in/nosuch box:/", "no such file or directory"),
+            (
+                "cp box:/nosuch out",
+                "Could not find the file /nosuch in container box",
+            ),
+        ] {
+            let refused = lab.hakone(line);
+            assert_ne!(refused.code, 0, "{line}");
+            assert!(
+                refused.stderr.contains(complaint),
+                "{line}: {}",
+                refused.stderr
+            );
+        }
+    }
+
+    /// What a hostile container holds lands in the folder that was named, and gives nobody more than they had.
+    #[test]
+    fn our_own_cp_brings_no_privilege_and_leaves_its_folder_alone() {
+        let lab = Lab::new();
+        let at = outside(&lab);
+        lab.docker(&format!(
+            "run -d --privileged --name box {IMAGE} sleep 1000"
+        ))
+        .ok();
+        let trap = format!(
+            "exec box sh -c 'mkdir -p /trap && cp /bin/busybox /trap/su && chmod 6755 /trap/su && ln -s {at} /trap/way && mkdir /bad && mknod /bad/disk b 8 0'"
+        );
+        lab.docker(&trap).ok();
+        lab.hakone("cp box:/trap out").ok();
+        assert_eq!(lab.shell("stat -c %a out/su").ok(), "755");
+        // The link is there now: what comes later must not go through it.
+        lab.docker(
+            "exec box sh -c 'rm /trap/way; mkdir /trap/way; echo caught > /trap/way/secret'",
+        )
+        .ok();
+        lab.hakone("cp box:/trap/. out");
+        untouched(&lab);
+        let device = lab.hakone("cp box:/bad out");
+        assert!(device.stderr.contains("device node"), "{device:?}");
+        assert_ne!(lab.shell("test -e out/bad/disk").code, 0);
+    }
 }

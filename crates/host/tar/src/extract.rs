@@ -45,6 +45,15 @@ pub enum Devices {
     Any,
 }
 
+/// What becomes of set-user-id bits and file capabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privileges {
+    /// They stay: the files belong into a container.
+    Keep,
+    /// They go: the files leave a container, and must not make anybody on the host mightier.
+    Strip,
+}
+
 /// How a stream is taken in.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -56,6 +65,8 @@ pub struct Options {
     pub ids: Ids,
     /// Which device nodes it may bring.
     pub devices: Devices,
+    /// Whether files may give their starter more than it has.
+    pub privileges: Privileges,
 }
 
 /// Takes a stream into the folder at `target`, which must exist.
@@ -172,6 +183,12 @@ impl Extraction<'_> {
         let outside = self.options.ids.outside(uid, gid);
         let foreign = || refused(path, "its owner is no id of the container");
         (attributes.uid, attributes.gid) = outside.ok_or_else(foreign)?;
+        if self.options.privileges == Privileges::Strip {
+            attributes.mode &= 0o1777;
+            attributes
+                .xattrs
+                .retain(|(name, _)| name != "security.capability");
+        }
         Ok(())
     }
 

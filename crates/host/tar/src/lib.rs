@@ -22,7 +22,7 @@ mod status;
 pub use attributes::{Attributes, Unreadable};
 pub use change::{Change, ChangeKind, changes};
 pub use error::Error;
-pub use extract::{Devices, Options, extract};
+pub use extract::{Devices, Options, Privileges, extract};
 pub use folder::Folders;
 pub use ids::{IdRange, Ids};
 pub use inflate::Inflated;

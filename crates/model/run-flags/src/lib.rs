@@ -22,5 +22,5 @@ pub use create::Creation;
 pub use error::Error;
 pub use flags::CreateFlags;
 pub use network::Attachment;
-pub use surroundings::{Surroundings, open_failure};
+pub use surroundings::{Surroundings, failure, open_failure};
 pub use update::UpdateFlags;

@@ -21,12 +21,19 @@ pub trait Surroundings {
 /// Says what the system said in Go's words, which scripts look for.
 #[must_use]
 pub fn open_failure(path: &Path, error: &io::Error) -> String {
+    failure("open", path, error)
+}
+
+/// As [`open_failure`], of another call.
+#[must_use]
+pub fn failure(call: &str, path: &Path, error: &io::Error) -> String {
     let reason = match error.kind() {
         io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::NotADirectory => "not a directory".to_owned(),
         _ => error.to_string(),
     };
-    format!("open {}: {reason}", path.display())
+    format!("{call} {}: {reason}", path.display())
 }
 
 /// No variable, no file.

@@ -13,8 +13,8 @@ use std::{
 
 use hakone_image_model::{Compression, Limits};
 use hakone_tar::{
-    BlockingReader, ChunkReader, ChunkWriter, Devices, Inflated, Options, Packer, Status, extract,
-    inward, outward, status,
+    BlockingReader, ChunkReader, ChunkWriter, Devices, Inflated, Options, Packer, Privileges,
+    Status, extract, inward, outward, status,
 };
 use rustix::fs::{FileType, Stat, StatVfsMountFlags, fstat, fstatvfs};
 use tokio::io::AsyncRead;
@@ -302,6 +302,7 @@ fn take(
             true => Devices::Any,
             false => Devices::Common,
         },
+        privileges: Privileges::Keep,
     };
     let mut head = [0; 6];
     let length = fill(&mut source, &mut head).map_err(hakone_tar::Error::Broken)?;

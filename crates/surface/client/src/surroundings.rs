@@ -9,7 +9,7 @@ use hakone_run_flags::Surroundings;
 
 /// Where we were started.
 #[derive(Clone, Copy, Debug)]
-pub struct Process;
+pub(crate) struct Process;
 
 impl Surroundings for Process {
     fn variable(&self, name: &str) -> Option<String> {

@@ -54,6 +54,7 @@ fn options() -> Options {
         )),
         ids: Ids::default(),
         devices: Devices::Common,
+        privileges: Privileges::Keep,
     }
 }
 
@@ -179,6 +180,26 @@ fn kinds_are_kept_when_asked() {
         error.to_string(),
         "cannot overwrite non-directory \"/dest/d\" with directory \"/dest\""
     );
+}
+
+#[test]
+fn set_id_bits_are_left_behind_when_asked() {
+    let modes = |privileges| {
+        let lab = Lab::new();
+        let mut stream = Stream::new().0;
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o6755);
+        header.set_size(0);
+        stream.append_data(&mut header, "su", &b""[..]).unwrap();
+        let options = Options {
+            privileges,
+            ..options()
+        };
+        lab.take_with(Stream(stream), &options).unwrap();
+        fs::metadata(lab.at("root/dest/su")).unwrap().mode() & 0o7777
+    };
+    assert_eq!(modes(Privileges::Keep), 0o6755);
+    assert_eq!(modes(Privileges::Strip), 0o755);
 }
 
 #[test]

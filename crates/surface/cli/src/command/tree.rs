@@ -103,6 +103,8 @@ verbs! {
         Port(container::port::Arguments),
         /// Display the running processes of a container
         Top(container::top::Arguments),
+        /// Copy files/folders between a container and the local filesystem
+        Cp(container::cp::Arguments),
         /// Create a new image from a container's changes
         Commit(container::commit::Arguments),
         /// Inspect changes to files or directories on a container's filesystem
@@ -199,6 +201,8 @@ verbs! {
         Port(container::port::Arguments),
         /// Display the running processes of a container
         Top(container::top::Arguments),
+        /// Copy files/folders between a container and the local filesystem
+        Cp(container::cp::Arguments),
         /// Create a new image from a container's changes
         Commit(container::commit::Arguments),
         /// Inspect changes to files or directories on a container's filesystem

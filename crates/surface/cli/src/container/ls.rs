@@ -45,7 +45,8 @@ pub(crate) struct Arguments {
     size: bool,
 }
 
-const COLUMNS: [Column; 16] = [
+/// What can be shown of a container.
+pub(crate) const COLUMNS: [Column; 16] = [
     Column {
         field: "ID",
         heading: "CONTAINER ID",
@@ -149,7 +150,8 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), 
     )
 }
 
-fn row(container: &ContainerSummary, whole: bool, now: i64) -> Row {
+/// Makes a container's line of a list.
+pub(crate) fn row(container: &ContainerSummary, whole: bool, now: i64) -> Row {
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
     let created = container.created.unwrap_or_default();
     let names = container.names.clone().unwrap_or_default();

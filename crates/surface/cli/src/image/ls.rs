@@ -36,7 +36,8 @@ pub(crate) struct Arguments {
     name: Option<String>,
 }
 
-const COLUMNS: [Column; 11] = [
+/// What can be shown of an image.
+pub(crate) const COLUMNS: [Column; 11] = [
     Column {
         field: "ID",
         heading: "IMAGE ID",
@@ -98,7 +99,7 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), 
     let found: Vec<ImageSummary> = session.client().await?.json(request).await?;
     let rows = found
         .iter()
-        .flat_map(|image| rows(image, arguments))
+        .flat_map(|image| rows(image, arguments.no_trunc))
         .collect();
     let default = match arguments.digests {
         true => "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}",
@@ -112,7 +113,8 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), 
     list::print(&session.console, &COLUMNS, rows, &format)
 }
 
-fn rows(image: &ImageSummary, arguments: &Arguments) -> Vec<Row> {
+/// Makes an image's lines of a list: one a name.
+pub(crate) fn rows(image: &ImageSummary, whole: bool) -> Vec<Row> {
     let digest = image
         .repo_digests
         .first()
@@ -121,7 +123,7 @@ fn rows(image: &ImageSummary, arguments: &Arguments) -> Vec<Row> {
     let row = |repository: &str, tag: &str| {
         let ago = quantity::human_duration(now() - image.created);
         Row::default()
-            .with("ID", shortened(&image.id, 12, arguments.no_trunc))
+            .with("ID", shortened(&image.id, 12, whole))
             .with("Repository", repository)
             .with("Tag", tag)
             .with("Digest", digest)

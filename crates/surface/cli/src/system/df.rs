@@ -8,6 +8,7 @@ use hakone_client::{
 };
 use serde_json::Value;
 
+use super::items;
 use crate::quantity;
 
 /// Show disk usage
@@ -60,7 +61,7 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), 
         .json(Request::get("/system/df"))
         .await?;
     if arguments.verbose {
-        return hakone_client::output::inspect::print(&session.console, vec![Ok(data)], "");
+        return items::print(session, &data, &arguments.format.format);
     }
     let images = images(&data);
     let rows = vec![

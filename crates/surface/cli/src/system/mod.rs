@@ -4,5 +4,6 @@ pub(crate) mod df;
 pub(crate) mod events;
 pub(crate) mod info;
 pub(crate) mod inspect;
+mod items;
 pub(crate) mod prune;
 pub(crate) mod version;

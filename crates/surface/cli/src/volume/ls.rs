@@ -22,7 +22,8 @@ pub(crate) struct Arguments {
     quiet: bool,
 }
 
-const COLUMNS: [Column; 10] = [
+/// What can be shown of a volume.
+pub(crate) const COLUMNS: [Column; 10] = [
     Column {
         field: "Name",
         heading: "VOLUME NAME",
@@ -80,7 +81,8 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), 
     list::print(&session.console, &COLUMNS, rows, &format)
 }
 
-fn row(volume: &Volume) -> Row {
+/// Makes a volume's line of a list.
+pub(crate) fn row(volume: &Volume) -> Row {
     let usage = volume.usage_data.as_ref();
     let known = |number: Option<i64>, shown: fn(i64) -> String| {
         number

@@ -104,9 +104,38 @@ impl Client {
         &self,
         request: Request,
     ) -> Result<impl Stream<Item = Result<Bytes, Error>> + Send + use<>, Error> {
+        self.open_stream(request).await.map(|(_, stream)| stream)
+    }
+
+    /// Sends and gives the reply's headers, and its body as it comes.
+    ///
+    /// # Errors
+    /// When the daemon refuses.
+    pub async fn open_stream(
+        &self,
+        request: Request,
+    ) -> Result<
+        (
+            HeaderMap,
+            impl Stream<Item = Result<Bytes, Error>> + Send + use<>,
+        ),
+        Error,
+    > {
         let reply = self.send(request).await?;
-        let frames = TryStreamExt::map_err(BodyStream::new(reply.into_body()), Error::from);
-        Ok(frames.try_filter_map(async |frame| Ok(frame.into_data().ok())))
+        let (head, body) = reply.into_parts();
+        let frames = TryStreamExt::map_err(BodyStream::new(body), Error::from);
+        let bytes = frames.try_filter_map(async |frame| Ok(frame.into_data().ok()));
+        Ok((head.headers, bytes))
+    }
+
+    /// Sends and gives the reply's headers.
+    ///
+    /// # Errors
+    /// When the daemon refuses.
+    pub async fn headers(&self, request: Request) -> Result<HeaderMap, Error> {
+        let reply = self.send(request).await?;
+        let headers = reply.headers().clone();
+        self.collect(reply).await.map(|_| headers)
     }
 
     /// Sends and takes the connection over for raw bytes.
@@ -135,7 +164,7 @@ impl Client {
     ) -> Result<Response<Incoming>, Error> {
         let mut sender = match self.take_idle() {
             Some(sender) => sender,
-            None => self.open().await?,
+            None => self.dial().await?,
         };
         let target = match self.version.is_empty() {
             true => request.target(),
@@ -171,7 +200,7 @@ impl Client {
         idle.take().filter(SendRequest::is_ready)
     }
 
-    async fn open(&self) -> Result<SendRequest<request::Body>, Error> {
+    async fn dial(&self) -> Result<SendRequest<request::Body>, Error> {
         let stream = transport::open(&self.address, self.identity.as_ref()).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         // The task ends when the sender is dropped and its last reply was read; nothing to join.

@@ -29,6 +29,16 @@ impl Request {
         Self::new(Method::GET, path.into())
     }
 
+    /// Asks what there is to get.
+    pub fn head(path: impl Into<String>) -> Self {
+        Self::new(Method::HEAD, path.into())
+    }
+
+    /// Brings something.
+    pub fn put(path: impl Into<String>) -> Self {
+        Self::new(Method::PUT, path.into())
+    }
+
     /// Asks to do something.
     pub fn post(path: impl Into<String>) -> Self {
         Self::new(Method::POST, path.into())

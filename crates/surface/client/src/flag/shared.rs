@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::Filters;
 use clap::Args;
-use hakone_client::Filters;
 
 use super::value;
 
@@ -96,6 +96,7 @@ pub fn map(pairs: &[String]) -> BTreeMap<String, String> {
 #[derive(Args, Clone, Debug)]
 pub struct PruneFlags {
     #[command(flatten)]
+    /// What is spared.
     pub filter: LongFilterFlags,
     /// Do not prompt for confirmation
     #[arg(short, long)]

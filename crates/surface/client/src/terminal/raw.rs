@@ -8,6 +8,7 @@ use rustix::{
 use crate::Error;
 
 /// The terminal in raw mode; the way it was before comes back on drop.
+#[derive(Debug)]
 pub struct RawMode {
     before: Termios,
 }
