@@ -56,6 +56,8 @@ enum Error {
     Folder { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Listen(#[from] hakone_http::ListenError),
+    #[error(transparent)]
+    Metrics(#[from] hakone_http::MetricsError),
     #[error("could not start: {0}")]
     Compose(#[from] compose::Error),
     #[error("could not start the runtime: {0}")]
@@ -179,8 +181,18 @@ fn private_folder(path: &Path) -> Result<(), Error> {
 
 async fn serve(resolved: Resolved) -> Result<(), Error> {
     let services = Arc::new(compose::open(&resolved).await?);
-    let listeners = listen(&resolved).await?;
+    let mut listeners = listen(&resolved).await?;
+    let mut compatible = resolved.docker_socket.clone();
+    if let Some(path) = compatible.take() {
+        let opened = listen_for_docker(&resolved, &path).await;
+        compatible = (!opened.is_empty()).then_some(path);
+        listeners.extend(opened);
+    }
     let (stop, stopped) = watch::channel(false);
+    if let Some(address) = resolved.metrics {
+        let served = hakone_http::serve_metrics(address, Arc::clone(&services), stopped.clone());
+        info!(address = %served.await?, "serving metrics");
+    }
     // Before anyone learns that we are ready, and may stop us.
     let ends = Ends::catch().map_err(Error::Runtime)?;
     notify(&[sd_notify::NotifyState::Ready]);
@@ -202,6 +214,9 @@ async fn serve(resolved: Resolved) -> Result<(), Error> {
     serving.await.ok();
     compose::close(&services, &resolved).await;
     remove_own(&resolved);
+    if let Some(path) = compatible {
+        fs::remove_file(path).ok();
+    }
     Ok(())
 }
 
@@ -213,6 +228,21 @@ async fn listen(resolved: &Resolved) -> Result<Vec<Listener>, Error> {
         listeners.extend(opened);
     }
     Ok(listeners)
+}
+
+/// Opens the socket that Docker's clients look for, if nobody else answers there.
+async fn listen_for_docker(resolved: &Resolved, path: &Path) -> Vec<Listener> {
+    let address = hakone_http::Address::Unix(path.to_owned());
+    match hakone_http::listen(&address, resolved.access, None).await {
+        Ok(listeners) => {
+            info!(path = %path.display(), "listening for Docker's clients");
+            listeners
+        }
+        Err(error) => {
+            warn!(%error, "Docker's clients will not find this daemon by themselves");
+            Vec::new()
+        }
+    }
 }
 
 /// The signals that end the daemon; caught from the moment this exists.

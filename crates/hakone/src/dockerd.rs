@@ -31,6 +31,7 @@ const KEYS: &[(&str, Meaning)] = &[
     ("graph", Same("data-root")),
     ("exec-root", Same("exec-root")),
     ("pidfile", Same("pidfile")),
+    ("metrics-addr", Same("metrics-addr")),
     ("tlsverify", Same("tlsverify")),
     ("tlscacert", Same("tlscacert")),
     ("tlscert", Same("tlscert")),
@@ -125,10 +126,6 @@ const KEYS: &[(&str, Meaning)] = &[
     (
         "builder",
         Later("has no effect before builds are supported"),
-    ),
-    (
-        "metrics-addr",
-        Later("has no effect before metrics are supported"),
     ),
     (
         "swarm-default-advertise-addr",

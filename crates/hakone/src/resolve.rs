@@ -1,6 +1,6 @@
 //! Turns gathered settings into values: defaults filled in, texts parsed. Everything that `--validate` checks.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, net::SocketAddr, path::PathBuf};
 
 use hakone_http::{Address, SocketAccess, TlsFiles};
 use hakone_network::PoolBase;
@@ -16,6 +16,9 @@ pub(crate) struct Resolved {
     pub(crate) addresses: Vec<Address>,
     pub(crate) access: SocketAccess,
     pub(crate) tls: Option<TlsFiles>,
+    /// Where Docker's clients look first, if we are to answer there too.
+    pub(crate) docker_socket: Option<PathBuf>,
+    pub(crate) metrics: Option<SocketAddr>,
     pub(crate) data_root: PathBuf,
     pub(crate) exec_root: PathBuf,
     pub(crate) pidfile: PathBuf,
@@ -38,6 +41,8 @@ pub(crate) struct Resolved {
     pub(crate) network: hakone_network::Config,
 }
 
+/// Where Docker's clients look when they are not told.
+const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 /// The group whose members use Docker's socket; the same people expect to use ours.
 const DOCKER_GROUP: &str = "docker";
 
@@ -57,6 +62,8 @@ pub(crate) fn resolve(settings: Settings) -> Result<Resolved, Error> {
         addresses: addresses(&settings, &exec_root)?,
         access: access(&settings)?,
         tls: tls(&settings)?,
+        docker_socket: (settings.docker_compat == Some(true)).then(|| DOCKER_SOCKET.into()),
+        metrics: metrics(&settings)?,
         pidfile: settings
             .pidfile
             .clone()
@@ -128,6 +135,17 @@ fn group(name: &str) -> Option<u32> {
             (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
         })
     })
+}
+
+fn metrics(settings: &Settings) -> Result<Option<SocketAddr>, Error> {
+    let text = settings.metrics_addr.as_deref().unwrap_or_default();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let parsed = text.parse();
+    let parsed =
+        parsed.map_err(|_invalid| refuse("metrics-addr", text, "ADDRESS:PORT is expected"))?;
+    Ok(Some(parsed))
 }
 
 fn tls(settings: &Settings) -> Result<Option<TlsFiles>, Error> {

@@ -38,6 +38,14 @@ pub(crate) struct Settings {
     #[arg(short = 'G', long, value_name = "GROUP", env = "HAKONE_GROUP")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) group: Option<String>,
+    /// Also answer on /var/run/docker.sock, if nobody else does, for clients that find no other
+    #[arg(long, env = "HAKONE_DOCKER_COMPAT", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) docker_compat: Option<bool>,
+    /// Address that serves Prometheus metrics at /metrics, without TLS: 127.0.0.1:9323
+    #[arg(long, value_name = "ADDRESS:PORT", env = "HAKONE_METRICS_ADDR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) metrics_addr: Option<String>,
     /// Folder of images, containers, volumes and networks [default: /var/lib/hakone]
     #[arg(long, value_name = "DIR", env = "HAKONE_DATA_ROOT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,7 +99,7 @@ pub(crate) struct Settings {
     #[arg(long, env = "HAKONE_LIVE_RESTORE", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) live_restore: Option<bool>,
-    /// Default log driver of containers: json-file, local or none [default: json-file]
+    /// Default log driver of containers: json-file, local, syslog, gelf, fluentd, journald or none [default: json-file]
     #[arg(long, value_name = "DRIVER", env = "HAKONE_LOG_DRIVER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) log_driver: Option<String>,

@@ -76,6 +76,7 @@ pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
         images,
         monitor,
         networks,
+        timings: hakone_http::Timings::default(),
         volumes,
         events,
         about,

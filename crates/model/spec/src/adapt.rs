@@ -6,7 +6,7 @@ use hakone_engine_api::wire::{
 };
 
 use crate::{
-    Capability, CgroupMode, Defaults, IpcMode, LogSpec,
+    Capability, CgroupMode, Defaults, IpcMode, LogDefault,
     spec::{positive, text},
 };
 
@@ -64,11 +64,10 @@ fn limits(host: &mut HostConfig, defaults: &Defaults) {
     host.pids_limit = host.pids_limit.filter(|limit| *limit > 0);
 }
 
-fn log(config: &mut HostConfigLogConfig, default: &LogSpec) {
-    if text(config.typ.as_ref()).is_none() {
-        config.typ = Some(default.driver().to_owned());
-    }
-    config.config.get_or_insert_default();
+fn log(config: &mut HostConfigLogConfig, default: &LogDefault) {
+    let (driver, options) = default.complete(Some(config));
+    config.typ = Some(driver);
+    config.config = Some(options.into_iter().collect());
 }
 
 /// Writes `CAP_NET_ADMIN` for `net_admin`; what does not parse is refused elsewhere.

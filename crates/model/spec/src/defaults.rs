@@ -1,6 +1,6 @@
 //! What the daemon fills in where a request says nothing, and what this host has.
 
-use crate::{CgroupMode, IpcMode, Limit, LogSpec, SeccompChoice};
+use crate::{CgroupMode, IpcMode, Limit, LogDefault, SeccompChoice};
 
 /// The daemon's defaults and the host's bounds; a value, so that parsing stays pure.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub struct Defaults {
     /// Memory nodes that `--cpuset-mems` may name; empty means unknown.
     pub cpuset_mems: String,
     /// The log driver and its options.
-    pub log: LogSpec,
+    pub log: LogDefault,
     /// Names that `--runtime` may take.
     pub runtimes: Vec<String>,
     /// The runtime taken when none is named; one of `runtimes`.
@@ -41,7 +41,7 @@ impl Default for Defaults {
             cpus: 1,
             cpuset_cpus: String::new(),
             cpuset_mems: String::new(),
-            log: LogSpec::default(),
+            log: LogDefault::default(),
             runtimes: vec![
                 "hakone".into(),
                 "runc".into(),

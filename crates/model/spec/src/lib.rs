@@ -41,7 +41,10 @@ pub use error::Error;
 pub use health::{Healthcheck, Test};
 pub use io::{BlockIo, Throttle, ThrottleKind, WeightDevice};
 pub use limit::{Limit, LimitKind};
-pub use log::{LogFile, LogSpec};
+pub use log::{
+    Delivery, GelfPacking, Host, LogAddress, LogDefault, LogFields, LogFile, LogForward,
+    LogProtocol, LogSpec, LogTls, SyslogForm,
+};
 pub use memory::{Memory, Swap};
 pub use mount::{
     BindSource, Copy, MountSource, MountSpec, MountType, Propagation, ReadOnly, VolumeSource,

@@ -1,8 +1,9 @@
 //! What one supervisor is to do: its only input besides the descriptors it inherits.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use hakone_base::ContainerId;
+use hakone_log_wire::Wire;
 use serde::{Deserialize, Serialize};
 
 use crate::WindowSize;
@@ -87,19 +88,74 @@ pub enum Runtime {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Log {
     /// Docker's `json-file`.
-    JsonFile {
-        /// The newest file; older ones stand beside it as `.1`, `.2`, …
-        path: PathBuf,
-        /// Rotation at this many bytes; none never rotates.
-        max_size: Option<u64>,
-        /// How many files are kept, the newest among them; at least 1.
-        max_file: u32,
-        /// Whether older files are compressed, to `.1.gz` and so on.
-        #[serde(default)]
-        compress: bool,
-        /// `attrs` of each line: chosen labels and variables, and `tag`; empty leaves `attrs` out.
-        attributes: BTreeMap<String, String>,
-    },
+    JsonFile(LogFile),
+    /// With a log server.
+    Forward(Box<Forward>),
     /// Nowhere.
     None,
+}
+
+/// Docker's `json-file`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogFile {
+    /// The newest file; older ones stand beside it as `.1`, `.2`, …
+    pub path: PathBuf,
+    /// Rotation at this many bytes; none never rotates.
+    pub max_size: Option<u64>,
+    /// How many files are kept, the newest among them; at least 1.
+    pub max_file: u32,
+    /// Whether older files are compressed, to `.1.gz` and so on.
+    #[serde(default)]
+    pub compress: bool,
+    /// `attrs` of each line: chosen labels and variables, and `tag`; empty leaves `attrs` out.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// A log server, and what it is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forward {
+    /// Where it is.
+    pub peer: LogPeer,
+    /// What it speaks.
+    pub wire: Wire,
+    /// Bytes that may wait for it.
+    pub room: u64,
+    /// Whether lines are dropped when the room is full; else the container waits.
+    pub lossy: bool,
+    /// The file for whoever reads the log here.
+    pub cache: Option<LogFile>,
+}
+
+/// Where a log server is. Names were looked up: the supervisor never waits for a name server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum LogPeer {
+    /// Datagrams to the first of these addresses.
+    Udp(Vec<SocketAddr>),
+    /// A stream to the first of these that takes it.
+    Tcp(Vec<SocketAddr>),
+    /// An encrypted one.
+    Tls(LogTls),
+    /// A stream to a socket of this host.
+    Unix(PathBuf),
+    /// Datagrams to the first of these sockets that is there.
+    Unixgram(Vec<PathBuf>),
+}
+
+/// An encrypted stream and how the server is checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogTls {
+    /// Addresses, tried in turn.
+    pub addresses: Vec<SocketAddr>,
+    /// The name that the certificate is to be for.
+    pub name: String,
+    /// PEM file of those who may sign it.
+    pub ca: PathBuf,
+    /// PEM files of our certificate and key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Whether any certificate will do.
+    pub skip_verify: bool,
 }

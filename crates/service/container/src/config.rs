@@ -1,9 +1,9 @@
 //! Where the service keeps things and what it falls back to.
 
-use std::{collections::HashMap, fs, path::PathBuf, thread};
+use std::{fs, path::PathBuf, thread};
 
 use hakone_engine_api::wire;
-use hakone_spec::{CgroupMode, CgroupVersion, Defaults, Limit, LogSpec, SeccompChoice};
+use hakone_spec::{CgroupMode, CgroupVersion, Defaults, Limit, LogDefault, LogSpec, SeccompChoice};
 
 use crate::Error;
 
@@ -96,13 +96,14 @@ impl Config {
         })
     }
 
-    fn log(&self) -> Result<LogSpec, Error> {
+    fn log(&self) -> Result<LogDefault, Error> {
         let (driver, options) = &self.log_driver;
-        let log = wire::HostConfigLogConfig {
-            typ: Some(driver.clone()),
-            config: Some(options.iter().cloned().collect::<HashMap<_, _>>()),
+        let default = LogDefault {
+            driver: driver.clone(),
+            options: options.iter().cloned().collect(),
         };
-        Ok(LogSpec::parse(Some(&log), &LogSpec::default())?)
+        LogSpec::parse(None, &default)?;
+        Ok(default)
     }
 
     fn seccomp(&self) -> Result<SeccompChoice, Error> {

@@ -1,6 +1,13 @@
 //! What every handle of the service shares.
 
-use std::{collections::BTreeMap, fmt, future::Future, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicU64},
+    time::SystemTime,
+};
 
 use hakone_base::{EventKind, Timestamp};
 use hakone_events::Bus;
@@ -21,8 +28,17 @@ pub(crate) struct Inner {
     pub(crate) defaults: Defaults,
     /// Maps of users and groups, for `--userns-remap`.
     pub(crate) mappings: Option<Mappings>,
+    /// Health probes since the daemon's start.
+    pub(crate) probes: ProbeCounts,
     /// True once the daemon shuts down: no restart, no watch goes on.
     pub(crate) closing: watch::Sender<bool>,
+}
+
+/// Counts probes.
+#[derive(Debug, Default)]
+pub(crate) struct ProbeCounts {
+    pub(crate) total: AtomicU64,
+    pub(crate) failed: AtomicU64,
 }
 
 impl fmt::Debug for Inner {

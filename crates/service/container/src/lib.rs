@@ -59,8 +59,8 @@ pub use neighbour::{
     SandboxRequest, Volume, VolumeRequest, Volumes, Wiring,
 };
 pub use options::{
-    AttachOptions, Counts, CreateRequest, Created, ExecStarted, ImageUse, ListOptions, Pruned,
-    RemoveOptions, Size, StopOptions, WaitCondition, Waited,
+    AttachOptions, Counts, CreateRequest, Created, ExecStarted, ImageUse, ListOptions, Probes,
+    Pruned, RemoveOptions, Size, StopOptions, WaitCondition, Waited,
 };
 pub use service::Service;
 pub use stream::{AttachStream, Input, LogStream, Output};

@@ -1,42 +1,202 @@
 //! What a container's supervisor is told of its log: where it is, how it rotates, what goes into each line.
+//!
+//! Log servers are looked up now: the supervisor never waits for a name server. A server that does not answer keeps a
+//! container from starting, as in Docker, unless its lines may be dropped or come later.
 
-use hakone_spec::{LogFile, LogSpec};
-use hakone_supervision::Log;
+use std::{collections::BTreeMap, path::PathBuf};
+
+use hakone_log::server;
+use hakone_log_wire::{Compression, Fluentd, Form, Gelf, Journald, Syslog, Wire, field_name};
+use hakone_spec::{
+    Delivery, GelfPacking, LogAddress, LogFields, LogFile, LogForward, LogProtocol, LogSpec,
+    SyslogForm,
+};
+use hakone_supervision::{Forward, Log, LogFile as FileOrder};
 use hakone_template::Template;
 use serde_json::{Value, json};
 
 use crate::{Error, bundle::Plan, container::Container, record::Record};
 
-/// Makes the part of the order that is about the log.
+/// Bytes that wait for a log server before the container does.
+const ROOM: u64 = 256 * 1024;
+/// Makes the part of the order that is about the log. Blocks when the log server has a name, or must answer.
 pub(crate) fn order(plan: &Plan, container: &Container) -> Result<Log, Error> {
-    let file = match &plan.spec.log {
-        LogSpec::None => return Ok(Log::None),
-        LogSpec::JsonFile(file) | LogSpec::Local(file) => file,
-    };
-    let mut attributes = file.attributes(&plan.spec.labels, &plan.spec.command.env);
-    if let Some(tag) = tag(file, plan)? {
-        attributes.insert("tag".to_owned(), tag);
+    let path = container.log_path();
+    match &plan.spec.log {
+        LogSpec::None => Ok(Log::None),
+        LogSpec::JsonFile(file, fields) => {
+            let mut attributes = fields.pick(&plan.spec.labels, &plan.spec.command.env);
+            let tag = fields.tag.as_deref().map(|tag| render(tag, plan));
+            attributes.extend(tag.transpose()?.map(|tag| ("tag".to_owned(), tag)));
+            Ok(Log::JsonFile(file_order(file, path, attributes)))
+        }
+        LogSpec::Local(file) => Ok(Log::JsonFile(file_order(file, path, BTreeMap::new()))),
+        LogSpec::Forward(log) => {
+            forward(log, plan, path).map(|order| Log::Forward(Box::new(order)))
+        }
     }
-    Ok(Log::JsonFile {
-        path: container.log_path(),
+}
+
+/// Reports whether a container's log can be read here.
+pub(crate) fn is_readable(spec: &LogSpec) -> bool {
+    match spec {
+        LogSpec::JsonFile(..) | LogSpec::Local(_) => true,
+        LogSpec::Forward(log) => log.cache.is_some(),
+        LogSpec::None => false,
+    }
+}
+
+fn file_order(file: &LogFile, path: PathBuf, attributes: BTreeMap<String, String>) -> FileOrder {
+    FileOrder {
+        path,
         max_size: file.max_size,
         max_file: file.max_files,
         compress: file.compress,
         attributes,
+    }
+}
+
+fn forward(log: &LogForward, plan: &Plan, path: PathBuf) -> Result<Forward, Error> {
+    let (room, lossy) = match log.delivery {
+        Delivery::Blocking => (ROOM, false),
+        Delivery::NonBlocking(room) => (room, true),
+    };
+    let patient = log.patient || lossy;
+    let cache = log.cache.as_ref();
+    let attributes = log.fields.pick(&plan.spec.labels, &plan.spec.command.env);
+    Ok(Forward {
+        peer: server::find(&log.address, patient).map_err(|reason| failed(&reason))?,
+        wire: wire(log, plan)?,
+        room,
+        lossy,
+        cache: cache.map(|file| file_order(file, path, attributes)),
     })
 }
 
-fn tag(file: &LogFile, plan: &Plan) -> Result<Option<String>, Error> {
-    let Some(template) = &file.tag else {
-        return Ok(None);
-    };
+fn failed(reason: &str) -> Error {
+    Error::Supervisor(format!(
+        "failed to create task for container: failed to initialize logging driver: {reason}"
+    ))
+}
+
+/// Decides what the server is told of the container.
+fn wire(log: &LogForward, plan: &Plan) -> Result<Wire, Error> {
+    let fields = Told::new(log, plan)?;
+    Ok(match log.protocol {
+        LogProtocol::Syslog { facility, form } => Wire::Syslog(fields.syslog(facility, form, log)),
+        LogProtocol::Gelf(packing) => Wire::Gelf(fields.gelf(packing, &log.address)),
+        LogProtocol::Fluentd { subsecond } => Wire::Fluentd(fields.fluentd(subsecond)),
+        LogProtocol::Journald => Wire::Journald(fields.journald()),
+    })
+}
+
+/// What can be told of a container.
+struct Told<'a> {
+    record: &'a Record,
+    tag: String,
+    host: String,
+    chosen: BTreeMap<String, String>,
+}
+
+impl<'a> Told<'a> {
+    fn new(log: &LogForward, plan: &'a Plan) -> Result<Self, Error> {
+        let LogFields { tag, .. } = &log.fields;
+        Ok(Self {
+            record: &plan.record,
+            tag: render(tag.as_deref().unwrap_or("{{.ID}}"), plan)?,
+            host: rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned(),
+            chosen: log.fields.pick(&plan.spec.labels, &plan.spec.command.env),
+        })
+    }
+
+    fn syslog(self, facility: u8, form: SyslogForm, log: &LogForward) -> Syslog {
+        let secure = matches!(log.address, LogAddress::Tls(..));
+        let form = match form {
+            SyslogForm::Local => Form::Local,
+            SyslogForm::Rfc3164 => Form::Rfc3164,
+            SyslogForm::Rfc5424 => Form::Rfc5424,
+            SyslogForm::Rfc5424Micro => Form::Rfc5424Micro,
+        };
+        Syslog {
+            facility,
+            form,
+            hostname: self.host,
+            tag: self.tag,
+            process: std::process::id(),
+            counted: secure && matches!(form, Form::Rfc5424 | Form::Rfc5424Micro),
+        }
+    }
+
+    fn gelf(self, packing: GelfPacking, address: &LogAddress) -> Gelf {
+        let record = self.record;
+        let own = [
+            ("_container_id", record.id.to_string()),
+            ("_container_name", record.name.to_string()),
+            ("_image_id", record.image.to_string()),
+            ("_image_name", record.image_reference.clone()),
+            ("_command", record.command.join(" ")),
+            ("_tag", self.tag),
+            ("_created", record.created.to_string()),
+        ];
+        let chosen = self.chosen.into_iter();
+        let mut fields: BTreeMap<String, String> = chosen
+            .map(|(key, value)| (format!("_{key}"), value))
+            .collect();
+        fields.extend(own.map(|(key, value)| (key.to_owned(), value)));
+        Gelf {
+            hostname: self.host,
+            fields,
+            compression: match packing {
+                GelfPacking::Gzip(level) => Compression::Gzip(level),
+                GelfPacking::Zlib(level) => Compression::Zlib(level),
+                GelfPacking::None => Compression::None,
+            },
+            datagrams: matches!(address, LogAddress::Udp(_)),
+        }
+    }
+
+    fn fluentd(self, subsecond: bool) -> Fluentd {
+        let mut fields = self.chosen;
+        fields.insert("container_id".into(), self.record.id.to_string());
+        fields.insert("container_name".into(), format!("/{}", self.record.name));
+        Fluentd {
+            tag: self.tag,
+            fields,
+            subsecond,
+        }
+    }
+
+    fn journald(self) -> Journald {
+        let record = self.record;
+        let chosen = self.chosen.iter();
+        let mut fields: BTreeMap<String, String> = chosen
+            .map(|(key, value)| (field_name(key), value.clone()))
+            .filter(|(name, _)| !name.is_empty())
+            .collect();
+        let own = [
+            ("CONTAINER_ID", record.id.short().to_string()),
+            ("CONTAINER_ID_FULL", record.id.to_string()),
+            ("CONTAINER_NAME", record.name.to_string()),
+            ("CONTAINER_TAG", self.tag.clone()),
+            ("IMAGE_NAME", record.image_reference.clone()),
+            ("SYSLOG_IDENTIFIER", self.tag),
+        ];
+        fields.extend(own.map(|(key, value)| (key.to_owned(), value)));
+        Journald {
+            fields,
+            epoch: format!("{}-{}", record.id.short(), crate::inner::now().nanos()),
+        }
+    }
+}
+
+/// Fills in a tag's template.
+fn render(template: &str, plan: &Plan) -> Result<String, Error> {
     let data = fields(&plan.record, &plan.spec.command.env, &plan.hostname);
     let rendered = Template::parse(template).and_then(|template| template.render(&data));
-    rendered.map(Some).map_err(|error| {
-        Error::Supervisor(format!(
-            "failed to create task for container: failed to initialize logging driver: {error}"
-        ))
-    })
+    rendered.map_err(|error| failed(&error.to_string()))
 }
 
 /// The fields of a tag's template, by the names that Docker documents and those of the value they come from.

@@ -136,6 +136,15 @@ pub struct Counts {
     pub stopped: usize,
 }
 
+/// Health probes since the daemon's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Probes {
+    /// All.
+    pub total: u64,
+    /// Those that did not end with 0.
+    pub failed: u64,
+}
+
 /// A container's use of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageUse {

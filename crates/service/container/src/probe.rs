@@ -1,6 +1,6 @@
 //! Probes the health of running containers by executing their test.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use hakone_base::{ExecId, Timestamp};
 use hakone_control::Link;
@@ -47,6 +47,9 @@ impl Inner {
     }
 
     fn take(&self, container: &Container, probe: Probe, check: &Healthcheck, started: Timestamp) {
+        self.probes.total.fetch_add(1, Ordering::Relaxed);
+        let failed = u64::from(probe.code != 0);
+        self.probes.failed.fetch_add(failed, Ordering::Relaxed);
         let mut news: Option<Status> = None;
         let taken = container.change(|record| {
             let health = record.health.get_or_insert_with(Health::default);

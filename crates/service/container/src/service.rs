@@ -3,7 +3,11 @@
 //! Calls that change something run in tasks of the service's own: a caller that leaves at any await leaves no half work.
 //! All of them are cancellation safe in that sense; those that only read are so by nature.
 
-use std::{fs, future::Future, sync::Arc};
+use std::{
+    fs,
+    future::Future,
+    sync::{Arc, atomic::Ordering},
+};
 
 use hakone_base::ContainerId;
 use hakone_control::Link;
@@ -14,7 +18,7 @@ use serde_json::Value;
 
 use crate::{
     AttachOptions, AttachStream, Config, Counts, CreateRequest, Created, Error, ExecStarted,
-    Glance, ImageUse, Inside, ListOptions, LogOptions, LogStream, Neighbours, Pruned,
+    Glance, ImageUse, Inside, ListOptions, LogOptions, LogStream, Neighbours, Probes, Pruned,
     RemoveOptions, Size, StopOptions, WaitCondition, Waited,
     container::Container,
     exec, facts,
@@ -69,6 +73,7 @@ impl Service {
             facts,
             defaults,
             mappings,
+            probes: Default::default(),
             closing: tokio::sync::watch::Sender::new(false),
         });
         inner.restore().await?;
@@ -382,6 +387,15 @@ impl Service {
     /// When none or several fit.
     pub fn lookup(&self, container: &str) -> Result<ContainerId, Error> {
         Ok(self.0.table.lookup(container)?.id.clone())
+    }
+
+    /// Counts health probes since the daemon's start.
+    #[must_use]
+    pub fn probes(&self) -> Probes {
+        Probes {
+            total: self.0.probes.total.load(Ordering::Relaxed),
+            failed: self.0.probes.failed.load(Ordering::Relaxed),
+        }
     }
 
     /// Counts containers by state.

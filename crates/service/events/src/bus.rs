@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -19,6 +22,7 @@ const BACKLOG: usize = 4096;
 pub struct Bus {
     history: Arc<Mutex<VecDeque<Event>>>,
     live: broadcast::Sender<Event>,
+    published: Arc<AtomicU64>,
 }
 
 /// What a reader gets: the past that is still kept, then everything to come, without gap or repetition.
@@ -35,6 +39,7 @@ impl Default for Bus {
         Self {
             history: Arc::default(),
             live: broadcast::Sender::new(BACKLOG),
+            published: Arc::default(),
         }
     }
 }
@@ -61,6 +66,7 @@ impl Bus {
             history.pop_front();
         }
         history.push_back(event.clone());
+        self.published.fetch_add(1, Ordering::Relaxed);
         // Sent under the lock, so that a subscription sees each event in exactly one of its halves.
         self.live.send(event).ok();
     }
@@ -73,6 +79,12 @@ impl Bus {
             past: history.iter().cloned().collect(),
             live: self.live.subscribe(),
         }
+    }
+
+    /// Counts the events since the daemon's start.
+    #[must_use]
+    pub fn published(&self) -> u64 {
+        self.published.load(Ordering::Relaxed)
     }
 
     /// Counts the present listeners, as `info` reports them.
@@ -104,5 +116,6 @@ mod tests {
             bus.publish(EventKind::Daemon, "reload", "d", BTreeMap::new());
         }
         assert_eq!(bus.subscribe().past.len(), HISTORY);
+        assert_eq!(bus.published(), HISTORY as u64 + 10);
     }
 }

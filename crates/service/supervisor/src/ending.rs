@@ -71,8 +71,11 @@ impl Server {
         }
     }
 
-    /// Reports whether a client still has something to take.
+    /// Reports whether a client or the log server still has something to take.
     pub(crate) fn is_lingering(&self) -> bool {
+        if self.log.is_lingering() {
+            return true;
+        }
         let stuck = self.connections.values();
         let mut stuck = stuck.filter_map(|connection| connection.stuck_since());
         stuck.any(|since| since.elapsed() < LINGER)

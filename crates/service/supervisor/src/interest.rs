@@ -33,6 +33,8 @@ pub(crate) enum Token {
     Listener,
     /// The container ran out of memory.
     Oom,
+    /// The log server is ready.
+    Log,
     /// A client sent or took something.
     Connection(u32),
     /// A process takes input.
@@ -68,6 +70,8 @@ impl Server {
         all.extend(daemon.map(|daemon| (Token::Daemon, daemon.as_fd(), PollFlags::IN)));
         let oom = self.oom.as_ref();
         all.extend(oom.map(|oom| (Token::Oom, oom.as_fd(), PollFlags::IN)));
+        let log = self.log.interest();
+        all.extend(log.map(|(socket, flags)| (Token::Log, socket, flags)));
         for (id, connection) in &self.connections {
             all.extend(self.connection_interest(*id, connection));
         }
@@ -93,7 +97,7 @@ impl Server {
         if let Some(pipe) = pipe.filter(|_| process.input.is_pending()) {
             all.push((Token::Input(key), pipe.as_fd(), PollFlags::OUT));
         }
-        if self.is_any_client_behind(key) {
+        if self.is_any_client_behind(key) || (key == INIT && self.log.is_behind()) {
             return;
         }
         for (index, (_, output)) in process.outputs.iter().enumerate().rev() {
@@ -121,6 +125,7 @@ impl Server {
         let execs = self.processes.iter().filter(|(key, _)| **key != INIT);
         let mut ended = execs.filter(|(_, process)| process.ended.is_some());
         self.is_waiting_for_start()
+            || self.log.is_waiting()
             || ended.next().is_some()
             || self.connections.values().any(Connection::is_queued)
     }

@@ -146,6 +146,7 @@ impl Server {
             Token::Daemon => self.abandon(),
             Token::Listener => self.accept(),
             Token::Oom => self.note_oom(),
+            Token::Log => self.log.forward(),
             Token::Connection(id) => self.handle_connection(id, flags),
             Token::Input(key) => self.flush_input(key),
             Token::Output(key, index) => {
@@ -262,6 +263,9 @@ impl Server {
             self.conclude(code);
         }
         self.finish_execs();
+        if self.log.is_waiting() {
+            self.log.forward();
+        }
         for connection in self.connections.values_mut() {
             let stuck = connection.stuck_since();
             if stuck.is_some_and(|since| since.elapsed() >= PATIENCE) {

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio_util::io::ReaderStream;
 
 use crate::{
-    Services, base64,
+    Services,
     error::Error,
     reply::{self, Reply},
     request::Call,
@@ -105,9 +105,7 @@ fn header(found: &PathStat) -> Result<HeaderValue, Error> {
         ),
         link_target: found.target.clone(),
     };
-    let text = serde_json::to_vec(&stat).map_err(Error::Json)?;
-    HeaderValue::from_str(&base64::encode(&text))
-        .map_err(|error| Error::parameter(error.to_string()))
+    HeaderValue::from_str(&stat.to_header()).map_err(|error| Error::parameter(error.to_string()))
 }
 
 fn answer<T>(result: Result<T, hakone_archive::Error>) -> Result<T, Error> {

@@ -1,15 +1,29 @@
 //! Calls the handler of an operation: the only place that knows them all.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use crate::{
-    Services, archive, containers, error::Error, events, images, monitor, networks, reply::Reply,
-    request::Call, routes::Operation, system, volumes,
+    Services, archive, containers, debug, error::Error, events, images, metrics, monitor, networks,
+    reply::Reply, request::Call, routes::Operation, system, volumes, websocket,
 };
 
-/// Runs one operation on the object named in the path.
-#[expect(clippy::too_many_lines, reason = "one line an operation")]
+/// Runs one operation on the object named in the path, and notes how long those took that monitoring asks about.
 pub(crate) async fn run(
+    services: &Arc<Services>,
+    operation: Operation,
+    object: String,
+    call: Call,
+) -> Reply {
+    let start = Instant::now();
+    let reply = Box::pin(perform(services, operation, object, call)).await;
+    if let (Some(action), Ok(_)) = (metrics::action(operation), &reply) {
+        services.timings.add(action, start.elapsed());
+    }
+    reply
+}
+
+#[expect(clippy::too_many_lines, reason = "one line an operation")]
+async fn perform(
     services: &Arc<Services>,
     operation: Operation,
     object: String,
@@ -21,6 +35,7 @@ pub(crate) async fn run(
         Operation::Info => system::info(services),
         Operation::Events => events::stream(services, &call),
         Operation::DiskUsage => system::disk_usage(services, &call).await,
+        Operation::DebugVariables => debug::variables(services),
         Operation::PluginList => crate::reply::json(&[(); 0]),
         Operation::PluginInspect => Err(Error::NoPlugin(object)),
         Operation::ContainerList => containers::list(services, call).await,
@@ -37,6 +52,7 @@ pub(crate) async fn run(
         Operation::ContainerPause => containers::pause(services, &object).await,
         Operation::ContainerUnpause => containers::unpause(services, &object).await,
         Operation::ContainerAttach => containers::attach(services, &object, call).await,
+        Operation::ContainerAttachSocket => websocket::attach(services, &object, call).await,
         Operation::ContainerWait => containers::wait(services, &object, &call),
         Operation::ContainerRemove => containers::remove(services, &object, call).await,
         Operation::ContainerPrune => containers::prune(services, call).await,

@@ -37,6 +37,8 @@ pub(crate) enum Error {
     TooLarge(usize),
     #[error("could not read the request body: {0}")]
     Read(String),
+    #[error("a page of another site may not attach")]
+    Origin,
     #[error("{0}")]
     Parameter(String),
     #[error(transparent)]
@@ -72,6 +74,7 @@ impl Fault for Error {
             | Self::Parameter(_)
             | Self::Filter(_) => Kind::InvalidParameter,
             Self::Unknown | Self::NoPlugin(_) => Kind::NotFound,
+            Self::Origin => Kind::Forbidden,
             Self::NotImplemented(_) => Kind::NotImplemented,
             Self::Service { kind, .. } => *kind,
         }

@@ -4,14 +4,15 @@
 //! (`routes`), parse, one call of a service, reply. No decision is taken here, and statuses live in one table.
 
 mod archive;
-mod base64;
 mod containers;
+mod debug;
 mod dispatch;
 mod error;
 mod events;
 mod hijack;
 mod images;
 mod listen;
+mod metrics;
 mod monitor;
 mod networks;
 mod reference;
@@ -24,8 +25,10 @@ mod status;
 mod system;
 mod version;
 mod volumes;
+mod websocket;
 
 pub use listen::{Address, ListenError, Listener, SocketAccess, TlsFiles, listen};
+pub use metrics::{MetricsError, Timings, serve as serve_metrics};
 pub use reference::markdown;
 pub use serve::{Headers, serve};
 pub use services::{About, Services};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use hakone_events::Bus;
 
-use crate::serve::Headers;
+use crate::{metrics::Timings, serve::Headers};
 
 /// The services behind the API.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Services {
     pub networks: hakone_network::Service,
     /// Volumes.
     pub volumes: hakone_volume::Service,
+    /// How long actions took.
+    pub timings: Timings,
     /// Events.
     pub events: Bus,
     /// The daemon itself.

@@ -126,7 +126,7 @@ fn engine(services: &Services) -> Value {
         "DriverStatus": [["Supports d_type", "true"], ["Native Overlay Diff", "true"]],
         "Plugins": {
             "Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": null,
-            "Log": ["json-file", "local", "none"],
+            "Log": ["fluentd", "gelf", "journald", "json-file", "local", "none", "syslog"],
         },
         "Debug": about.debug, "LoggingDriver": about.log_driver, "ExperimentalBuild": false,
         "IndexServerAddress": "https://index.docker.io/v1/",

@@ -18,11 +18,12 @@ use tokio::{
     task::AbortHandle,
 };
 
-use crate::{Error, LogOptions, LogStream, container::Container, inner::Inner};
+use crate::{Error, LogOptions, LogStream, container::Container, inner::Inner, log};
 
 use follow::Bell;
 use hakone_container_model::log_entry::{Entry, Verdict};
 use hakone_log::{Lines, Position, position};
+use hakone_spec::LogSpec;
 
 /// Bytes on their way to a client at most.
 const PIPE: usize = 64 * 1024;
@@ -40,9 +41,10 @@ impl Inner {
                 "Bad parameters: you must choose at least one stream".into(),
             ));
         }
-        let (driver, terminal) =
-            container.with(|record| (record.log_driver() == "none", record.terminal()));
-        if driver {
+        let (config, terminal) =
+            container.with(|record| (record.host.log_config.clone(), record.terminal()));
+        let spec = LogSpec::parse(config.as_ref(), &self.defaults.log)?;
+        if !log::is_readable(&spec) {
             return Err(Error::LogUnreadable);
         }
         let (ours, client) = tokio::io::duplex(PIPE);

@@ -1,8 +1,11 @@
 //! Removes networks: the bridge first, its rules after it, the record last, so that a crash leaves a whole network.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
-use hakone_base::NetworkId;
+use hakone_base::{EventKind, NetworkId};
 use hakone_engine_api::Filters;
 use hakone_netlink::delete_link;
 
@@ -53,6 +56,11 @@ pub(crate) fn prune(service: &Arc<Inner>, filters: &Filters) -> Result<Vec<Strin
             Err(error) => tracing::warn!(network.id = %id, %error, "could not prune a network"),
         }
     }
+    // Networks take no room; Docker says so all the same.
+    let nothing = BTreeMap::from([("reclaimed".to_owned(), "0".to_owned())]);
+    service
+        .events
+        .publish(EventKind::Network, "prune", "", nothing);
     Ok(removed)
 }
 

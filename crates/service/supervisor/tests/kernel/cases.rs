@@ -231,11 +231,8 @@ fn a_missing_exec_leaves_the_container_alone(maker: Maker) {
 
 fn a_log_is_rotated(maker: Maker) {
     let mut lab = Lab::new(maker, "for i in 1 2 3 4 5 6; do echo $i; done");
-    if let Log::JsonFile {
-        max_size, max_file, ..
-    } = &mut lab.order.log
-    {
-        (*max_size, *max_file) = (Some(100), 2);
+    if let Log::JsonFile(file) = &mut lab.order.log {
+        (file.max_size, file.max_file) = (Some(100), 2);
     }
     let lab = lab.spawn();
     lab.run();

@@ -11,7 +11,8 @@ use std::{
 use hakone_base::ContainerId;
 use hakone_process::{Child, ExecutableSeal, Spawn, spawn_supervisor};
 use hakone_supervision::{
-    ExecOrder, Exit, Log, Notice, Order, Reply, Request, Rootfs, Runtime, Streams, WindowSize,
+    ExecOrder, Exit, Log, LogFile, Notice, Order, Reply, Request, Rootfs, Runtime, Streams,
+    WindowSize,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -70,13 +71,13 @@ impl Lab {
             open_stdin: false,
             stdin_once: false,
             console: None,
-            log: Log::JsonFile {
+            log: Log::JsonFile(LogFile {
                 path: path("log"),
                 max_size: None,
                 max_file: 1,
                 compress: false,
                 attributes: BTreeMap::new(),
-            },
+            }),
             cgroup: cgroup.clone(),
             seccomp: None,
         };

@@ -1,0 +1,300 @@
+//! A log server: lines wait for it in memory, within bounds, and a connection that is lost is made again.
+//!
+//! Nothing here blocks. When the room is full, either the container is read no further (and its next write waits) or new lines
+//! are dropped; which of the two was the user's choice. A line is sent whole or again: one that was half sent when the connection
+//! broke is sent once more.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use hakone_log_wire::{Entry as Message, Piece, Source, Wire};
+use hakone_supervision::{Forward, FrameKind, LogPeer};
+use rustix::{event::PollFlags, fd::BorrowedFd, io::Errno};
+use tz::TimeZone;
+
+use super::{
+    channel::{Channel, Taken},
+    line::Entry,
+};
+
+/// The first pause before another connection; it doubles up to the longest.
+const PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How long a server may take nothing at the end before we leave without it.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// A log server and what waits for it.
+#[derive(Debug)]
+pub(super) struct Remote {
+    peer: LogPeer,
+    wire: Wire,
+    room: usize,
+    lossy: bool,
+    queue: VecDeque<Vec<u8>>,
+    /// Bytes in the queue.
+    queued: usize,
+    channel: Option<Channel>,
+    attempts: usize,
+    /// When to connect again, and how long to wait the time after.
+    again: Instant,
+    pause: Duration,
+    zone: Option<TimeZone>,
+    entries: u64,
+    stdout: Long,
+    stderr: Long,
+    dropped: u64,
+    ended: Option<Instant>,
+}
+
+/// The line in pieces that a stream is in.
+#[derive(Clone, Copy, Debug, Default)]
+struct Long {
+    pieces: u32,
+    line: u64,
+}
+
+impl Remote {
+    pub(super) fn new(order: Forward) -> Self {
+        let zone = match order.wire {
+            Wire::Syslog(_) => TimeZone::local().ok(),
+            Wire::Gelf(_) | Wire::Fluentd(_) | Wire::Journald(_) => None,
+        };
+        let mut remote = Self {
+            peer: order.peer,
+            wire: order.wire,
+            room: usize::try_from(order.room).unwrap_or(usize::MAX),
+            lossy: order.lossy,
+            queue: VecDeque::new(),
+            queued: 0,
+            channel: None,
+            attempts: 0,
+            again: Instant::now(),
+            pause: PAUSE,
+            zone,
+            entries: 0,
+            stdout: Long::default(),
+            stderr: Long::default(),
+            dropped: 0,
+            ended: None,
+        };
+        remote.connect();
+        remote
+    }
+
+    /// Adds a line.
+    pub(super) fn push(&mut self, entry: Entry<'_>, kind: FrameKind) {
+        self.entries += 1;
+        let (source, piece) = match kind == FrameKind::Stderr {
+            true => (Source::Stderr, self.stderr.next(entry.whole, self.entries)),
+            false => (Source::Stdout, self.stdout.next(entry.whole, self.entries)),
+        };
+        let message = Message {
+            text: entry.text,
+            source,
+            at: entry.at,
+            offset: self.offset(entry.at.seconds()),
+            piece,
+            number: self.entries,
+        };
+        for bytes in self.wire.encode(&message) {
+            if self.lossy && self.queued.saturating_add(bytes.len()) > self.room {
+                self.dropped = self.dropped.saturating_add(1);
+                continue;
+            }
+            self.queued += bytes.len();
+            self.queue.push_back(bytes);
+        }
+    }
+
+    /// Takes the end of the container: from here on the server's time runs.
+    pub(super) fn end(&mut self) {
+        self.ended.get_or_insert_with(Instant::now);
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    pub(super) fn is_behind(&self) -> bool {
+        !self.lossy && self.queued >= self.room
+    }
+
+    pub(super) fn interest(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
+        let channel = self.channel.as_ref()?;
+        let flags = channel.wants(!self.queue.is_empty());
+        // An idle datagram socket that heard of a failure would be ready for ever.
+        (!flags.is_empty()).then(|| (channel.socket(), flags))
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        (self.channel.is_none() && !self.queue.is_empty()) || self.is_lingering()
+    }
+
+    pub(super) fn is_lingering(&self) -> bool {
+        let left = !self.queue.is_empty() || self.channel.as_ref().is_some_and(Channel::is_owing);
+        left && self.ended.is_some_and(|at| at.elapsed() < LINGER)
+    }
+
+    /// Sends what can be sent.
+    pub(super) fn work(&mut self) {
+        if self.channel.is_none() && Instant::now() >= self.again {
+            self.connect();
+        }
+        while let Some(channel) = &mut self.channel {
+            match channel.send(self.queue.front().map(Vec::as_slice)) {
+                Ok(Taken::Whole) => {
+                    // A server that takes lines is well.
+                    self.pause = PAUSE;
+                    self.forget_first();
+                }
+                Ok(Taken::Nothing) => return,
+                // Too long for a datagram: no later try would do better.
+                Err(Errno::MSGSIZE) => {
+                    self.dropped = self.dropped.saturating_add(1);
+                    self.forget_first();
+                }
+                Err(_) => return self.lose(),
+            }
+        }
+    }
+
+    fn forget_first(&mut self) {
+        if let Some(sent) = self.queue.pop_front() {
+            self.queued = self.queued.saturating_sub(sent.len());
+        }
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
+    }
+
+    fn connect(&mut self) {
+        self.attempts = self.attempts.wrapping_add(1);
+        match Channel::open(&self.peer, self.attempts) {
+            Ok(channel) => self.channel = Some(channel),
+            Err(_) => self.lose(),
+        }
+    }
+
+    fn lose(&mut self) {
+        self.channel = None;
+        self.again = Instant::now() + self.pause;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+
+    /// Tells how far the clock on the wall is ahead of UTC at a time.
+    fn offset(&self, seconds: i64) -> i32 {
+        let zone = self.zone.as_ref().map(TimeZone::as_ref);
+        let found = zone.and_then(|zone| zone.find_local_time_type(seconds).ok());
+        found.map_or(0, tz::LocalTimeType::ut_offset)
+    }
+}
+
+impl Long {
+    /// Counts a piece; a line that comes whole has none.
+    fn next(&mut self, ends: bool, entry: u64) -> Option<Piece> {
+        if self.pieces == 0 {
+            if ends {
+                return None;
+            }
+            self.line = entry;
+        }
+        self.pieces += 1;
+        let piece = Piece {
+            line: self.line,
+            ordinal: self.pieces,
+            last: ends,
+        };
+        if ends {
+            self.pieces = 0;
+        }
+        Some(piece)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hakone_base::Timestamp;
+    use hakone_log_wire::Fluentd;
+    use std::{io::Read as _, net::TcpListener};
+
+    fn forward(address: std::net::SocketAddr, room: u64, lossy: bool) -> Forward {
+        Forward {
+            peer: LogPeer::Tcp(vec![address]),
+            wire: Wire::Fluentd(Fluentd {
+                tag: "t".into(),
+                fields: [].into(),
+                subsecond: false,
+            }),
+            room,
+            lossy,
+            cache: None,
+        }
+    }
+
+    fn push(remote: &mut Remote, text: &[u8]) {
+        let entry = Entry {
+            text,
+            whole: true,
+            at: Timestamp::from_nanos(0),
+        };
+        remote.push(entry, FrameKind::Stdout);
+    }
+
+    /// Works until a condition holds: sockets answer when they do.
+    fn until(remote: &mut Remote, done: impl Fn(&Remote) -> bool) {
+        while !done(remote) {
+            remote.work();
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn lines_wait_for_a_server_that_comes_later_and_arrive_in_order() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let mut remote = Remote::new(forward(address, 1 << 20, false));
+        push(&mut remote, b"first");
+        until(&mut remote, |remote| remote.channel.is_none());
+        push(&mut remote, b"second");
+        let listener = TcpListener::bind(address).unwrap();
+        until(&mut remote, |remote| remote.queue.is_empty());
+        let (mut server, _) = listener.accept().unwrap();
+        drop(remote);
+        let mut bytes = Vec::new();
+        server.read_to_end(&mut bytes).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(text.find("first").unwrap() < text.find("second").unwrap());
+    }
+
+    #[test]
+    fn a_full_room_holds_the_container_up_or_drops_lines() {
+        let nobody = "127.0.0.1:1".parse().unwrap();
+        let mut patient = Remote::new(forward(nobody, 100, false));
+        let mut lossy = Remote::new(forward(nobody, 100, true));
+        for _ in 0..10 {
+            push(&mut patient, &[b'x'; 30]);
+            push(&mut lossy, &[b'x'; 30]);
+        }
+        assert!(patient.is_behind() && patient.dropped() == 0);
+        assert!(
+            !lossy.is_behind() && lossy.dropped() >= 8,
+            "{}",
+            lossy.dropped()
+        );
+        assert!(lossy.queued <= 100);
+    }
+
+    #[test]
+    fn pieces_of_a_long_line_are_counted() {
+        let mut long = Long::default();
+        assert_eq!(long.next(true, 1), None);
+        let pieces = [long.next(false, 2), long.next(false, 3), long.next(true, 4)];
+        let told = pieces.map(|piece| piece.map(|p| (p.line, p.ordinal, p.last)).unwrap());
+        assert_eq!(told, [(2, 1, false), (2, 2, false), (2, 3, true)]);
+        assert_eq!(long.next(true, 5), None);
+    }
+}

@@ -1,0 +1,190 @@
+//! TLS to a log server, without blocking: rustls turns messages into records, the socket takes them when it can.
+
+use std::{
+    io::{self, Read, Write},
+    os::fd::OwnedFd,
+    sync::Arc,
+};
+
+use hakone_supervision::LogTls;
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, recv},
+};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
+};
+
+use super::channel::{Taken, put};
+
+/// A TLS session.
+#[derive(Debug)]
+pub(super) struct Session(Box<ClientConnection>);
+
+impl Session {
+    /// Prepares a session; nothing when a file or the name is of no use.
+    pub(super) fn new(tls: &LogTls) -> Option<Self> {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_safe_default_protocol_versions().ok()?;
+        let builder = match tls.skip_verify {
+            true => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(Anyone(provider))),
+            false => {
+                let mut roots = RootCertStore::empty();
+                let found = CertificateDer::pem_file_iter(&tls.ca).ok()?;
+                roots.add_parsable_certificates(found.filter_map(Result::ok));
+                builder.with_root_certificates(roots)
+            }
+        };
+        let config = match &tls.identity {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = CertificateDer::pem_file_iter(certificate).ok()?;
+                let chain = chain.collect::<Result<_, _>>().ok()?;
+                let key = PrivateKeyDer::from_pem_file(key).ok()?;
+                builder.with_client_auth_cert(chain, key).ok()?
+            }
+        };
+        let name = ServerName::try_from(tls.name.clone()).ok()?;
+        let session = ClientConnection::new(Arc::new(config), name).ok()?;
+        Some(Self(Box::new(session)))
+    }
+
+    /// Reports whether there is something to send, while messages wait or none do.
+    pub(super) fn wants_out(&self, queued: bool) -> bool {
+        self.0.wants_write() || (queued && !self.0.is_handshaking())
+    }
+
+    /// Reports whether records wait that hold what was taken.
+    pub(super) fn is_owing(&self) -> bool {
+        self.0.wants_write()
+    }
+
+    /// Moves the handshake on, then the message. One record's worth at a time waits here: the rest stays in its queue.
+    pub(super) fn send(
+        &mut self,
+        socket: &OwnedFd,
+        message: Option<&[u8]>,
+    ) -> Result<Taken, Errno> {
+        let mut socket = Socket(socket);
+        self.receive(&mut socket)?;
+        self.flush(&mut socket)?;
+        let (Some(message), false, false) =
+            (message, self.0.is_handshaking(), self.0.wants_write())
+        else {
+            return Ok(Taken::Nothing);
+        };
+        // The session's own buffer takes more than the longest line.
+        let written = self.0.writer().write_all(message);
+        written.map_err(|_full| Errno::MSGSIZE)?;
+        self.flush(&mut socket)?;
+        Ok(Taken::Whole)
+    }
+
+    fn receive(&mut self, socket: &mut Socket<'_>) -> Result<(), Errno> {
+        loop {
+            match self.0.read_tls(socket) {
+                Ok(0) => return Err(Errno::PIPE),
+                Ok(_) => self.forget()?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(_) => return Err(Errno::PIPE),
+            }
+        }
+    }
+
+    /// Takes records apart; what the server says in them is of no interest.
+    fn forget(&mut self) -> Result<(), Errno> {
+        let state = self.0.process_new_packets();
+        let waiting = state
+            .map_err(|_alert| Errno::PROTO)?
+            .plaintext_bytes_to_read();
+        let mut ignored = vec![0; waiting];
+        self.0.reader().read_exact(&mut ignored).ok();
+        Ok(())
+    }
+
+    fn flush(&mut self, socket: &mut Socket<'_>) -> Result<(), Errno> {
+        while self.0.wants_write() {
+            match self.0.write_tls(socket) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(_) => return Err(Errno::PIPE),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The socket as rustls wants it.
+struct Socket<'a>(&'a OwnedFd);
+
+impl Read for Socket<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (read, _) = recv(self.0, buffer, RecvFlags::DONTWAIT)?;
+        Ok(read)
+    }
+}
+
+impl Write for Socket<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(put(self.0, bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Takes any certificate: `syslog-tls-skip-verify`, which the user asked for.
+#[derive(Debug)]
+struct Anyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
