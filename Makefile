@@ -13,6 +13,7 @@ test: ## install what tests need, and run every test
 	@scripts/need build test
 	@scripts/peer
 	@scripts/firewalls
+	@scripts/registry
 	cargo xtask check
 	cargo xtask test
 

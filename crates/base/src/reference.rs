@@ -76,6 +76,20 @@ impl ImageRef {
         Ok(self)
     }
 
+    /// Replaces tag and digest by this digest.
+    #[must_use]
+    pub fn with_digest(mut self, digest: Digest) -> Self {
+        self.tag = None;
+        self.digest = Some(digest);
+        self
+    }
+
+    /// Reports whether both name the same repository.
+    #[must_use]
+    pub fn same_repository(&self, other: &Self) -> bool {
+        self.domain == other.domain && self.path == other.path
+    }
+
     /// Gives the repository as people write it: without the default domain and `library/`.
     #[must_use]
     pub fn familiar_name(&self) -> String {

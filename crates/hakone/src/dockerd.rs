@@ -15,13 +15,15 @@ enum Meaning {
     Pairs(&'static str),
     /// A structured value that we keep in the text form of our flag.
     Converted,
+    /// A map of settings of ours.
+    Spread,
     /// Understood, and already so.
     Holds(&'static str),
     /// Understood, and not to be had yet.
     Later(&'static str),
 }
 
-use Meaning::{Converted, Holds, Later, Pairs, Same};
+use Meaning::{Converted, Holds, Later, Pairs, Same, Spread};
 
 /// Every key that dockerd 28 knows.
 const KEYS: &[(&str, Meaning)] = &[
@@ -99,30 +101,12 @@ const KEYS: &[(&str, Meaning)] = &[
     ("storage-opts", Later("has no effect")),
     ("features", Later("has no effect")),
     ("experimental", Later("has no effect")),
-    (
-        "registry-mirrors",
-        Later("has no effect before registries are supported"),
-    ),
-    (
-        "insecure-registries",
-        Later("has no effect before registries are supported"),
-    ),
-    (
-        "max-concurrent-downloads",
-        Later("has no effect before registries are supported"),
-    ),
-    (
-        "max-concurrent-uploads",
-        Later("has no effect before registries are supported"),
-    ),
-    (
-        "max-download-attempts",
-        Later("has no effect before registries are supported"),
-    ),
-    (
-        "proxies",
-        Later("has no effect before registries are supported"),
-    ),
+    ("registry-mirrors", Same("registry-mirrors")),
+    ("insecure-registries", Same("insecure-registries")),
+    ("max-concurrent-downloads", Same("max-concurrent-downloads")),
+    ("max-concurrent-uploads", Same("max-concurrent-uploads")),
+    ("max-download-attempts", Same("max-download-attempts")),
+    ("proxies", Spread),
     (
         "builder",
         Later("has no effect before builds are supported"),
@@ -161,6 +145,12 @@ pub(crate) fn parse(text: &str) -> Result<(Settings, Vec<String>), String> {
             Some(Converted) => {
                 let (name, list) = convert(&key, &value)?;
                 taken.insert(name.into(), list);
+            }
+            Some(Spread) => {
+                let map = value
+                    .as_object()
+                    .ok_or_else(|| format!("{key}: a map is expected"))?;
+                taken.extend(map.clone());
             }
             Some(Same(name)) => {
                 taken.insert(name.into(), value);
@@ -286,8 +276,20 @@ mod tests {
     }
 
     #[test]
+    fn registries_are_set_up_as_in_docker() {
+        let text = r#"{"registry-mirrors":["https://m.example"],"insecure-registries":["10.0.0.0/8"],
+            "max-concurrent-downloads":7,"proxies":{"https-proxy":"http://p:3128","no-proxy":"*.lan"}}"#;
+        let (settings, remarks) = parse(text).unwrap();
+        assert_eq!(settings.registry_mirrors.unwrap(), ["https://m.example"]);
+        assert_eq!(settings.max_concurrent_downloads, Some(7));
+        assert_eq!(settings.https_proxy.as_deref(), Some("http://p:3128"));
+        assert!(remarks.is_empty());
+        assert!(parse(r#"{"proxies":{"ftp-proxy":"x"}}"#).is_err());
+    }
+
+    #[test]
     fn what_has_no_effect_is_said_and_what_is_unknown_refused() {
-        let (_, remarks) = parse(r#"{"storage-driver":"overlay2","registry-mirrors":[]}"#).unwrap();
+        let (_, remarks) = parse(r#"{"storage-driver":"overlay2","builder":{}}"#).unwrap();
         assert_eq!(remarks.len(), 2);
         assert!(
             parse(r#"{"no-such-key":1}"#)

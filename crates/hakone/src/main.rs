@@ -10,6 +10,7 @@ mod facts;
 mod logging;
 #[cfg(test)]
 mod reference;
+mod registries;
 mod resolve;
 mod settings;
 

@@ -39,6 +39,7 @@ pub(crate) struct Resolved {
     pub(crate) init: bool,
     pub(crate) shutdown_timeout: u32,
     pub(crate) network: hakone_network::Config,
+    pub(crate) registry: hakone_registry::Options,
 }
 
 /// Where Docker's clients look when they are not told.
@@ -57,6 +58,7 @@ pub(crate) fn resolve(settings: Settings) -> Result<Resolved, Error> {
         .clone()
         .unwrap_or_else(|| "/var/lib/hakone".into());
     let network = network(&settings, data_root.join("networks"))?;
+    let registry = crate::registries::options(&settings)?;
     let shm = settings.default_shm_size.as_deref();
     Ok(Resolved {
         addresses: addresses(&settings, &exec_root)?,
@@ -91,10 +93,11 @@ pub(crate) fn resolve(settings: Settings) -> Result<Resolved, Error> {
         data_root,
         exec_root,
         network,
+        registry,
     })
 }
 
-fn refuse(key: &'static str, value: &str, reason: impl std::fmt::Display) -> Error {
+pub(crate) fn refuse(key: &'static str, value: &str, reason: impl std::fmt::Display) -> Error {
     Error::Value {
         key,
         value: value.to_owned(),

@@ -162,6 +162,61 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "SECONDS", env = "HAKONE_SHUTDOWN_TIMEOUT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) shutdown_timeout: Option<u32>,
+    /// Mirror that is asked before Docker Hub, repeatable: <https://HOST>
+    #[arg(
+        long = "registry-mirror",
+        value_name = "URL",
+        env = "HAKONE_REGISTRY_MIRRORS",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) registry_mirrors: Option<Vec<String>>,
+    /// Registry that may be spoken to without a trusted certificate or in the clear, repeatable: HOST, HOST:PORT or CIDR
+    #[arg(
+        long = "insecure-registry",
+        value_name = "HOST",
+        env = "HAKONE_INSECURE_REGISTRIES",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) insecure_registries: Option<Vec<String>>,
+    /// Where registries may redirect to or fetch tokens from although it is private or of another domain, repeatable: HOST, HOST:PORT or CIDR
+    #[arg(
+        long = "registry-allow",
+        value_name = "HOST",
+        env = "HAKONE_REGISTRY_ALLOW",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) registry_allow: Option<Vec<String>>,
+    /// Folder with certificates of registries, HOST:PORT/{ca.crt,client.cert,client.key} [default: /etc/hakone/certs.d, then /etc/docker/certs.d]
+    #[arg(long, value_name = "DIR", env = "HAKONE_REGISTRY_CERTS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) registry_certs: Option<PathBuf>,
+    /// Layers that one pull fetches at once [default: 3]
+    #[arg(long, value_name = "COUNT", env = "HAKONE_MAX_CONCURRENT_DOWNLOADS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_concurrent_downloads: Option<usize>,
+    /// Layers that one push sends at once [default: 5]
+    #[arg(long, value_name = "COUNT", env = "HAKONE_MAX_CONCURRENT_UPLOADS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_concurrent_uploads: Option<usize>,
+    /// How often in a row a transfer may break off before it fails [default: 5]
+    #[arg(long, value_name = "COUNT", env = "HAKONE_MAX_DOWNLOAD_ATTEMPTS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_download_attempts: Option<u32>,
+    /// Proxy for registries in the clear: <http://HOST:PORT> [default: the variable `HTTP_PROXY`]
+    #[arg(long, value_name = "URL", env = "HAKONE_HTTP_PROXY")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) http_proxy: Option<String>,
+    /// Proxy for registries over TLS: <http://HOST:PORT> [default: the variable `HTTPS_PROXY`]
+    #[arg(long, value_name = "URL", env = "HAKONE_HTTPS_PROXY")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) https_proxy: Option<String>,
+    /// Hosts that are spoken to without a proxy: HOST, .DOMAIN, HOST:PORT, CIDR or *, by commas [default: the variable `NO_PROXY`]
+    #[arg(long, value_name = "HOSTS", env = "HAKONE_NO_PROXY")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) no_proxy: Option<String>,
     /// Name of the default bridge's interface; none for no default network [default: hakone0]
     #[arg(short = 'b', long, value_name = "NAME", env = "HAKONE_BRIDGE")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -40,8 +40,9 @@ pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
     let events = Bus::default();
     let images = hakone_image::Service::open(
         hakone_image::Options {
-            root: resolved.data_root.clone(),
-            limits: hakone_image::Limits::default(),
+            registry: hakone_registry::Client::new(resolved.registry.clone()),
+            hardened: resolved.network.hardened,
+            ..hakone_image::Options::new(&resolved.data_root)
         },
         events.clone(),
     )

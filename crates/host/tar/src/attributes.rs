@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use rustix::fs::{Gid, Timespec, Timestamps, UTIME_OMIT, Uid};
 use tar::Entry;
 
 /// What a member's headers say of it.
@@ -62,6 +63,27 @@ impl Attributes {
             }
         }
         Ok(attributes)
+    }
+
+    /// Gives owner and group as the kernel takes them.
+    #[must_use]
+    pub fn owner(&self) -> (Option<Uid>, Option<Gid>) {
+        (Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))
+    }
+
+    /// Gives the time of the last change as the kernel takes it; that of the last access stays.
+    #[must_use]
+    pub const fn times(&self) -> Timestamps {
+        Timestamps {
+            last_access: Timespec {
+                tv_sec: 0,
+                tv_nsec: UTIME_OMIT,
+            },
+            last_modification: Timespec {
+                tv_sec: self.seconds,
+                tv_nsec: self.nanos,
+            },
+        }
     }
 
     fn extend(&mut self, key: &str, value: &[u8]) -> Result<(), Unreadable> {

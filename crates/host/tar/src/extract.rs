@@ -6,7 +6,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek as _, SeekFrom, Write as _},
+    io::{self, Read},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::ffi::OsStrExt as _,
@@ -19,15 +19,17 @@ use hakone_image_model::{LayerPath, Limits, Xattr};
 use hakone_mount::Root;
 use rustix::{
     fs::{
-        AtFlags, Dev, Dir, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid,
-        XattrFlags, chownat, fchmod, fchown, fsetxattr, futimens, linkat, makedev, mkdirat,
-        mknodat, openat, statat, symlinkat, unlinkat, utimensat,
+        AtFlags, Dev, Dir, FileType, Mode, OFlags, Timestamps, XattrFlags, chownat, fchmod, fchown,
+        fsetxattr, futimens, linkat, makedev, mkdirat, mknodat, openat, statat, symlinkat,
+        unlinkat, utimensat,
     },
     io::Errno,
 };
 use tar::{Entry, EntryType};
 
-use crate::{Attributes, Error, Folders, Ids, Unreadable, each_member, status};
+use crate::{
+    Attributes, CopyError, Error, Folders, Ids, Unreadable, content::copy, each_member, status,
+};
 
 /// Bytes copied at once.
 const BUFFER: usize = 128 * 1024;
@@ -263,9 +265,13 @@ impl Extraction<'_> {
         );
         let mut file = File::from(file.map_err(self.failed("open", place.path))?);
         let failed = self.failed("write", place.path);
-        copy(entry, &mut file, sparse, &mut self.buffer, &failed)?;
+        let copied = copy(entry, &mut file, sparse, &mut self.buffer);
+        copied.map_err(|error| match error {
+            CopyError::Read(error) => Error::Broken(error),
+            CopyError::Write(error) => failed(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
+        })?;
         dress(file.as_fd(), attributes).map_err(self.failed("chown", place.path))?;
-        futimens(&file, &times(attributes)).map_err(self.failed("utimes", place.path))
+        futimens(&file, &attributes.times()).map_err(self.failed("utimes", place.path))
     }
 
     fn folder(
@@ -283,7 +289,7 @@ impl Extraction<'_> {
         let folder = openat(place.folder.as_fd(), place.name, flags, Mode::empty());
         let folder = folder.map_err(&failed)?;
         dress(folder.as_fd(), attributes).map_err(failed)?;
-        self.times.push((place.path.clone(), times(attributes)));
+        self.times.push((place.path.clone(), attributes.times()));
         Ok(())
     }
 
@@ -341,11 +347,11 @@ impl Extraction<'_> {
 
     /// Gives owner and time to what cannot be opened.
     fn dress_by_name(&self, place: &Place<'_>, attributes: &Attributes) -> Result<(), Error> {
-        let (uid, gid) = owner(attributes);
+        let (uid, gid) = attributes.owner();
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         chownat(place.folder.as_fd(), place.name, uid, gid, flags)
             .map_err(self.failed("lchown", place.path))?;
-        utimensat(place.folder.as_fd(), place.name, &times(attributes), flags)
+        utimensat(place.folder.as_fd(), place.name, &attributes.times(), flags)
             .map_err(self.failed("utimes", place.path))
     }
 
@@ -427,7 +433,7 @@ fn remove_all(above: BorrowedFd<'_>, name: &[u8], depth: usize) -> Result<(), Er
 
 /// Sets owner, mode and attributes; in this order, as a change of owner takes setuid and capabilities away.
 fn dress(file: BorrowedFd<'_>, attributes: &Attributes) -> Result<(), Errno> {
-    let (uid, gid) = owner(attributes);
+    let (uid, gid) = attributes.owner();
     fchown(file, uid, gid)?;
     fchmod(file, Mode::from_raw_mode(attributes.mode))?;
     for (name, value) in &attributes.xattrs {
@@ -441,52 +447,6 @@ fn dress(file: BorrowedFd<'_>, attributes: &Attributes) -> Result<(), Errno> {
         }
     }
     Ok(())
-}
-
-fn owner(attributes: &Attributes) -> (Option<Uid>, Option<Gid>) {
-    let (uid, gid) = (attributes.uid, attributes.gid);
-    (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
-}
-
-fn times(attributes: &Attributes) -> Timestamps {
-    Timestamps {
-        last_access: Timespec {
-            tv_sec: 0,
-            tv_nsec: UTIME_OMIT,
-        },
-        last_modification: Timespec {
-            tv_sec: attributes.seconds,
-            tv_nsec: attributes.nanos,
-        },
-    }
-}
-
-/// Copies to the end; of a sparse file, stretches of zeros stay holes.
-fn copy(
-    content: &mut impl Read,
-    file: &mut File,
-    sparse: bool,
-    buffer: &mut [u8],
-    failed: &impl Fn(Errno) -> Error,
-) -> Result<(), Error> {
-    let written = |error: io::Error| failed(Errno::from_io_error(&error).unwrap_or(Errno::IO));
-    let mut total = 0_u64;
-    loop {
-        let count = content.read(buffer).map_err(Error::Broken)?;
-        let chunk = buffer.get(..count).unwrap_or_default();
-        if chunk.is_empty() {
-            break;
-        }
-        total += count as u64;
-        match sparse && chunk.iter().all(|byte| *byte == 0) {
-            true => drop(file.seek(SeekFrom::Start(total)).map_err(written)?),
-            false => file.write_all(chunk).map_err(written)?,
-        }
-    }
-    match sparse {
-        true => file.set_len(total).map_err(written),
-        false => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod attributes;
 mod change;
+mod content;
 mod error;
 mod extract;
 mod folder;
@@ -21,6 +22,7 @@ mod status;
 
 pub use attributes::{Attributes, Unreadable};
 pub use change::{Change, ChangeKind, changes};
+pub use content::{CopyError, copy};
 pub use error::Error;
 pub use extract::{Devices, Options, Privileges, extract};
 pub use folder::Folders;
@@ -29,5 +31,5 @@ pub use inflate::Inflated;
 pub use layer::layer;
 pub use member::{Gate, each_member};
 pub use pack::{Packer, open_folder};
-pub use pipe::{BlockingReader, ChunkReader, ChunkWriter, inward, outward};
+pub use pipe::{BlockingReader, ChunkReader, ChunkWriter, chunks, inward, outward};
 pub use status::{Status, status};

@@ -59,6 +59,13 @@ pub fn outward() -> (ChunkWriter, ChunkReader) {
     (writer, ChunkReader { queue, rest })
 }
 
+/// Makes a pipe for chunks that somebody else brings; to drop the sender without an error ends the stream.
+pub fn chunks() -> (mpsc::Sender<io::Result<Bytes>>, BlockingReader) {
+    let (sender, queue) = mpsc::channel(QUEUE);
+    let rest = Bytes::new();
+    (sender, BlockingReader { queue, rest })
+}
+
 /// Makes a pipe from an async reader to blocking work; a task of its own reads ahead.
 pub fn inward(source: impl AsyncRead + Send + Unpin + 'static) -> BlockingReader {
     let (sender, queue) = mpsc::channel(QUEUE);

@@ -10,6 +10,8 @@ use crate::{
 
 /// Entries that an index may have.
 const MAX_ENTRIES: usize = 1024;
+/// What early Docker clients said of configs.
+const OCTETS: &str = "application/octet-stream";
 
 /// A pointer to a blob: what it is, which bytes, how many.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -123,7 +125,16 @@ impl Index {
                 )
             })
         };
-        let exact = images().find(|entry| entry.platform.as_ref().is_some_and(|p| p.runs(wanted)));
+        let fits = |entry: &&Descriptor| entry.platform.as_ref().is_some_and(|p| p.runs(wanted));
+        let variant = |entry: &Descriptor| entry.platform.as_ref().and_then(|p| p.variant.clone());
+        // The newest variant that runs, and of equal ones the first.
+        let exact =
+            images()
+                .filter(fits)
+                .reduce(|best, next| match variant(next) > variant(best) {
+                    true => next,
+                    false => best,
+                });
         let lone = || {
             images()
                 .next()
@@ -153,6 +164,25 @@ impl Manifest {
             OCI_MANIFEST,
         )?;
         Ok(Document::Manifest(self))
+    }
+
+    /// Checks that this is an image that can run here: no artifact, no layer that would have to be fetched from elsewhere.
+    ///
+    /// # Errors
+    /// What it is instead.
+    pub fn require_image(&self) -> Result<(), Error> {
+        let config = self.config.media_type.as_str();
+        if MediaType::of(config) != MediaType::Config && config != OCTETS {
+            return Err(Error::Artifact(config.to_owned()));
+        }
+        let refuse = |layer: &Descriptor| match MediaType::of(&layer.media_type) {
+            MediaType::Layer(_) => None,
+            MediaType::Foreign => Some(Error::Foreign(layer.digest.clone())),
+            MediaType::Index | MediaType::Manifest | MediaType::Config | MediaType::Other => {
+                Some(Error::Artifact(layer.media_type.clone()))
+            }
+        };
+        self.layers.iter().find_map(refuse).map_or(Ok(()), Err)
     }
 
     /// Makes a manifest of a config and layers.
@@ -220,6 +250,44 @@ impl Platform {
             (None, _) | (Some(_), None) => true,
         };
         variant && self.os == host.os && self.architecture == host.architecture
+    }
+}
+
+impl std::str::FromStr for Platform {
+    type Err = Error;
+
+    /// Reads `os[/architecture[/variant]]` as `--platform` has it, or an architecture alone.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refuse = || Error::Platform(text.to_owned());
+        let lower = text.to_ascii_lowercase();
+        let parts: Vec<&str> = lower.split('/').collect();
+        let known = |word: &&str| {
+            word.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && word
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        };
+        if !parts.iter().all(known) {
+            return Err(refuse());
+        }
+        let (os, architecture, variant) = match parts.as_slice() {
+            ["linux"] => ("linux", std::env::consts::ARCH, None),
+            [architecture] => ("linux", *architecture, None),
+            [os, architecture] => (*os, *architecture, None),
+            [os, architecture, variant] => (*os, *architecture, Some((*variant).to_owned())),
+            _ => return Err(refuse()),
+        };
+        let usual = Self::of(match architecture {
+            "x86-64" => "x86_64",
+            "i386" | "i686" => "x86",
+            "armhf" => "arm",
+            other => other,
+        });
+        Ok(Self {
+            os: os.to_owned(),
+            variant: variant.or(usual.variant),
+            architecture: usual.architecture,
+        })
     }
 }
 
@@ -293,6 +361,50 @@ mod tests {
     fn a_document_above_four_megabytes_is_refused() {
         let text = format!("{{\"pad\":\"{}\"}}", "x".repeat(4 << 20));
         assert!(matches!(parse(&text), Err(Error::TooLarge { .. })));
+    }
+
+    #[test]
+    fn platforms_are_read_as_people_write_them() {
+        let read = |text: &str| text.parse::<Platform>().unwrap().to_string();
+        assert_eq!(read("linux/amd64"), "linux/amd64");
+        assert_eq!(read("linux/x86_64"), "linux/amd64");
+        assert_eq!(read("arm64"), "linux/arm64");
+        assert_eq!(read("aarch64"), "linux/arm64/v8");
+        assert_eq!(read("linux/arm/v6"), "linux/arm/v6");
+        for bad in ["", "linux/", "a/b/c/d", "linux/am d64", "../x"] {
+            assert!(bad.parse::<Platform>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_newest_variant_that_runs_is_chosen() {
+        let arm = |variant: &str| Descriptor {
+            platform: Some(Platform {
+                architecture: "arm".into(),
+                os: "linux".into(),
+                variant: Some(variant.into()),
+            }),
+            ..Descriptor::manifest(None, Digest::of(variant.as_bytes()), 7)
+        };
+        let index = Index::new(vec![arm("v5"), arm("v7"), arm("v6"), arm("v8")]);
+        let wanted = "linux/arm/v7".parse().unwrap();
+        assert_eq!(index.select(&wanted).unwrap(), &arm("v7"));
+    }
+
+    #[test]
+    fn artifacts_and_foreign_layers_are_no_images() {
+        let config = Descriptor::config(Digest::of(b"c"), 1);
+        let layer = |kind: &str| Descriptor::new(kind, Digest::of(b"l"), 1);
+        let check = |config: &Descriptor, kind: &str| {
+            Manifest::new(config.clone(), vec![layer(kind)]).require_image()
+        };
+        let tar = "application/vnd.oci.image.layer.v1.tar+gzip";
+        assert!(check(&config, tar).is_ok());
+        let foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+        assert!(matches!(check(&config, foreign), Err(Error::Foreign(_))));
+        assert!(matches!(check(&config, "text/x"), Err(Error::Artifact(_))));
+        let empty = Descriptor::new("application/vnd.oci.empty.v1+json", Digest::of(b"{}"), 2);
+        assert!(matches!(check(&empty, tar), Err(Error::Artifact(_))));
     }
 
     #[test]

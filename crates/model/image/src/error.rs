@@ -81,6 +81,18 @@ pub enum Error {
     /// No image of the index fits this machine.
     #[error("no matching manifest for {0} in the manifest list entries")]
     NoPlatform(String),
+    /// A text that names no platform.
+    #[error("{0:?} is an invalid platform: os/architecture[/variant] is expected")]
+    Platform(String),
+    /// Not an image, but something else that is kept in registries.
+    #[error("unsupported media type {0}: this is no image that can be run")]
+    Artifact(String),
+    /// A layer that would have to be fetched from where its manifest says (CVE-2020-15157).
+    #[error("layer {0} is foreign: layers from addresses that a manifest names are not fetched")]
+    Foreign(Digest),
+    /// An index that leads to another one, and that to another.
+    #[error("the index leads to indexes without end")]
+    Nested,
     /// The archive refers to a member that it does not have.
     #[error("invalid archive: no member {0:?}")]
     MissingMember(String),
@@ -119,6 +131,10 @@ impl Fault for Error {
             | Self::MissingMember(_)
             | Self::MemberName(_)
             | Self::NotAnArchive
+            | Self::Platform(_)
+            | Self::Artifact(_)
+            | Self::Foreign(_)
+            | Self::Nested
             | Self::Tag(_)
             | Self::Member { .. } => Kind::InvalidParameter,
             Self::NoPlatform(_) => Kind::NotFound,

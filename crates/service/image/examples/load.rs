@@ -1,9 +1,9 @@
 //! Loads an archive into an empty store and prints the seconds: `load ARCHIVE FOLDER`.
 
-use std::{env, path::PathBuf, time::Instant};
+use std::{env, time::Instant};
 
 use hakone_events::Bus;
-use hakone_image::{Limits, Options, Service};
+use hakone_image::{Options, Service};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -11,11 +11,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (Some(archive), Some(root)) = (arguments.next(), arguments.next()) else {
         return Err("usage: load ARCHIVE FOLDER".into());
     };
-    let options = Options {
-        root: PathBuf::from(root),
-        limits: Limits::default(),
-    };
-    let service = Service::open(options, Bus::default()).await?;
+    let service = Service::open(Options::new(root), Bus::default()).await?;
     let begin = Instant::now();
     let file = tokio::fs::File::open(archive).await?;
     let said = service.load(file, true).finish().await?;

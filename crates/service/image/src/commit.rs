@@ -1,6 +1,6 @@
 //! `POST /commit`: an image of another one and a layer on top of it, which a container has written.
 
-use std::{io::Read, sync::Arc};
+use std::io::Read;
 
 use hakone_base::{Digest, ImageRef};
 use hakone_engine_api::wire::ContainerConfig;
@@ -8,10 +8,9 @@ use hakone_image_model::{History, Image, ImageConfig, apply_changes};
 
 use crate::{
     Error,
-    catalog::Entry,
-    record::ImageRecord,
+    import::{Made, enter},
     service::{Inner, now},
-    stage::{Area, Staged},
+    stage::Area,
 };
 
 /// What the layer does not say about the image.
@@ -62,7 +61,7 @@ pub(crate) fn commit(
     let mut config = config(&options.config, &options.container)?;
     apply_changes(&mut config, &options.changes)?;
     let parent = inner.catalog().find(options.parent.as_str())?.entry.clone();
-    let mut area = Area::new(&inner.store)?;
+    let area = Area::new(&inner.store)?;
     let staged = layer.map(|mut layer| area.layer(&mut layer, &inner.limits, &mut |_| {}));
     let staged = staged.transpose()?;
     let layers = parent.record.layers.iter().cloned();
@@ -74,26 +73,12 @@ pub(crate) fn commit(
     if let Some(last) = image.history.iter_mut().flatten().next_back() {
         last.empty_layer = staged.is_none();
     }
-    let document = image.print()?;
-    let id = Digest::of(&document);
-    let record = ImageRecord {
-        id: id.clone(),
-        manifest: None,
+    let made = Made {
+        image,
         layers,
-        tagged: now(),
-        hidden: false,
+        staged: staged.into_iter().collect(),
     };
-    let staged = Staged {
-        entry: Entry {
-            record,
-            image: Arc::new(image),
-        },
-        config: area.document(&document)?,
-        manifest: None,
-        layers: staged.into_iter().collect(),
-    };
-    let _changing = inner.change();
-    inner.commit(staged, name.as_slice())?;
+    let id = enter(inner, &area, made, name.as_ref())?;
     if let Some(name) = &name {
         inner.announce("tag", &id, &name.to_string());
     }

@@ -2,9 +2,10 @@
 
 use std::{io, path::PathBuf};
 
-use hakone_base::{Digest, Fault, ImageRefError, Kind};
+use hakone_base::{Digest, Fault, ImageRef, ImageRefError, Kind, Timestamp};
 use hakone_engine_api::FilterError;
 use hakone_image_model as model;
+use hakone_registry::{Error as Remote, Url};
 
 /// Why an operation on images failed.
 #[derive(Debug, thiserror::Error)]
@@ -95,12 +96,138 @@ pub enum Error {
         /// The layer.
         layer: Digest,
     },
+    /// A registry did not give or take what was asked.
+    #[error(transparent)]
+    Registry(#[from] Remote),
+    /// No registry answers.
+    #[error("Get \"{url}\": {source}")]
+    Unreachable {
+        /// Where it was looked for.
+        url: Url,
+        /// Why.
+        source: Remote,
+    },
+    /// The registry has no such manifest.
+    #[error("manifest for {name} not found: {}", unknown(.source))]
+    NoManifest {
+        /// The image.
+        name: String,
+        /// What the registry said.
+        source: Remote,
+    },
+    /// The registry has no such repository.
+    #[error("repository {name} not found: {source}")]
+    NoRepository {
+        /// The repository.
+        name: String,
+        /// What the registry said.
+        source: Remote,
+    },
+    /// The registry does not say whether there is such a repository.
+    #[error(
+        "pull access denied for {name}, repository does not exist or may require 'docker login': {source}"
+    )]
+    AccessDenied {
+        /// The repository.
+        name: String,
+        /// What the registry said.
+        source: Remote,
+    },
+    /// A pull failed in another way.
+    #[error(transparent)]
+    Pull(Remote),
+    /// A login was refused.
+    #[error("Get \"{url}\": {source}")]
+    Login {
+        /// Where.
+        url: String,
+        /// Why.
+        source: Remote,
+    },
+    /// A repository without a tag.
+    #[error("no tags found for repository {0}")]
+    NoTags(String),
+    /// Nothing to push has this tag.
+    #[error("tag does not exist: {0}")]
+    NoTag(String),
+    /// Nothing to push is in this repository.
+    #[error("An image does not exist locally with the tag: {0}")]
+    NoLocalTag(String),
+    /// A layer that is not what its manifest says.
+    #[error("filesystem layer verification failed for digest {0}")]
+    LayerDigest(Digest),
+    /// Another platform was asked for.
+    #[error(
+        "image with reference {name} was found but its platform ({has}) does not match the specified platform ({wanted})"
+    )]
+    OtherPlatform {
+        /// The image.
+        name: String,
+        /// Its platform.
+        has: String,
+        /// The one asked for.
+        wanted: String,
+    },
+    /// A registry serves an older image for a tag than before.
+    #[error(
+        "{name} was rolled back: the registry now serves {served}, before it served {last} of {created}"
+    )]
+    RolledBack {
+        /// The tag.
+        name: String,
+        /// What it means now.
+        served: Digest,
+        /// What it meant last.
+        last: Digest,
+        /// When that was made.
+        created: Timestamp,
+    },
     /// The work was cut off because the daemon stops.
     #[error("the daemon is stopping")]
     Stopping,
 }
 
+/// What registries answer to a question for a manifest they have not, when they say nothing else.
+fn unknown(source: &Remote) -> String {
+    match source.refusal() {
+        Some(refusal) => refusal.to_string(),
+        None => "manifest unknown: manifest unknown".to_owned(),
+    }
+}
+
 impl Error {
+    /// Says a registry's refusal of a pull in Docker's words.
+    pub(crate) fn of_pull(source: Remote, name: &ImageRef) -> Self {
+        let code = source.refusal().map(|refusal| refusal.code.clone());
+        let (whole, repository) = (name.to_string(), name.familiar_name());
+        match code.as_deref() {
+            Some("DENIED") => Self::AccessDenied {
+                name: repository,
+                source,
+            },
+            Some("NAME_UNKNOWN") => Self::NoRepository {
+                name: repository,
+                source,
+            },
+            Some("MANIFEST_UNKNOWN") | None if source.is_missing() => Self::NoManifest {
+                name: whole,
+                source,
+            },
+            _ => Self::Pull(source),
+        }
+    }
+
+    /// Says that no registry answers; a refusal by one is its own.
+    pub(crate) fn unreachable(source: Remote, url: &Url) -> Self {
+        match source {
+            Remote::Refused { .. } | Remote::Denied(_) => Self::Pull(source),
+            source => Self::Unreachable {
+                url: url.with_path("/v2/").unwrap_or_else(|_| url.clone()),
+                source,
+            },
+        }
+    }
+
     pub(crate) fn disk(
         doing: &'static str,
         path: impl Into<PathBuf>,
@@ -117,11 +244,27 @@ impl Error {
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::NoReference | Self::NotFound(_) => Kind::NotFound,
+            Self::NoReference
+            | Self::NotFound(_)
+            | Self::NoManifest { .. }
+            | Self::NoRepository { .. }
+            | Self::AccessDenied { .. }
+            | Self::NoTags(_)
+            | Self::NoTag(_)
+            | Self::NoLocalTag(_)
+            | Self::OtherPlatform { .. } => Kind::NotFound,
+            Self::RolledBack { .. } => Kind::Forbidden,
+            Self::Registry(error) | Self::Login { source: error, .. } => error.kind(),
+            // Clients take "unauthorized" as a wish to be asked for a password, which Docker never provokes here.
+            Self::Pull(error) => match error.kind() {
+                Kind::Unauthorized => Kind::System,
+                kind => kind,
+            },
             Self::Reference(_)
             | Self::DigestAsTag
             | Self::Filter(_)
             | Self::Change(_)
+            | Self::LayerDigest(_)
             | Self::Limit(_)
             | Self::Stream(_)
             | Self::Layer(_) => Kind::InvalidParameter,
@@ -131,6 +274,7 @@ impl Fault for Error {
             | Self::Write { .. }
             | Self::Record(_)
             | Self::Print(_)
+            | Self::Unreachable { .. }
             | Self::Damaged { .. } => Kind::System,
             Self::Stopping => Kind::Unavailable,
         }

@@ -11,7 +11,7 @@ use tar::{Builder, EntryType, Header};
 
 use crate::{
     Error,
-    import::{enter, single},
+    import::{Made, enter, single},
     service::Inner,
     stage::Area,
 };
@@ -34,13 +34,13 @@ pub(crate) fn ensure(inner: &Inner) -> Result<Digest, Error> {
     if let Some(id) = present(inner, &name, &Digest::of(&tar)) {
         return Ok(id);
     }
-    let mut area = Area::new(&inner.store)?;
+    let area = Area::new(&inner.store)?;
     let layer = area.layer(&mut tar.as_slice(), &inner.limits, &mut |_| {})?;
     let mut image = single(inner, &layer, config(), CREATED);
     for step in image.history.iter_mut().flatten() {
         step.created_by = Some("hakone: embedded".to_owned());
     }
-    enter(inner, &mut area, image, layer, Some(&name))
+    enter(inner, &area, Made::of_one(image, layer), Some(&name))
 }
 
 /// Finds the image when its name already stands for one with this layer.

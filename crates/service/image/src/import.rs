@@ -9,7 +9,7 @@ use crate::{
     Error,
     catalog::Entry,
     progress::Reporter,
-    record::ImageRecord,
+    record::{ImageRecord, LayerRecord},
     service::{Inner, now},
     stage::{Area, Staged, StagedLayer},
 };
@@ -43,12 +43,12 @@ pub(crate) fn import(
     {
         return Err(Error::DigestAsTag);
     }
-    let mut area = Area::new(&inner.store)?;
+    let area = Area::new(&inner.store)?;
     let layer = area.layer(&mut reader, &inner.limits, &mut |_| {})?;
     let mut image = single(inner, &layer, config, now());
     describe(&mut image, &options);
     let name = options.name.map(ImageRef::with_default_tag);
-    let id = enter(inner, &mut area, image, layer, name.as_ref())?;
+    let id = enter(inner, &area, Made::of_one(image, layer), name.as_ref())?;
     reporter.status(id.as_str());
     inner.announce("import", &id, id.as_str());
     Ok(())
@@ -97,33 +97,50 @@ fn describe(image: &mut Image, options: &ImportOptions) {
     }
 }
 
-/// Takes an image of one layer into the store.
+/// What is made here: an image, all its layers, and those of them that are new.
+pub(crate) struct Made {
+    pub(crate) image: Image,
+    pub(crate) layers: Vec<LayerRecord>,
+    pub(crate) staged: Vec<StagedLayer>,
+}
+
+/// Takes an image that was made here into the store.
 pub(crate) fn enter(
     inner: &Inner,
-    area: &mut Area,
-    image: Image,
-    layer: StagedLayer,
+    area: &Area,
+    made: Made,
     name: Option<&ImageRef>,
 ) -> Result<Digest, Error> {
-    let config = image.print()?;
+    let config = made.image.print()?;
     let id = Digest::of(&config);
     let record = ImageRecord {
         id: id.clone(),
         manifest: None,
-        layers: vec![layer.record.clone()],
+        layers: made.layers,
         tagged: now(),
         hidden: false,
     };
     let staged = Staged {
         entry: Entry {
             record,
-            image: Arc::new(image),
+            image: Arc::new(made.image),
         },
         config: area.document(&config)?,
         manifest: None,
-        layers: vec![layer],
+        layers: made.staged,
     };
     let _changing = inner.change();
     inner.commit(staged, name.map(std::slice::from_ref).unwrap_or_default())?;
     Ok(id)
+}
+
+impl Made {
+    /// An image of one layer.
+    pub(crate) fn of_one(image: Image, layer: StagedLayer) -> Self {
+        Self {
+            image,
+            layers: vec![layer.record.clone()],
+            staged: vec![layer],
+        }
+    }
 }

@@ -20,7 +20,7 @@ use crate::{
     Error,
     catalog::Entry,
     progress::Reporter,
-    record::{ImageRecord, LayerRecord},
+    record::ImageRecord,
     service::{Inner, now},
     stage::{Area, Staged, StagedLayer, digest_of, limit_or_stream},
     unpack::Inflated,
@@ -168,7 +168,9 @@ impl Loading<'_> {
         content: &mut dyn Read,
     ) -> Result<StagedLayer, Error> {
         let promised = key.promised_digest();
-        let known = promised.as_ref().and_then(|digest| self.known(digest));
+        let known = promised
+            .as_ref()
+            .and_then(|digest| self.inner.known_layer(digest));
         let layer = match known {
             Some(record) => {
                 let (found, _) = digest_of(content)?;
@@ -182,18 +184,6 @@ impl Loading<'_> {
         };
         check(promised.as_ref(), &layer.record.blob)?;
         Ok(layer)
-    }
-
-    /// Finds a layer that the store has already by its blob: it need not be unpacked again, only verified.
-    fn known(&self, blob: &Digest) -> Option<LayerRecord> {
-        let catalog = self.inner.catalog();
-        let mut layers = catalog
-            .images
-            .values()
-            .flat_map(|entry| &entry.record.layers);
-        let record = layers.find(|layer| layer.blob == *blob)?.clone();
-        let place = self.inner.store.layer(&record.diff_id);
-        place.exists().then_some(record)
     }
 
     /// Ties the documents of an image to its layers.

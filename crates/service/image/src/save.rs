@@ -4,12 +4,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
+    fs::File,
     io::{self, Read, Write},
 };
 
 use hakone_base::{Digest, ImageRef};
-use hakone_image_model::{Descriptor, Index, Manifest, Platform};
+use hakone_image_model::{Descriptor, Index, Platform};
 use hakone_tar::ChunkWriter;
 use serde_json::json;
 use tar::{Builder, EntryType, Header};
@@ -18,6 +18,7 @@ use crate::{
     Error,
     catalog::{Catalog, Entry},
     record::ImageRecord,
+    registry::{Described, describe},
     store::Store,
 };
 
@@ -158,35 +159,17 @@ impl Contents {
 
     /// Takes the manifest that came with the image, or makes one.
     fn manifest(&mut self, store: &Store, record: &ImageRecord) -> Result<Descriptor, Error> {
-        if let Some(digest) = &record.manifest {
-            let path = store.blob(digest);
-            let bytes = fs::read(&path).map_err(Error::disk("read", &path))?;
-            let manifest: Manifest = serde_json::from_slice(&bytes)?;
-            self.stored.insert(digest.clone());
-            let kind = manifest.media_type.as_deref();
-            return Ok(Descriptor::manifest(
-                kind,
-                digest.clone(),
-                bytes.len() as u64,
-            ));
+        let Described {
+            descriptor,
+            bytes,
+            made,
+        } = describe(store, record)?;
+        let digest = descriptor.digest.clone();
+        match made {
+            true => drop(self.made.insert(digest, bytes.into())),
+            false => drop(self.stored.insert(digest)),
         }
-        let path = store.blob(&record.id);
-        let size = fs::metadata(&path)
-            .map_err(Error::disk("read", &path))?
-            .len();
-        let layers = record
-            .layers
-            .iter()
-            .map(|layer| Descriptor::new(&layer.media_type, layer.blob.clone(), layer.blob_size));
-        let manifest = Manifest::new(
-            Descriptor::config(record.id.clone(), size),
-            layers.collect(),
-        );
-        let bytes = serde_json::to_vec(&manifest)?;
-        let digest = Digest::of(&bytes);
-        let size = bytes.len() as u64;
-        self.made.insert(digest.clone(), bytes);
-        Ok(Descriptor::manifest(None, digest, size))
+        Ok(descriptor)
     }
 
     fn blob<W: Write>(

@@ -15,10 +15,14 @@ use tokio::io::AsyncRead;
 use tracing::info;
 
 use crate::{
-    ChunkReader, Error, ImportOptions, ListOptions, Progress, Usage, Users,
+    ChunkReader, Credentials, Error, ImportOptions, ListOptions, Progress, Usage, Users,
     catalog::{Catalog, Entry},
     commit::{self, CommitOptions},
-    hello, import, inspect, list, load, progress, prune,
+    hello, import, inspect, list, load,
+    progress::{self, Reporter},
+    prune,
+    record::LayerRecord,
+    registry::{self, LoginResult, PullRequest, PushRequest, TagFile},
     remove::{self, Plan},
     save,
     stage::Staged,
@@ -32,6 +36,23 @@ pub struct Options {
     pub root: PathBuf,
     /// The bounds on hostile archives.
     pub limits: Limits,
+    /// Who speaks to registries.
+    pub registry: hakone_registry::Client,
+    /// Whether what is doubtful is refused: a tag that a registry rolls back.
+    pub hardened: bool,
+}
+
+impl Options {
+    /// Keeps images in a folder, with the usual limits, and speaks to registries as Docker does when nothing is set.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            limits: Limits::default(),
+            registry: hakone_registry::Client::new(hakone_registry::Options::default()),
+            hardened: false,
+        }
+    }
 }
 
 /// The images of this host; clones share them.
@@ -46,11 +67,14 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) limits: Limits,
     pub(crate) host: Platform,
+    pub(crate) registry: hakone_registry::Client,
+    pub(crate) hardened: bool,
+    pub(crate) tags: TagFile,
     catalog: Mutex<Catalog>,
     /// Held while the disk and the catalog are changed together; taken before the catalog's own lock.
     changing: Mutex<()>,
     users: OnceLock<UsersHandle>,
-    events: Bus,
+    pub(crate) events: Bus,
 }
 
 struct UsersHandle(Arc<dyn Users>);
@@ -89,6 +113,9 @@ impl Service {
             let catalog = store.load(&options.limits)?;
             store.sweep(&catalog);
             Ok(Self(Arc::new(Inner {
+                tags: TagFile::open(&options.root),
+                registry: options.registry,
+                hardened: options.hardened,
                 store,
                 limits: options.limits,
                 host: Platform::of(std::env::consts::ARCH),
@@ -308,6 +335,54 @@ impl Service {
         progress
     }
 
+    /// Pulls an image; ends when nobody reads its progress any more, as a client that goes away means it.
+    pub fn pull(&self, request: PullRequest) -> Progress {
+        let inner = Arc::clone(&self.0);
+        spoken(move |reporter| async move { registry::pull(&inner, &request, &reporter).await })
+    }
+
+    /// Pushes an image; ends when nobody reads its progress any more.
+    pub fn push(&self, request: PushRequest) -> Progress {
+        let inner = Arc::clone(&self.0);
+        spoken(move |reporter| async move { registry::push(&inner, &request, &reporter).await })
+    }
+
+    /// Checks a user's credentials at a registry.
+    ///
+    /// # Errors
+    /// When they are refused, or no registry answers.
+    pub async fn login(
+        &self,
+        server: &str,
+        credentials: Credentials,
+    ) -> Result<LoginResult, Error> {
+        registry::login(&self.0, server, credentials).await
+    }
+
+    /// Describes what a name means at its registry.
+    ///
+    /// # Errors
+    /// When the registry has no such image.
+    pub async fn distribution(
+        &self,
+        name: &ImageRef,
+        credentials: Credentials,
+    ) -> Result<serde_json::Value, Error> {
+        registry::distribution(&self.0, name, credentials).await
+    }
+
+    /// Searches a registry.
+    ///
+    /// # Errors
+    /// When it has no search.
+    pub async fn search(
+        &self,
+        term: &str,
+        limit: Option<u32>,
+    ) -> Result<Vec<serde_json::Value>, Error> {
+        registry::search(&self.0, term, limit).await
+    }
+
     /// Writes images as one archive, an OCI layout that is a docker-archive too; the same images give the same bytes.
     ///
     /// # Errors
@@ -340,6 +415,18 @@ impl Inner {
 
     pub(crate) fn change(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finds a layer that the store has already by its blob: it need not be fetched or unpacked again.
+    pub(crate) fn known_layer(&self, blob: &Digest) -> Option<LayerRecord> {
+        let catalog = self.catalog();
+        let mut layers = catalog
+            .images
+            .values()
+            .flat_map(|entry| &entry.record.layers);
+        let record = layers.find(|layer| layer.blob == *blob)?.clone();
+        let whole = self.store.layer(&record.diff_id).exists() && self.store.blob(blob).exists();
+        whole.then_some(record)
     }
 
     fn usages(&self) -> Vec<Usage> {
@@ -382,6 +469,29 @@ impl Inner {
         self.store.save(&entry.record)?;
         self.catalog().images.insert(id.clone(), entry);
         self.rename(names, &id)
+    }
+
+    /// Gives an image one more name, under the lock [`Self::change`].
+    pub(crate) fn add_name(&self, name: &ImageRef, id: &Digest) -> Result<(), Error> {
+        self.rename(std::slice::from_ref(name), id).map(drop)
+    }
+
+    /// Finds the digests under which the image that has this name now came from its registry.
+    pub(crate) fn known_digests(&self, name: &ImageRef) -> Vec<Digest> {
+        let catalog = self.catalog();
+        let Some(id) = catalog.names.get(name) else {
+            return Vec::new();
+        };
+        let entry = catalog.images.get(id);
+        if !entry.is_some_and(|entry| !entry.record.hidden && self.store.is_whole(&entry.record)) {
+            return Vec::new();
+        }
+        let same = |other: &&ImageRef| other.same_repository(name);
+        catalog
+            .names_of(id)
+            .filter(same)
+            .filter_map(|other| other.digest().cloned())
+            .collect()
     }
 
     /// Gives names to an image, under the lock [`Self::change`].
@@ -527,6 +637,25 @@ fn report(plan: &Plan) -> Vec<wire::ImageDeleteResponseItem> {
         deleted: Some(digest.to_string()),
     });
     untagged.chain(deleted).collect()
+}
+
+/// Runs something that speaks while it works, until it ends or nobody listens.
+fn spoken<W>(work: impl FnOnce(Reporter) -> W) -> Progress
+where
+    W: Future<Output = Result<(), Error>> + Send + 'static,
+{
+    let (reporter, progress) = progress::channel();
+    let work = work(reporter.clone());
+    tokio::spawn(async move {
+        let ended = tokio::select! {
+            ended = work => ended,
+            () = reporter.closed() => Ok(()),
+        };
+        if let Err(error) = ended {
+            reporter.refuse(error).await;
+        }
+    });
+    progress
 }
 
 pub(crate) fn now() -> Timestamp {

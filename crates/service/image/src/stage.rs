@@ -7,7 +7,10 @@ use std::{
     fs::{self, File},
     io::{self, Read, Write as _},
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
     thread::{Scope, ScopedJoinHandle, scope},
 };
 
@@ -33,7 +36,7 @@ const QUEUE: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Area {
     folder: PathBuf,
-    next: u32,
+    next: AtomicU32,
 }
 
 /// A layer that waits: its blob, and its files unless the store has them already.
@@ -65,16 +68,19 @@ impl Area {
     pub(crate) fn new(store: &Store) -> Result<Self, Error> {
         let folder = store.staged("new");
         fs::create_dir(&folder).map_err(Error::disk("make", &folder))?;
-        Ok(Self { folder, next: 0 })
+        Ok(Self {
+            folder,
+            next: AtomicU32::new(0),
+        })
     }
 
-    fn path(&mut self, what: &str) -> PathBuf {
-        self.next += 1;
-        self.folder.join(format!("{what}-{}", self.next))
+    fn path(&self, what: &str) -> PathBuf {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.folder.join(format!("{what}-{number}"))
     }
 
     /// Writes a document.
-    pub(crate) fn document(&mut self, bytes: &[u8]) -> Result<PathBuf, Error> {
+    pub(crate) fn document(&self, bytes: &[u8]) -> Result<PathBuf, Error> {
         let path = self.path("document");
         File::create_new(&path)
             .and_then(|mut file| file.write_all(bytes))
@@ -84,7 +90,7 @@ impl Area {
 
     /// Reads a layer blob to its end: keeps it, hashes it, unpacks it.
     pub(crate) fn layer(
-        &mut self,
+        &self,
         source: &mut dyn Read,
         limits: &Limits,
         report: &mut dyn FnMut(u64),

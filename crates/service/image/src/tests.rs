@@ -74,8 +74,8 @@ impl Lab {
 
 async fn open(root: &Path, limits: Limits) -> Service {
     let options = Options {
-        root: root.to_owned(),
         limits,
+        ..Options::new(root)
     };
     Service::open(options, Bus::default()).await.unwrap()
 }
@@ -589,10 +589,7 @@ async fn a_tag_needs_an_image_and_a_plain_name() {
 async fn a_load_whose_caller_has_gone_is_finished() {
     let lab = Lab::new().await;
     let mut events = {
-        let options = Options {
-            root: lab.folder.path().join("other"),
-            limits: Limits::default(),
-        };
+        let options = Options::new(lab.folder.path().join("other"));
         let bus = Bus::default();
         let service = Service::open(options, bus.clone()).await.unwrap();
         drop(service.load(Cursor::new(docker_archive(&layer(), "app:1")), false));

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{
     Services, archive, containers, debug, error::Error, events, images, metrics, monitor, networks,
-    reply::Reply, request::Call, routes::Operation, system, volumes, websocket,
+    registry, reply::Reply, request::Call, routes::Operation, system, volumes, websocket,
 };
 
 /// Runs one operation on the object named in the path, and notes how long those took that monitoring asks about.
@@ -77,6 +77,10 @@ async fn perform(
         Operation::ImagePrune => images::prune(services, call).await,
         Operation::ImageLoad => images::load(services, call).await,
         Operation::ImageSave => images::save(services, object, call).await,
+        Operation::ImagePush => registry::push(services, &object, call).await,
+        Operation::ImageSearch => registry::search(services, call).await,
+        Operation::Distribution => registry::distribution(services, &object, call).await,
+        Operation::Login => registry::login(services, call).await,
         Operation::NetworkList => networks::list(services, call).await,
         Operation::NetworkInspect => networks::inspect(services, &object, call).await,
         Operation::NetworkCreate => networks::create(services, call).await,

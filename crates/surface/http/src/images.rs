@@ -13,6 +13,7 @@ use tokio_util::io::ReaderStream;
 use crate::{
     Services,
     error::Error,
+    registry,
     reply::{self, Reply},
     request::Call,
 };
@@ -38,12 +39,10 @@ pub(crate) async fn history(services: &Services, name: &str) -> Reply {
     reply::json(&answer(services.images.history(name))?)
 }
 
-/// Imports a root file system; pulling waits for the registry client.
+/// Pulls from a registry, or imports a root file system.
 pub(crate) async fn create(services: &Services, call: Call) -> Reply {
     match (call.text("fromImage"), call.text("fromSrc")) {
-        (Some(_), _) => Err(Error::NotImplemented(
-            "pulling images (use docker load, docker import or hakone image bootstrap)",
-        )),
+        (Some(_), _) => registry::pull(services, &call).await,
         (None, Some("-")) => {
             let options = import_options(&call)?;
             progress(services.images.import(call.reader(), options)).await
@@ -116,7 +115,7 @@ pub(crate) async fn prune(services: &Services, call: Call) -> Reply {
 }
 
 /// Streams what an operation says. A failure before its first line is a real HTTP error, a later one a line of the stream.
-async fn progress(mut progress: Progress) -> Reply {
+pub(crate) async fn progress(mut progress: Progress) -> Reply {
     let first = match progress.next().await {
         Some(line) => Some(answer(line)?),
         None => None,
@@ -140,6 +139,6 @@ fn failure(error: &hakone_image::Error) -> Value {
     json!({ "errorDetail": { "message": message }, "error": message })
 }
 
-fn answer<T>(result: Result<T, hakone_image::Error>) -> Result<T, Error> {
+pub(crate) fn answer<T>(result: Result<T, hakone_image::Error>) -> Result<T, Error> {
     result.map_err(|error| Error::service(&error))
 }

@@ -16,6 +16,7 @@ mod metrics;
 mod monitor;
 mod networks;
 mod reference;
+mod registry;
 mod reply;
 mod request;
 mod routes;

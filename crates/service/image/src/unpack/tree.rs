@@ -2,18 +2,18 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek as _, SeekFrom, Write as _},
+    io::{self, Read},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
 };
 
 use hakone_image_model::LayerPath;
-use hakone_tar::{Attributes, Folders};
+use hakone_tar::{Attributes, CopyError, Folders, copy};
 use rustix::{
     fs::{
-        AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid,
-        XattrFlags, chownat, fchmod, fchown, fsetxattr, futimens, linkat, makedev, mkdirat,
-        mknodat, openat, statat, symlinkat, unlinkat, utimensat,
+        AtFlags, CWD, FileType, Mode, OFlags, Timestamps, XattrFlags, chownat, fchmod, fchown,
+        fsetxattr, futimens, linkat, makedev, mkdirat, mknodat, openat, statat, symlinkat,
+        unlinkat, utimensat,
     },
     io::Errno,
 };
@@ -78,9 +78,9 @@ impl Tree {
             other => other,
         };
         let mut file = File::from(file.map_err(failed("make", path))?);
-        copy(content, &mut file, sparse, &mut self.buffer).map_err(|error| error.at(path))?;
+        copy(content, &mut file, sparse, &mut self.buffer).map_err(copying(path))?;
         self.dress(file.as_fd(), path, attributes)?;
-        futimens(&file, &times(attributes)).map_err(failed("set the time of", path))
+        futimens(&file, &attributes.times()).map_err(failed("set the time of", path))
     }
 
     pub(super) fn folder(
@@ -98,7 +98,7 @@ impl Tree {
         }
         let folder = self.folders.ensure(path).map_err(reach(path))?;
         self.dress(folder.as_fd(), path, attributes)?;
-        self.times.push((path.clone(), times(attributes)));
+        self.times.push((path.clone(), attributes.times()));
         Ok(())
     }
 
@@ -274,7 +274,7 @@ impl Tree {
         attributes: &Attributes,
     ) -> Result<(), Error> {
         if (attributes.uid, attributes.gid) != self.owner {
-            let (uid, gid) = ids(attributes);
+            let (uid, gid) = attributes.owner();
             fchown(file, uid, gid).map_err(failed("give away", path))?;
         }
         fchmod(file, Mode::from_raw_mode(attributes.mode))
@@ -295,11 +295,11 @@ impl Tree {
         attributes: &Attributes,
     ) -> Result<(), Error> {
         if (attributes.uid, attributes.gid) != self.owner {
-            let (uid, gid) = ids(attributes);
+            let (uid, gid) = attributes.owner();
             chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
                 .map_err(failed("give away", path))?;
         }
-        utimensat(folder, name, &times(attributes), AtFlags::SYMLINK_NOFOLLOW)
+        utimensat(folder, name, &attributes.times(), AtFlags::SYMLINK_NOFOLLOW)
             .map_err(failed("set the time of", path))
     }
 }
@@ -321,26 +321,6 @@ fn reach(path: &LayerPath) -> impl FnOnce(Errno) -> Error {
     }
 }
 
-fn ids(attributes: &Attributes) -> (Option<Uid>, Option<Gid>) {
-    (
-        Some(Uid::from_raw(attributes.uid)),
-        Some(Gid::from_raw(attributes.gid)),
-    )
-}
-
-fn times(attributes: &Attributes) -> Timestamps {
-    Timestamps {
-        last_access: Timespec {
-            tv_sec: 0,
-            tv_nsec: UTIME_OMIT,
-        },
-        last_modification: Timespec {
-            tv_sec: attributes.seconds,
-            tv_nsec: attributes.nanos,
-        },
-    }
-}
-
 fn kind_at(folder: BorrowedFd<'_>, name: &[u8]) -> Result<Option<FileType>, Errno> {
     match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
@@ -357,50 +337,13 @@ fn failed(doing: &'static str, path: &LayerPath) -> impl FnOnce(Errno) -> Error 
     }
 }
 
-/// Which side of a copy failed: the tar's or the disk's.
-enum CopyError {
-    Read(io::Error),
-    Write(io::Error),
-}
-
-impl CopyError {
-    fn at(self, path: &LayerPath) -> Error {
-        match self {
-            Self::Read(error) => Error::Layer(error),
-            Self::Write(source) => Error::Write {
-                doing: "write",
-                member: super::name(path),
-                source,
-            },
-        }
-    }
-}
-
-/// Copies to the end; of a sparse file, stretches of zeros stay holes.
-fn copy(
-    content: &mut impl Read,
-    file: &mut File,
-    sparse: bool,
-    buffer: &mut [u8],
-) -> Result<(), CopyError> {
-    let mut total = 0_u64;
-    loop {
-        let count = content.read(buffer).map_err(CopyError::Read)?;
-        let chunk = buffer.get(..count).unwrap_or_default();
-        if chunk.is_empty() {
-            break;
-        }
-        total += count as u64;
-        match sparse && chunk.iter().all(|byte| *byte == 0) {
-            true => drop(
-                file.seek(SeekFrom::Start(total))
-                    .map_err(CopyError::Write)?,
-            ),
-            false => file.write_all(chunk).map_err(CopyError::Write)?,
-        }
-    }
-    match sparse {
-        true => file.set_len(total).map_err(CopyError::Write),
-        false => Ok(()),
+fn copying(path: &LayerPath) -> impl FnOnce(CopyError) -> Error {
+    move |error| match error {
+        CopyError::Read(error) => Error::Layer(error),
+        CopyError::Write(source) => Error::Write {
+            doing: "write",
+            member: super::name(path),
+            source,
+        },
     }
 }

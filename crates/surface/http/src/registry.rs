@@ -1,0 +1,130 @@
+//! Registries: pull, push, login, look-up, search, and the header that says who the user is there.
+
+use hakone_base::{Digest, ImageRef, ImageRefError};
+use hakone_image::{Credentials, Platform, PullRequest, PushRequest};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    Services,
+    error::Error,
+    images::{answer, progress},
+    reply::{self, Reply},
+    request::Call,
+};
+
+const AUTH: &str = "x-registry-auth";
+/// Results that one search may ask for, as Docker has it.
+const FOUND: std::ops::RangeInclusive<u32> = 1..=100;
+
+/// Pulls the image that the query names.
+pub(crate) async fn pull(services: &Services, call: &Call) -> Reply {
+    let name = reference(call.text("fromImage").unwrap_or_default())?;
+    let name = match call.text("tag") {
+        None => name,
+        Some(tag) => match tag.parse::<Digest>() {
+            Ok(digest) => name.with_digest(digest),
+            Err(_) => name.with_tag(tag).map_err(|error| refuse(&error))?,
+        },
+    };
+    let platform = call
+        .text("platform")
+        .map(str::parse::<Platform>)
+        .transpose();
+    let request = PullRequest {
+        name,
+        platform: platform.map_err(|error| Error::parameter(error.to_string()))?,
+        // As Docker: a header that is none counts as nobody.
+        credentials: credentials(call).unwrap_or_default(),
+    };
+    progress(services.images.pull(request)).await
+}
+
+/// Pushes a tag, or all tags of a repository.
+pub(crate) async fn push(services: &Services, name: &str, call: Call) -> Reply {
+    let name = reference(name)?;
+    let name = match call.text("tag") {
+        Some(tag) => name.with_tag(tag).map_err(|error| refuse(&error))?,
+        None => name,
+    };
+    let credentials = credentials(&call).map_err(|error| {
+        Error::parameter(format!(
+            "bad parameters and missing X-Registry-Auth: {error}"
+        ))
+    })?;
+    progress(services.images.push(PushRequest { name, credentials })).await
+}
+
+/// Asks a registry what a name means.
+pub(crate) async fn distribution(services: &Services, name: &str, call: Call) -> Reply {
+    let name = reference(name)?.with_default_tag();
+    let credentials = credentials(&call).unwrap_or_default();
+    reply::json(&answer(
+        services.images.distribution(&name, credentials).await,
+    )?)
+}
+
+/// The part of the body of a login that is not credentials.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Server {
+    serveraddress: String,
+}
+
+/// Checks a user's password at a registry.
+pub(crate) async fn login(services: &Services, call: Call) -> Reply {
+    let body: Value = call.json().await?;
+    let server: Server = serde_json::from_value(body.clone()).unwrap_or_default();
+    let credentials = Credentials::from_json(body);
+    let done = answer(
+        services
+            .images
+            .login(&server.serveraddress, credentials)
+            .await,
+    )?;
+    reply::json(&json!({"Status": "Login Succeeded", "IdentityToken": done.identity_token}))
+}
+
+/// Searches a registry.
+pub(crate) async fn search(services: &Services, call: Call) -> Reply {
+    let term = call
+        .text("term")
+        .ok_or_else(|| Error::parameter("search needs a term"))?;
+    let limit = call.number::<u32>("limit")?.filter(|limit| *limit != 0);
+    if limit.is_some_and(|limit| !FOUND.contains(&limit)) {
+        return Err(Error::parameter("limit must be between 1 and 100"));
+    }
+    let filters = call.filters(&["is-automated", "is-official", "stars"])?;
+    let stars: i64 = filters
+        .get("stars")
+        .next()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
+    let official = filters.flag("is-official")?;
+    let mut found = answer(services.images.search(term, limit).await)?;
+    found.retain(|one| {
+        let has = one.get("star_count").and_then(Value::as_i64).unwrap_or(0);
+        let is = one
+            .get("is_official")
+            .and_then(Value::as_bool)
+            .unwrap_or(false);
+        has >= stars && official.is_none_or(|official| official == is)
+    });
+    reply::json(&found)
+}
+
+fn reference(text: &str) -> Result<ImageRef, Error> {
+    text.parse().map_err(|error| refuse(&error))
+}
+
+fn refuse(error: &ImageRefError) -> Error {
+    Error::parameter(error.to_string())
+}
+
+fn credentials(call: &Call) -> Result<Credentials, hakone_image::CredentialsError> {
+    let header = call
+        .headers()
+        .get(AUTH)
+        .and_then(|value| value.to_str().ok());
+    Credentials::from_header(header.unwrap_or_default())
+}
