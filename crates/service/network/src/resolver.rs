@@ -3,6 +3,7 @@
 //! The sockets are bound inside the container's namespace, so that nobody else can ask or answer there; what is not a
 //! container's name is asked from the host's namespace (attack `dns_spoof`). [`hakone_dns`] decides every question.
 
+mod batch;
 mod listening;
 mod scope;
 mod serve;

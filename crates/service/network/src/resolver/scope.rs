@@ -40,7 +40,7 @@ pub(super) struct Names {
 type Answers = HashMap<Box<[u8]>, Box<[u8]>>;
 
 /// What a container may know at one generation of the state, and what it was answered since.
-struct View {
+pub(super) struct View {
     generation: u64,
     endpoints: Vec<EndpointReport>,
     directory: Arc<Directory>,
@@ -59,17 +59,12 @@ impl Names {
 
     /// Decides a question; a container that is being released gets no answer.
     pub(super) fn decide(&self, question: &[u8], transport: Transport) -> Decision {
-        let Some(view) = self.view() else {
-            return Decision::Drop;
-        };
-        match transport {
-            Transport::Udp => view.remember(question),
-            Transport::Tcp => view.decide(question, transport),
-        }
+        let view = self.view();
+        view.map_or(Decision::Drop, |view| view.decide(question, transport))
     }
 
     /// Gives the view of the present state, made anew after a change.
-    fn view(&self) -> Option<Arc<View>> {
+    pub(super) fn view(&self) -> Option<Arc<View>> {
         let service = self.service.upgrade()?;
         let state = lock(&service.state);
         let mut kept = lock(&self.view);
@@ -105,6 +100,14 @@ impl Names {
 }
 
 impl View {
+    /// Decides a question.
+    pub(super) fn decide(&self, question: &[u8], transport: Transport) -> Decision {
+        match transport {
+            Transport::Udp => self.remember(question),
+            Transport::Tcp => self.derive(question, transport),
+        }
+    }
+
     /// Answers the same question as before, but for its number; an answer whose order is drawn each time is not kept.
     fn remember(&self, question: &[u8]) -> Decision {
         let Some((number, asked)) = question.split_at_checked(2) else {
@@ -113,7 +116,7 @@ impl View {
         if let Some(known) = lock(&self.answers).get(asked) {
             return Decision::Answer([number, known].concat());
         }
-        let decision = self.decide(question, Transport::Udp);
+        let decision = self.derive(question, Transport::Udp);
         let Decision::Answer(answer) = &decision else {
             return decision;
         };
@@ -133,7 +136,7 @@ impl View {
         answers.insert(asked.into(), answer.into());
     }
 
-    fn decide(&self, question: &[u8], transport: Transport) -> Decision {
+    fn derive(&self, question: &[u8], transport: Transport) -> Decision {
         let (zones, endpoints) = (&self.directory.zones, &self.endpoints);
         let is_own = |network: &NetworkId| {
             let mut own = endpoints.iter();

@@ -1,18 +1,23 @@
 //! Serves one container's questions, within a quota of its own: no neighbour's flood reaches it (attack `dns_flood`).
 
-use std::{io::ErrorKind, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use hakone_base::ContainerId;
 use hakone_dns::{Decision, Transport};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, Interest},
     net::{TcpListener, TcpStream, UdpSocket},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::{AbortHandle, JoinSet},
     time::{sleep, timeout},
 };
 
-use super::{listening::Listening, scope::Names, upstream};
+use super::{batch::Batches, listening::Listening, scope::Names, upstream};
 use crate::{Error, service::Inner};
 
 /// Questions of one container that may wait for an answer from outside; more are dropped, and asked again.
@@ -21,10 +26,6 @@ const OUTSTANDING: usize = 256;
 const CONNECTIONS: usize = 32;
 /// How long a TCP client may stay silent.
 const SILENCE: Duration = Duration::from_secs(10);
-/// Largest question over UDP that makes sense (EDNS).
-const QUESTION: usize = 4096;
-/// Questions that are answered in a row.
-const TURN: usize = 64;
 /// How long to wait after an error of the socket.
 const BREATHER: Duration = Duration::from_millis(50);
 
@@ -48,27 +49,24 @@ pub(crate) fn serve(
 }
 
 async fn datagrams(socket: UdpSocket, names: Arc<Names>, quota: Arc<Semaphore>) {
+    let Ok(batches) = Batches::of(&socket) else {
+        return;
+    };
     let mut desk = Desk {
         socket: Arc::new(socket),
+        batches,
         names,
         quota,
         waiting: JoinSet::new(),
     };
-    let mut buffer = vec![0; QUESTION];
     loop {
-        let Ok((length, client)) = desk.socket.recv_from(&mut buffer).await else {
-            sleep(BREATHER).await;
-            continue;
+        let socket = Arc::clone(&desk.socket);
+        let served = match socket.readable().await {
+            Ok(()) => socket.try_io(Interest::READABLE, || desk.serve()),
+            Err(error) => Err(error),
         };
-        desk.serve(buffer.get(..length).unwrap_or_default(), client)
-            .await;
-        // What waits already is served without asking the runtime; then others have their turn.
-        for _ in 1..TURN {
-            let Ok((length, client)) = desk.socket.try_recv_from(&mut buffer) else {
-                break;
-            };
-            desk.serve(buffer.get(..length).unwrap_or_default(), client)
-                .await;
+        if served.is_err_and(|error| error.kind() != ErrorKind::WouldBlock) {
+            sleep(BREATHER).await;
         }
         while desk.waiting.try_join_next().is_some() {}
     }
@@ -77,24 +75,35 @@ async fn datagrams(socket: UdpSocket, names: Arc<Names>, quota: Arc<Semaphore>) 
 /// Where datagrams are answered.
 struct Desk {
     socket: Arc<UdpSocket>,
+    batches: Batches,
     names: Arc<Names>,
     quota: Arc<Semaphore>,
     waiting: JoinSet<()>,
 }
 
 impl Desk {
-    /// Answers at once what is known here.
-    async fn serve(&mut self, question: &[u8], client: SocketAddr) {
-        match self.names.decide(question, Transport::Udp) {
-            Decision::Answer(answer) => {
-                let sent = self.socket.try_send_to(&answer, client);
-                if sent.is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
-                    self.socket.send_to(&answer, client).await.ok();
+    /// Answers at once, of what waits, all that is known here. A client whose buffer is full asks again.
+    fn serve(&mut self) -> io::Result<()> {
+        let Some(view) = self.names.view() else {
+            // A container that is being released gets no answer; what it asks is read all the same.
+            return self.batches.receive(&self.socket, |_, _| None).map(drop);
+        };
+        let mut abroad = Vec::new();
+        let answers = self.batches.receive(&self.socket, |question, client| {
+            match view.decide(question, Transport::Udp) {
+                Decision::Answer(answer) => Some(answer),
+                Decision::Forward => {
+                    abroad.push((question.to_vec(), client));
+                    None
                 }
+                Decision::Drop => None,
             }
-            Decision::Forward => self.forward(question.to_vec(), client),
-            Decision::Drop => {}
+        })?;
+        self.batches.send(&self.socket, &answers);
+        for (question, client) in abroad {
+            self.forward(question, client);
         }
+        Ok(())
     }
 
     fn forward(&mut self, question: Vec<u8>, client: SocketAddr) {
