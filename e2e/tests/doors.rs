@@ -89,6 +89,37 @@ print(got.decode().strip())
         assert_eq!((status, body.as_str()), (400, "not websocket protocol"));
     }
 
+    /// Reads the headers as Python's buffered reader does: all that is there at that moment, which must be the headers alone.
+    const SLOW: &str = r#"
+import json, socket, subprocess, time
+def connect():
+    s = socket.socket(socket.AF_UNIX); s.connect("engine.sock"); s.settimeout(10); return s
+def post(s, path, body, more=""):
+    body = json.dumps(body).encode()
+    s.sendall(f"POST {path} HTTP/1.1\r\nHost: e\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode() + body)
+s = connect(); post(s, "/containers/box/exec", {"Cmd": ["echo", "hello"], "AttachStdout": True})
+exec = json.loads(s.recv(4096).split(b"\r\n\r\n")[1])["Id"]
+s = connect(); post(s, f"/exec/{exec}/start", {}, "Connection: Upgrade\r\nUpgrade: tcp\r\n")
+while True:
+    i = connect(); i.sendall(f"GET /exec/{exec}/json HTTP/1.1\r\nHost: e\r\n\r\n".encode())
+    if b"\x22Running\x22:false" in i.recv(65536): break
+head = s.recv(65536)
+rest = b""
+while part := s.recv(65536): rest += part
+print(head.endswith(b"\r\n\r\n"), rest[8:].decode().strip())
+"#;
+
+    #[test]
+    fn output_waits_until_the_client_has_read_the_headers() {
+        let lab = Lab::new();
+        lab.docker(&format!("run -d --name box {IMAGE} sleep 1000"))
+            .ok();
+        for _ in 0..5 {
+            let said = lab.shell(&format!("python3 -c '{SLOW}'")).ok();
+            assert_eq!(said, "True hello");
+        }
+    }
+
     #[test]
     fn a_page_of_another_site_may_not_attach() {
         let lab = Lab::new();

@@ -14,6 +14,7 @@ const USAGE: &str = "usage: cargo xtask VERB
   check              format, clippy, tidy (layers, sizes, headers), docs
   test               unit, property and kernel tests of all crates, then e2e (root)
   e2e [FILTER]       the suites that drive the built binary through the docker CLI (root)
+  e2e --peers        Compose of three ages, docker-py and dockerode, installed for it (root)
   bless              renew snapshots and docs/reference
   bench [NAME] [N]   benches against a real dockerd, interleaved (root)
   fuzz TARGET [SEC]  run one fuzz target";
@@ -25,6 +26,7 @@ fn main() -> Result<()> {
         ["check"] => check::run(),
         ["tidy"] => tidy::run(),
         ["test"] => test::all(),
+        ["e2e", "--peers"] => test::peers(),
         ["e2e", filter @ ..] => test::e2e(filter),
         ["bless"] => test::bless(),
         ["bench", rest @ ..] => bench::run_all(rest),

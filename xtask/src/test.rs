@@ -21,6 +21,25 @@ pub(crate) fn e2e(filter: &[&str]) -> Result<()> {
     run("cargo", &arguments)
 }
 
+/// Installs the clients that people have, and lets them drive the binary.
+pub(crate) fn peers() -> Result<()> {
+    run("scripts/clients", &[])?;
+    run("scripts/peer", &[])?;
+    run("cargo", &["build", "--release", "--package", "hakone"])?;
+    run(
+        "cargo",
+        &[
+            "test",
+            "--package",
+            "hakone-e2e",
+            "--features",
+            "peers",
+            "--test",
+            "clients",
+        ],
+    )
+}
+
 /// Writes snapshots anew; look at the difference before you commit it.
 pub(crate) fn bless() -> Result<()> {
     let bless = [("HAKONE_BLESS", "1")];

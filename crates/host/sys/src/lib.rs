@@ -13,6 +13,7 @@ mod mount;
 mod result;
 mod seccomp;
 mod signal;
+mod socket;
 
 pub use bpf::{Instruction, attach_device_program, load_device_program};
 pub use clone::{Forked, Namespaces, clone_process, fork, unshare};
@@ -23,3 +24,4 @@ pub use mount::{MountAttributes, mount_setattr};
 pub use result::reason;
 pub use seccomp::load_filter;
 pub use signal::{block_all_signals, reset_signals, signal, wait_for_signal};
+pub use socket::unread;

@@ -3,6 +3,12 @@
 //! With `Upgrade` the reply is `101 UPGRADED` and bytes flow both ways; without it the output is the body of a 200.
 //! The client half-closes its side at once when it has no stdin: that must end the input, never the output.
 
+use std::{
+    io::{self, Cursor},
+    os::fd::AsFd as _,
+    time::{Duration, Instant},
+};
+
 use hakone_base::ApiVersion;
 use hyper::{
     Request, Response, StatusCode,
@@ -12,11 +18,19 @@ use hyper::{
     upgrade::OnUpgrade,
 };
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, split};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split},
+    net::UnixStream,
+};
 use tokio_util::io::ReaderStream;
 use tracing::debug;
 
 use crate::reply::{self, Body};
+
+/// Looks at the client before it is given time.
+const EAGER: usize = 20;
+/// How long a client may take to read the headers before the output is sent all the same.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How the output is framed; it decides the content type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,13 +97,52 @@ fn upgraded(kind: &'static str) -> Response<Body> {
     response
 }
 
-/// Ends when the output ends; the input may end earlier.
+/// Takes the connection and moves bytes.
 async fn carry(upgrade: OnUpgrade, duplex: Duplex) {
     let Ok(connection) = upgrade.await else {
         debug!("client went away before its connection was taken over");
         return;
     };
-    let (mut from_client, mut to_client) = split(TokioIo::new(connection));
+    match connection.downcast::<TokioIo<UnixStream>>() {
+        Ok(parts) => {
+            let stream = parts.io.into_inner();
+            if let Err(error) = settle(&stream).await {
+                debug!(%error, "a client's socket does not tell what is unread");
+            }
+            let (reader, writer) = split(stream);
+            // What came along with the request is the client's first input.
+            let early = Cursor::new(parts.read_buf);
+            flow(early.chain(reader), writer, duplex).await;
+        }
+        Err(connection) => {
+            let (reader, writer) = split(TokioIo::new(connection));
+            flow(reader, writer, duplex).await;
+        }
+    }
+}
+
+/// Waits until the client has read the reply's headers. Some read them through a buffer and then forget the buffer (docker-py): what
+/// a fast process writes would come along with the headers and be lost. A client that reads nothing loses nothing by our going on.
+async fn settle(stream: &UnixStream) -> io::Result<()> {
+    for _ in 0..EAGER {
+        if hakone_sys::unread(stream.as_fd())? == 0 {
+            return Ok(());
+        }
+        tokio::task::yield_now().await;
+    }
+    let begin = Instant::now();
+    while hakone_sys::unread(stream.as_fd())? > 0 && begin.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
+}
+
+/// Ends when the output ends; the input may end earlier.
+async fn flow(
+    mut from_client: impl AsyncRead + Unpin,
+    mut to_client: impl AsyncWrite + Unpin,
+    duplex: Duplex,
+) {
     let Duplex { mut output, input } = duplex;
     let outward = async {
         tokio::io::copy(&mut output, &mut to_client).await.ok();
