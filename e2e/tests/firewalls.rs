@@ -158,5 +158,23 @@ mod tests {
         );
         let verb = |verb: &str| format!("firewall-cmd --{verb}-rich-rule={rule}");
         follows(&lab, &debian, (&verb("add"), &verb("remove")));
+        the_way_out_is_a_matter_of_zones(&lab, &debian);
+    }
+
+    /// As with any interface, firewalld forwards from a bridge what its zone lets: without one, nothing (the guide says so).
+    fn the_way_out_is_a_matter_of_zones(lab: &Lab, debian: &Debian<'_>) {
+        let ping = || lab.docker("exec obeys ping -c1 -W1 10.99.0.2").code == 0;
+        assert!(!ping(), "the guide says that firewalld refuses it");
+        let option = "com.docker.network.bridge.name";
+        let bridge = format!("network inspect -f '{{{{index .Options \"{option}\"}}}}' bridge");
+        let bridge = lab.docker(&bridge).ok();
+        debian
+            .run(&format!(
+                "firewall-cmd --zone=trusted --change-interface={bridge}"
+            ))
+            .ok();
+        eventually("the way out", ping);
+        assert_eq!(lab.outside.seen(BYPASSES).as_deref(), Some(OUTSIDE));
+        assert!(!lab.outside.reaches(OBEYS), "still closed");
     }
 }

@@ -17,7 +17,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 
 use crate::{
-    Config, CutOff, EndpointReport, EndpointRequest, Error, NetworkSpec, SandboxReport,
+    Backend, Config, CutOff, EndpointReport, EndpointRequest, Error, NetworkSpec, SandboxReport,
     SandboxRequest, filter, guard,
     host::Host,
     network,
@@ -298,6 +298,17 @@ impl Service {
             .sandboxes
             .get(container)
             .map(|attached| attached.report.clone())
+    }
+
+    /// Names where the rules stand, as `docker info` shows it; `none` when they are none of ours.
+    #[must_use]
+    pub fn firewall_backend(&self) -> &'static str {
+        let config = &self.inner.config;
+        match (config.firewall, config.backend) {
+            (false, _) => "none",
+            (true, Backend::Nftables) => "nftables",
+            (true, Backend::Iptables) => "iptables",
+        }
     }
 
     /// Tells how often rules that another program changed were put back.

@@ -138,7 +138,7 @@ fn engine(services: &Services) -> Value {
         },
         "LiveRestoreEnabled": about.live_restore, "InitBinary": "docker-init",
         "ContainerdCommit": { "ID": "" }, "RuncCommit": { "ID": "" }, "InitCommit": { "ID": "" },
-        "FirewallBackend": { "Driver": "nftables" },
+        "FirewallBackend": { "Driver": services.networks.firewall_backend() },
     })
 }
 

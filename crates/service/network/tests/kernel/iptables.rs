@@ -239,6 +239,7 @@ fn a_crash_and_a_start_change_no_rule() {
         restart_with(lab, Backend::Iptables);
         assert_eq!(ours(), before);
         assert_eq!(lab.service.repairs(), 0);
+        assert_eq!(lab.service.firewall_backend(), "iptables");
     });
 }
 
@@ -252,5 +253,6 @@ fn without_firewall_neither_back_end_touches_a_rule() {
         lab.network("red", |_| {});
         let _red = lab.run("a", &["red"]);
         assert_eq!(sh("nft list ruleset"), "");
+        assert_eq!(lab.service.firewall_backend(), "none");
     });
 }
