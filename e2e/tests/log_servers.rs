@@ -181,4 +181,101 @@ mod tests {
                 .contains("does not support reading")
         );
     }
+
+    /// Receives one TLS connection and prints what came until it ends.
+    const RECEIVER: &str = r#"
+import socket, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); context.load_cert_chain(sys.argv[1] + ".pem", sys.argv[1] + ".key")
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", 6514)); s.listen()
+print("ready", file=sys.stderr, flush=True)
+while True:
+    try:
+        c = context.wrap_socket(s.accept()[0], server_side=True)
+        print(c.recv(4096).decode(), end="", flush=True); break
+    except (OSError, ssl.SSLError): pass
+"#;
+
+    fn certificate(lab: &Lab, name: &str) {
+        lab.shell(&format!(
+            "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout {name}.key -out {name}.pem -subj /CN=localhost \
+             -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:localhost 2>/dev/null"
+        ))
+        .ok();
+    }
+
+    #[test]
+    fn syslog_over_tls_goes_to_the_server_that_was_meant_and_no_other() {
+        let lab = Lab::new();
+        certificate(&lab, "right");
+        certificate(&lab, "wrong");
+        let at = lab.path("").display().to_string();
+        let said = |server: &str, patience: u32| {
+            let line = format!("cd {at} && timeout {patience} python3 -c '{RECEIVER}' {server}");
+            std::thread::scope(|scope| {
+                let got = scope.spawn(|| lab.host.sh(&line).stdout);
+                eventually("the server listens", || {
+                    lab.host.sh("ss -Hltn sport = 6514").ok().contains("6514")
+                });
+                lab.docker(&format!(
+                    "run --rm --log-driver syslog --log-opt syslog-address=tcp+tls://localhost:6514 --log-opt syslog-tls-ca-cert={at}right.pem \
+                     --log-opt syslog-format=rfc5424 --log-opt tag=t {IMAGE} echo secret"
+                ))
+                .ok();
+                got.join().unwrap()
+            })
+        };
+        let message = said("right", 30);
+        let (length, rest) = message.split_once(' ').unwrap();
+        assert_eq!(length.parse::<usize>().unwrap(), rest.len(), "{message}");
+        assert!(
+            rest.starts_with("<30>1 ") && rest.ends_with(" t - secret\n"),
+            "{message}"
+        );
+        assert_eq!(
+            said("wrong", 4),
+            "",
+            "nothing is told to a server that cannot show who it is"
+        );
+    }
+
+    /// Stands in for the journal and prints one entry's fields.
+    const JOURNAL: &str = r#"
+import os, socket
+os.makedirs("/run/systemd/journal")
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind("/run/systemd/journal/socket"); s.settimeout(20)
+print(s.recv(65536).decode())
+"#;
+
+    #[test]
+    fn the_journal_gets_fields_and_docker_logs_works_beside_it() {
+        let lab = Lab::new();
+        let hakone = hakone_e2e::hakone().display().to_string();
+        lab.shell(&format!("cat > journal.py <<'E'\n{JOURNAL}\nE"))
+            .ok();
+        // A /run of its own: the host's journal must not hear of it.
+        let script = format!(
+            "mount -t tmpfs none /run; python3 journal.py > fields & journal=$!; \
+             {hakone} daemon --host unix:///run/own.sock --data-root $LAB/second --exec-root /run/hakone --cgroup-parent /{}/second --bridge none --iptables=false --group \"\" 2> second.log & daemon=$!; \
+             export DOCKER_HOST=unix:///run/own.sock; until [ -S /run/systemd/journal/socket ] && docker info >/dev/null 2>&1; do sleep 0.1; done; \
+             docker import -c \"ENV PATH=/bin\" busybox.tar {IMAGE} >/dev/null; \
+             docker run --name box --network none --label team=blue --log-driver journald --log-opt labels=team {IMAGE} echo hello; docker logs box; docker rm box >/dev/null; \
+             wait $journal; kill $daemon; wait $daemon",
+            lab.cgroup()
+        );
+        let said = lab.shell(&format!("timeout 60 unshare --mount sh -c '{script}'"));
+        assert_eq!(said.stdout, "hello\nhello\n", "{said:?}");
+        let fields = lab.shell("cat fields").ok();
+        for field in [
+            "MESSAGE=hello",
+            "PRIORITY=6",
+            "CONTAINER_NAME=box",
+            "TEAM=blue",
+            "IMAGE_NAME=busybox:lab",
+        ] {
+            assert!(
+                fields.lines().any(|line| line == field),
+                "{field}: {fields}"
+            );
+        }
+    }
 }
