@@ -177,6 +177,70 @@ mod tests {
         assert!(!registry.log().is_empty());
     }
 
+    /// A credential helper that keeps one password in the laboratory's folder.
+    const HELPER: &str = r#"#!/bin/sh
+case $1 in
+store) cat > "$LAB/kept" ;;
+get) [ -s "$LAB/kept" ] && cat "$LAB/kept" || { echo 'credentials not found in native keychain'; exit 1; } ;;
+erase) rm -f "$LAB/kept" ;;
+esac
+"#;
+
+    #[test]
+    fn our_own_verbs_share_dockers_passwords() {
+        let lab = Lab::new();
+        let serving = Serving {
+            users: BOB,
+            ..Serving::default()
+        };
+        let _registry = Registry::start(&lab, serving);
+        lab.docker(&format!("tag {IMAGE} {APP}:1")).ok();
+        let login = "login -u bob --password-stdin 127.0.0.1:5000";
+        let hakone = hakone_e2e::hakone();
+        let hakone = hakone.display();
+        assert!(
+            lab.hakone(&format!("push {APP}:1"))
+                .stderr
+                .contains("no basic auth credentials")
+        );
+        let said = lab.shell(&format!("printf s3cret | {hakone} {login}")).ok();
+        assert_eq!(said, "Login Succeeded");
+        // What one wrote, the other reads.
+        assert!(
+            lab.docker(&format!("push {APP}:1"))
+                .ok()
+                .contains("digest: sha256:")
+        );
+        let pulled = lab.hakone(&format!("pull {APP}:1")).ok();
+        assert!(pulled.ends_with(&format!("{APP}:1")), "{pulled}");
+        assert_eq!(
+            lab.hakone("logout 127.0.0.1:5000").ok(),
+            "Removing login credentials for 127.0.0.1:5000"
+        );
+        assert_ne!(lab.hakone(&format!("pull -q {APP}:1")).code, 0);
+        // With a helper, the file holds nothing.
+        let put = format!(
+            "mkdir -p bin && cat > bin/docker-credential-lab <<'END'\n{HELPER}END\nchmod +x bin/docker-credential-lab; printf '{{\"credsStore\":\"lab\"}}' > config/config.json"
+        );
+        lab.shell(&put).ok();
+        let with = "export PATH=$LAB/bin:$PATH;";
+        lab.shell(&format!("{with} printf s3cret | {hakone} {login}"))
+            .ok();
+        let kept = lab.shell("cat kept config/config.json").ok();
+        assert!(
+            kept.contains("\"Secret\":\"s3cret\"") && !kept.contains("\"auth\":"),
+            "{kept}"
+        );
+        lab.shell(&format!("{with} {hakone} push -q {APP}:1")).ok();
+        lab.shell(&format!("{with} docker pull -q {APP}:1")).ok();
+        lab.shell(&format!("{with} {hakone} logout 127.0.0.1:5000"))
+            .ok();
+        assert_ne!(
+            lab.shell(&format!("{with} {hakone} pull -q {APP}:1")).code,
+            0
+        );
+    }
+
     #[test]
     fn a_registry_elsewhere_needs_a_certificate_that_is_trusted() {
         let certificates = tempfile::tempdir().unwrap();

@@ -10,6 +10,7 @@ mod complete;
 mod container;
 mod image;
 mod network;
+mod registry;
 mod system;
 mod volume;
 

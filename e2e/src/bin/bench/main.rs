@@ -10,6 +10,7 @@ mod http;
 mod image;
 mod memory;
 mod network;
+mod registry;
 mod table;
 
 use anyhow::Result;
@@ -59,6 +60,9 @@ fn main() -> Result<()> {
     }
     if wanted("copy") {
         copy::cp(both, few);
+    }
+    if wanted("registry") {
+        registry::registry(both, few);
     }
     if wanted("load") {
         image::load(both, few);

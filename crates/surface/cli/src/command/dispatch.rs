@@ -4,7 +4,7 @@ use clap::Command;
 use hakone_client::{Error, Session};
 
 use super::tree::{ContainerVerb, ImageVerb, NetworkVerb, SystemVerb, Verb, VolumeVerb};
-use crate::{complete, container, image, network, system, volume};
+use crate::{complete, container, image, network, registry, system, volume};
 
 pub(super) async fn verb(session: &Session, verb: &Verb, command: Command) -> Result<u8, Error> {
     match verb {
@@ -36,6 +36,11 @@ pub(super) async fn verb(session: &Session, verb: &Verb, command: Command) -> Re
         Verb::Stats(arguments) => container::stats::run(session, arguments).await,
         Verb::Update(arguments) => container::update::run(session, arguments).await,
         Verb::Images(arguments) => image::ls::run(session, arguments).await,
+        Verb::Pull(arguments) => image::pull::run(session, arguments).await,
+        Verb::Push(arguments) => image::push::run(session, arguments).await,
+        Verb::Login(arguments) => registry::login::run(session, arguments).await,
+        Verb::Logout(arguments) => registry::logout::run(session, arguments).await,
+        Verb::Search(arguments) => registry::search::run(session, arguments).await,
         Verb::Load(arguments) => image::load::run(session, arguments).await,
         Verb::Save(arguments) => image::save::run(session, arguments).await,
         Verb::Import(arguments) => image::import::run(session, arguments).await,
@@ -102,6 +107,8 @@ async fn of_container(session: &Session, verb: &ContainerVerb) -> Result<u8, Err
 async fn of_image(session: &Session, verb: &ImageVerb) -> Result<(), Error> {
     match verb {
         ImageVerb::Ls(arguments) => image::ls::run(session, arguments).await,
+        ImageVerb::Pull(arguments) => image::pull::run(session, arguments).await,
+        ImageVerb::Push(arguments) => image::push::run(session, arguments).await,
         ImageVerb::Load(arguments) => image::load::run(session, arguments).await,
         ImageVerb::Save(arguments) => image::save::run(session, arguments).await,
         ImageVerb::Import(arguments) => image::import::run(session, arguments).await,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use hakone_client::flag::shared::{Containers, PruneFlags};
 
-use crate::{complete, container, image, network, system, volume};
+use crate::{complete, container, image, network, registry, system, volume};
 
 /// A container engine whose subject is what may reach what
 #[derive(Parser, Debug)]
@@ -117,6 +117,10 @@ verbs! {
         Update(Box<container::update::Arguments>),
         /// List images
         Images(image::ls::Arguments),
+        /// Download an image from a registry
+        Pull(image::pull::Arguments),
+        /// Upload an image to a registry
+        Push(image::push::Arguments),
         /// Load an image from a tar archive or STDIN
         Load(image::load::Arguments),
         /// Save one or more images to a tar archive
@@ -129,6 +133,12 @@ verbs! {
         Rmi(image::rm::Arguments),
         /// Show the history of an image
         History(image::history::Arguments),
+        /// Authenticate to a registry
+        Login(registry::login::Arguments),
+        /// Log out from a registry
+        Logout(registry::logout::Arguments),
+        /// Search Docker Hub for images
+        Search(registry::search::Arguments),
         /// Get real time events from the server
         Events(system::events::Arguments),
         /// Display system-wide information
@@ -224,6 +234,10 @@ verbs! {
         /// List images
         #[command(alias = "list")]
         Ls(image::ls::Arguments),
+        /// Download an image from a registry
+        Pull(image::pull::Arguments),
+        /// Upload an image to a registry
+        Push(image::push::Arguments),
         /// Load an image from a tar archive or STDIN
         Load(image::load::Arguments),
         /// Save one or more images to a tar archive

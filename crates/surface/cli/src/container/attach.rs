@@ -61,7 +61,7 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<u8, 
         }
     });
     let ended = match caught {
-        Some(caught) => beside(pumped, caught.forward(client, name)).await?,
+        Some(caught) => Box::pin(beside(pumped, caught.forward(client, name))).await?,
         None => pumped.await?,
     };
     match ended {

@@ -39,7 +39,7 @@ pub(crate) async fn make(
         .filter(|policy| !policy.is_empty())
         .unwrap_or("missing");
     if fetch == "always" {
-        pull::run(session, &image, flags.quiet).await?;
+        pull::fetch(session, &image, flags.quiet).await?;
     }
     let created = match request(session, creation).await {
         Err(error)
@@ -51,7 +51,7 @@ pub(crate) async fn make(
                 "Unable to find image '{}' locally",
                 pull::with_tag(&image)
             ));
-            pull::run(session, &image, flags.quiet).await?;
+            pull::fetch(session, &image, flags.quiet).await?;
             request(session, creation).await?
         }
         other => other?,

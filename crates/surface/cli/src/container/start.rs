@@ -84,7 +84,7 @@ async fn joined(session: &Session, arguments: &Arguments, name: &str) -> Result<
             resize::follow(client, &sizes).await;
         }
     });
-    match beside(pumped, caught.forward(client, &id)).await? {
+    match Box::pin(beside(pumped, caught.forward(client, &id))).await? {
         Ended::Detached => Ok(0),
         Ended::Output => exit.code().await,
     }

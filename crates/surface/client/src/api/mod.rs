@@ -33,6 +33,8 @@ use crate::Error;
 
 /// The newest version that we speak.
 const NEWEST: &str = "1.51";
+/// Who the user is at a registry, as base64 of JSON.
+const REGISTRY_AUTH: header::HeaderName = header::HeaderName::from_static("x-registry-auth");
 
 /// A daemon and how to speak to it.
 #[derive(Debug)]
@@ -177,6 +179,11 @@ impl Client {
             .ok()
             .ok_or_else(|| Error::usage(format!("invalid name in {target}")))?;
         *wire.headers_mut() = headers;
+        let auth = request.registry_auth.as_deref();
+        if let Some(Ok(mut value)) = auth.map(header::HeaderValue::from_str) {
+            value.set_sensitive(true);
+            wire.headers_mut().insert(REGISTRY_AUTH, value);
+        }
         wire.headers_mut().insert(
             header::HOST,
             header::HeaderValue::from_static("api.moby.localhost"),

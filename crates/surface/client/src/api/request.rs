@@ -21,6 +21,7 @@ pub struct Request {
     pub(super) body: Body,
     pub(super) kind: Option<&'static str>,
     query: Vec<(&'static str, String)>,
+    pub(super) registry_auth: Option<String>,
 }
 
 impl Request {
@@ -57,6 +58,7 @@ impl Request {
             body,
             kind: None,
             query: Vec::new(),
+            registry_auth: None,
         }
     }
 
@@ -64,6 +66,13 @@ impl Request {
     #[must_use]
     pub fn query(mut self, key: &'static str, value: impl Into<String>) -> Self {
         self.query.push((key, value.into()));
+        self
+    }
+
+    /// Says who the user is at the registry that the daemon will speak to.
+    #[must_use]
+    pub fn registry_auth(mut self, value: String) -> Self {
+        self.registry_auth = Some(value);
         self
     }
 
