@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     Token::parse(data).ok();
-    refusals(data);
+    let _ = refusals(data);
     Tags::parse(data).ok();
     let limits = hakone_image_model::Limits::default();
     if let Ok(hakone_image_model::Document::Manifest(manifest)) = hakone_image_model::Document::parse(data, &limits) {
@@ -15,11 +15,11 @@ fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    Challenge::parse(text);
+    let _ = Challenge::parse(text);
     Credentials::from_header(text).ok();
-    ContentRange::parse(text);
-    uploaded(text);
-    next_page(text);
+    let _ = ContentRange::parse(text);
+    let _ = uploaded(text);
+    let _ = next_page(text);
     let registry: Url = "https://registry.example/v2/".parse().expect("an address");
     if let Ok(url) = registry.join(text) {
         // What is printed is what was parsed, and a literal address on this host is never reached.
