@@ -235,7 +235,7 @@ mod tests {
              notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); notify.bind(at + '/notify'); notify.settimeout(20)\n\
              api = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM); api.bind(at + '/api'); api.listen()\n\
              script = 'exec 3<&%d; export LISTEN_PID=$$; exec \"$@\"' % api.fileno()\n\
-             words = enter.split() + ['sh', '-c', script, 'sh', binary, 'daemon', '-H', 'fd://', '--group', '', '--data-root', at + '/data', '--exec-root', at + '/run']\n\
+             words = enter.split() + ['sh', '-c', script, 'sh', binary, 'daemon', '-H', 'fd://', '--group', '', '--iptables=false', '--data-root', at + '/data', '--exec-root', at + '/run']\n\
              child = subprocess.Popen(words, pass_fds=[api.fileno()], env=dict(os.environ, LISTEN_FDS='1', NOTIFY_SOCKET=at + '/notify'))\n\
              try:\n\
              \x20 print(notify.recv(999).decode().split()[0])\n\
