@@ -40,6 +40,7 @@ pub(crate) struct Resolved {
     pub(crate) shutdown_timeout: u32,
     pub(crate) network: hakone_network::Config,
     pub(crate) registry: hakone_registry::Options,
+    pub(crate) flow_log: Option<hakone_flow::Config>,
 }
 
 /// Where Docker's clients look when they are not told.
@@ -59,6 +60,7 @@ pub(crate) fn resolve(settings: Settings) -> Result<Resolved, Error> {
         .unwrap_or_else(|| "/var/lib/hakone".into());
     let network = network(&settings, data_root.join("networks"))?;
     let registry = crate::registries::options(&settings)?;
+    let flow_log = flow_log(&settings)?;
     let shm = settings.default_shm_size.as_deref();
     Ok(Resolved {
         addresses: addresses(&settings, &exec_root)?,
@@ -94,6 +96,7 @@ pub(crate) fn resolve(settings: Settings) -> Result<Resolved, Error> {
         exec_root,
         network,
         registry,
+        flow_log,
     })
 }
 
@@ -243,6 +246,7 @@ fn network(settings: &Settings, folder: PathBuf) -> Result<hakone_network::Confi
     config.direct_routing = settings.allow_direct_routing.unwrap_or(false);
     config.hardened = settings.hardened.unwrap_or(false);
     config.flow_quota = settings.flow_quota;
+    config.telling = flow_log(settings)?.is_some();
     config.default_options = default_options(settings)?;
     config.host_gateway = settings.host_gateway_ips.clone().unwrap_or_default();
     config.icc = settings.icc.unwrap_or(true);
@@ -256,6 +260,51 @@ fn network(settings: &Settings, folder: PathBuf) -> Result<hakone_network::Confi
     config.dns_search = settings.dns_search.clone().unwrap_or_default();
     config.dns_options = settings.dns_opts.clone().unwrap_or_default();
     Ok(config)
+}
+
+/// A log that nobody asked for is off, whatever else was said of it.
+fn flow_log(settings: &Settings) -> Result<Option<hakone_flow::Config>, Error> {
+    let target = settings.flow_log.as_deref();
+    let Some(target) = target.filter(|target| !matches!(*target, "" | "none")) else {
+        return Ok(None);
+    };
+    let target: hakone_flow::Target = match target.parse() {
+        Ok(target) => target,
+        Err(never) => match never {},
+    };
+    if matches!(&target, hakone_flow::Target::File(path) if path.is_relative()) {
+        let value = settings.flow_log.as_deref().unwrap_or_default();
+        let reason = "a path from /, syslog, journald or memory is expected";
+        return Err(refuse("flow-log", value, reason));
+    }
+    if settings.iptables == Some(false) {
+        return Err(refuse(
+            "flow-log",
+            "on",
+            "rules tell of drops, and iptables is off",
+        ));
+    }
+    if settings.firewall_backend.as_deref() == Some("iptables") {
+        return Err(refuse(
+            "flow-log",
+            "on",
+            "rules in iptables tell of no drops",
+        ));
+    }
+    let mut config = hakone_flow::Config::new(target);
+    if let Some(format) = &settings.flow_log_format {
+        let parsed = format.parse();
+        config.format = parsed.map_err(|error| refuse("flow-log-format", format, error))?;
+    }
+    config.rate = settings.flow_log_rate.unwrap_or(config.rate);
+    config.rotation.files = settings
+        .flow_log_max_files
+        .unwrap_or(config.rotation.files)
+        .max(1);
+    if let Some(text) = &settings.flow_log_max_size {
+        config.rotation.size = crate::settings::size("flow-log-max-size", text)?;
+    }
+    Ok(Some(config))
 }
 
 /// Reads `DRIVER=KEY=VALUE` lines into a map of each driver's options.
@@ -334,6 +383,21 @@ mod tests {
                 .to_string()
                 .contains("--tlscacert")
         );
+    }
+
+    #[test]
+    fn the_flow_log_is_off_until_it_is_asked_for() {
+        let off = resolve(Settings::default()).unwrap();
+        assert!(off.flow_log.is_none() && !off.network.telling);
+        let with = |target: &str| Settings {
+            flow_log: Some(target.into()),
+            flow_log_max_size: Some("1m".into()),
+            ..Settings::default()
+        };
+        let on = resolve(with("/var/log/flows")).unwrap();
+        assert!(on.network.telling);
+        assert_eq!(on.flow_log.unwrap().rotation.size, 1 << 20);
+        assert!(resolve(with("flows")).is_err());
     }
 
     #[test]

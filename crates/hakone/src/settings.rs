@@ -295,6 +295,26 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "NUMBER", env = "HAKONE_FLOW_QUOTA")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) flow_quota: Option<u32>,
+    /// Log of connections and drops: a file, syslog, journald, or memory for `hakone flows` alone [default: none]
+    #[arg(long, value_name = "TARGET", env = "HAKONE_FLOW_LOG")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) flow_log: Option<String>,
+    /// Form of the flow log's lines: json, ocsf or cef [default: json]
+    #[arg(long, value_name = "FORM", env = "HAKONE_FLOW_LOG_FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) flow_log_format: Option<String>,
+    /// Lines of the flow log that one container may cause in a second [default: 1000]
+    #[arg(long, value_name = "NUMBER", env = "HAKONE_FLOW_LOG_RATE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) flow_log_rate: Option<u32>,
+    /// Size at which the flow log's file is rotated [default: 64M]
+    #[arg(long, value_name = "SIZE", env = "HAKONE_FLOW_LOG_MAX_SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) flow_log_max_size: Option<String>,
+    /// Files of the flow log that are kept [default: 5]
+    #[arg(long, value_name = "NUMBER", env = "HAKONE_FLOW_LOG_MAX_FILES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) flow_log_max_files: Option<u32>,
     /// Option of new networks that do not set it, repeatable: DRIVER=KEY=VALUE
     #[arg(
         long = "default-network-opt",

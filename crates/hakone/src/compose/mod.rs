@@ -4,6 +4,8 @@
 //! still runs), then the network's settling, which removes what nobody owns any more.
 
 mod archives;
+mod attacks;
+mod flows;
 mod images;
 mod launcher;
 mod monitor;
@@ -31,6 +33,8 @@ pub(crate) enum Error {
     Networks(#[from] hakone_network::Error),
     #[error("containers: {0}")]
     Containers(#[from] hakone_container::Error),
+    #[error(transparent)]
+    Flows(#[from] hakone_flow::Error),
     #[error("could not seal the executable against containers: {0}")]
     Seal(#[from] hakone_process::Error),
 }
@@ -63,16 +67,24 @@ pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
     volumes
         .settle(move |container| folder.join(container.as_str()).exists())
         .await;
+    let flows = flows::open(resolved.flow_log.as_ref(), &networks)?;
     networks.settle().await?;
     let archives = hakone_archive::Service::new(
         Arc::new(archives::Joined(containers.clone())),
         Arc::new(archives::Store(images.clone())),
     );
     let monitor = hakone_monitor::Service::new(Arc::new(monitor::Joined(containers.clone())));
+    let range = attacks::Joined {
+        networks: networks.clone(),
+        containers: containers.clone(),
+    };
+    let attacks = hakone_attack::Service::new(Arc::new(range));
+    attacks.sweep().await;
     let about = facts::collect(resolved);
     let headers = Headers::new(&about.version);
     Ok(Services {
         archives,
+        attacks,
         containers,
         images,
         monitor,
@@ -80,6 +92,7 @@ pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
         timings: hakone_http::Timings::default(),
         volumes,
         events,
+        flows,
         about,
         headers,
     })
@@ -117,6 +130,8 @@ pub(crate) async fn close(services: &Services, resolved: &Resolved) {
     }
     services.containers.close().await;
     services.networks.shutdown();
+    let flows = services.flows.clone();
+    drop(tokio::task::spawn_blocking(move || flows.close()).await);
 }
 
 async fn stop_all(services: &Services, timeout: u32) {

@@ -4,16 +4,17 @@
 //! header are read at fixed offsets, so a rule that reads one first checks what the packet or frame carries.
 
 use hakone_policy::ruleset::{
-    Action, Expression, Family, Field, IpFamily, Rule, State, Type, Value,
+    Action, Expression, Family, Field, IpFamily, Pace, Rule, State, TELL_BYTES, TELL_GROUP, Type,
+    Value,
 };
 
 use crate::{
     kernel::{
-        CMP_EQ, CMP_NEQ, CONNLIMIT_OVER, CT_STATE, CT_STATUS, DYNSET_ADD, FIB_ADDRTYPE, FIB_DADDR,
-        META_IIFNAME, META_L4PROTO, META_NFPROTO, META_OIFNAME, NAT_DESTINATION, NFPROTO_IPV4,
-        NFPROTO_IPV6, PAYLOAD_LINK, PAYLOAD_NETWORK, PAYLOAD_TRANSPORT, REG_VERDICT, REG32,
-        STATUS_CONFIRMED, STATUS_DNAT, TYPE_LOCAL, VERDICT_ACCEPT, VERDICT_DROP, VERDICT_GOTO,
-        VERDICT_JUMP, VERDICT_RETURN, attribute as a,
+        CMP_EQ, CMP_NEQ, CONNLIMIT_OVER, CT_STATE, CT_STATUS, DYNSET_ADD, DYNSET_UPDATE,
+        FIB_ADDRTYPE, FIB_DADDR, META_IIFNAME, META_L4PROTO, META_NFPROTO, META_OIFNAME,
+        NAT_DESTINATION, NFPROTO_IPV4, NFPROTO_IPV6, PAYLOAD_LINK, PAYLOAD_NETWORK,
+        PAYLOAD_TRANSPORT, REG_VERDICT, REG32, STATUS_CONFIRMED, STATUS_DNAT, TYPE_LOCAL,
+        VERDICT_ACCEPT, VERDICT_DROP, VERDICT_GOTO, VERDICT_JUMP, VERDICT_RETURN, attribute as a,
     },
     message::Message,
     value,
@@ -80,6 +81,15 @@ fn expression(list: &mut Message, expression: &Expression, held: Option<Field>) 
             crowded(list, set.as_str(), *number);
         }
         Expression::Published => flow(list, CT_STATUS, STATUS_DNAT),
+        Expression::Paced(fields, set, pace) => {
+            load_key(list, fields, held);
+            paced(list, set.as_str(), *pace);
+        }
+        Expression::Tell(words) => kernel(list, "log", |data| {
+            data.bytes(a::LOG_GROUP, &TELL_GROUP.to_be_bytes());
+            data.text(a::LOG_PREFIX, words);
+            data.number(a::LOG_SNAPLEN, TELL_BYTES);
+        }),
         Expression::Count => kernel(list, "counter", |_| {}),
         Expression::Do(verdict) => kernel(list, "immediate", |data| {
             data.number(a::IMMEDIATE_DREG, REG_VERDICT);
@@ -184,6 +194,7 @@ const fn place(field: Field) -> (u32, u32) {
             (PAYLOAD_TRANSPORT, 0)
         }
         Field::DestinationPort => (PAYLOAD_TRANSPORT, 2),
+        Field::TcpFlags => (PAYLOAD_TRANSPORT, 13),
     }
 }
 
@@ -262,6 +273,23 @@ fn crowded(list: &mut Message, set: &str, number: u32) {
     });
 }
 
+/// Adds the key in the first registers to a set whose elements have a pace each, and matches within it.
+fn paced(list: &mut Message, set: &str, pace: Pace) {
+    kernel(list, "dynset", |data| {
+        data.text(a::DYNSET_SET, set);
+        data.number(a::DYNSET_OPERATION, DYNSET_UPDATE);
+        data.number(a::DYNSET_KEY, REG32);
+        data.nest(a::DYNSET_EXPRESSION, |limit| {
+            limit.text(a::EXPR_NAME, "limit");
+            limit.nest(a::EXPR_DATA, |data| {
+                data.bytes(a::LIMIT_RATE, &u64::from(pace.times).to_be_bytes());
+                data.bytes(a::LIMIT_UNIT, &pace.each.seconds().to_be_bytes());
+                data.number(a::LIMIT_BURST, pace.burst);
+            });
+        });
+    });
+}
+
 fn local_destination(list: &mut Message) {
     kernel(list, "fib", |data| {
         data.number(a::FIB_DREG, REG32);
@@ -293,7 +321,7 @@ pub(crate) fn kernel(list: &mut Message, name: &str, fill: impl FnOnce(&mut Mess
 fn carried_by(expression: &Expression) -> Option<Carried> {
     match expression {
         Expression::Is(field, _) | Expression::Crowded(field, ..) => header(*field),
-        Expression::In(fields, _) | Expression::Look(fields, _) => {
+        Expression::In(fields, _) | Expression::Look(fields, _) | Expression::Paced(fields, ..) => {
             fields.iter().find_map(|field| header(*field))
         }
         Expression::Redirect(family, ..) => Some(Carried::Ip(*family)),
@@ -302,6 +330,7 @@ fn carried_by(expression: &Expression) -> Option<Carried> {
         | Expression::State(_)
         | Expression::Begins
         | Expression::Published
+        | Expression::Tell(_)
         | Expression::Count
         | Expression::Do(_)
         | Expression::Masquerade => None,
@@ -332,7 +361,8 @@ const fn header(field: Field) -> Option<Carried> {
         | Field::NeighbourTarget
         | Field::IgmpType
         | Field::IcmpType
-        | Field::Icmp6Type => None,
+        | Field::Icmp6Type
+        | Field::TcpFlags => None,
     }
 }
 

@@ -137,7 +137,7 @@ fn flows(socket: &OwnedFd, ipv6: bool, port: Port) -> Result<Vec<Flow>, Error> {
 }
 
 /// Reads a dump.
-fn list<T>(
+pub(crate) fn list<T>(
     socket: &OwnedFd,
     request: Message,
     read: impl Fn(&Received<'_>) -> Option<T>,
@@ -194,7 +194,7 @@ fn forget(socket: &OwnedFd, ipv6: bool, original: &[u8]) -> Result<(), Error> {
     }
 }
 
-fn acknowledge(answer: &Received<'_>) -> Result<(), Error> {
+pub(crate) fn acknowledge(answer: &Received<'_>) -> Result<(), Error> {
     match answer.code().ok_or(Error::Reply)? {
         0 => Ok(()),
         code => Err(Error::Socket(Errno::from_raw_os_error(-code))),

@@ -1,4 +1,4 @@
-//! Numbers of the kernel's headers: `linux/netlink.h`, `linux/netfilter/{nfnetlink,nf_tables,nfnetlink_conntrack}.h`.
+//! Numbers of the kernel's headers: `linux/netlink.h`, `linux/netfilter/{nfnetlink,nf_tables,nfnetlink_conntrack,nfnetlink_log}.h`.
 
 pub(crate) const NLMSG_ERROR: u16 = 2;
 pub(crate) const NLMSG_DONE: u16 = 3;
@@ -21,6 +21,7 @@ pub(crate) const DELTABLE: u16 = 2;
 pub(crate) const NEWCHAIN: u16 = 3;
 pub(crate) const DELCHAIN: u16 = 5;
 pub(crate) const NEWRULE: u16 = 6;
+pub(crate) const GETRULE: u16 = 7;
 pub(crate) const DELRULE: u16 = 8;
 pub(crate) const NEWSET: u16 = 9;
 pub(crate) const NEWSETELEM: u16 = 12;
@@ -34,6 +35,18 @@ pub(crate) const GROUP_NFTABLES: u32 = 7;
 pub(crate) const CONNTRACK: u16 = 1;
 pub(crate) const GET_FLOW: u16 = 1;
 pub(crate) const DELETE_FLOW: u16 = 2;
+
+/// `NFNLGRP_CONNTRACK_NEW` and `NFNLGRP_CONNTRACK_DESTROY`.
+pub(crate) const GROUP_FLOW_NEW: u32 = 1;
+pub(crate) const GROUP_FLOW_GONE: u32 = 3;
+
+/// `NFNL_SUBSYS_ULOG` and the message that configures a group of the log.
+pub(crate) const ULOG: u16 = 4;
+pub(crate) const LOG_CONFIG: u16 = 1;
+/// `NFULNL_CFG_CMD_BIND`, `NFULNL_COPY_PACKET`, `NFULNL_CFG_F_SEQ`.
+pub(crate) const LOG_BIND: u8 = 1;
+pub(crate) const LOG_COPY_PACKET: u8 = 2;
+pub(crate) const LOG_NUMBERED: u16 = 1;
 
 pub(crate) const NFPROTO_INET: u8 = 1;
 pub(crate) const NFPROTO_IPV4: u8 = 2;
@@ -77,6 +90,7 @@ pub(crate) mod attribute {
     pub(crate) const SET_DATA_LEN: u16 = 7;
     pub(crate) const SET_DESC: u16 = 9;
     pub(crate) const SET_ID: u16 = 10;
+    pub(crate) const SET_TIMEOUT: u16 = 11;
     pub(crate) const SET_USERDATA: u16 = 13;
     pub(crate) const SET_DESC_SIZE: u16 = 1;
     pub(crate) const SET_DESC_CONCAT: u16 = 2;
@@ -121,6 +135,17 @@ pub(crate) mod attribute {
     pub(crate) const DYNSET_EXPRESSION: u16 = 7;
     pub(crate) const CONNLIMIT_COUNT: u16 = 1;
     pub(crate) const CONNLIMIT_FLAGS: u16 = 2;
+    pub(crate) const COUNTER_PACKETS: u16 = 2;
+    pub(crate) const LOG_COMMAND: u16 = 1;
+    pub(crate) const LOG_MODE: u16 = 2;
+    pub(crate) const LOG_TIMEOUT: u16 = 4;
+    pub(crate) const LOG_FLAGS: u16 = 6;
+    pub(crate) const LIMIT_RATE: u16 = 1;
+    pub(crate) const LIMIT_UNIT: u16 = 2;
+    pub(crate) const LIMIT_BURST: u16 = 3;
+    pub(crate) const LOG_GROUP: u16 = 1;
+    pub(crate) const LOG_PREFIX: u16 = 2;
+    pub(crate) const LOG_SNAPLEN: u16 = 3;
     pub(crate) const CT_DREG: u16 = 1;
     pub(crate) const CT_KEY: u16 = 2;
     pub(crate) const FIB_DREG: u16 = 1;
@@ -150,6 +175,8 @@ pub(crate) mod attribute {
 
 pub(crate) const SET_INTERVAL: u32 = 4;
 pub(crate) const SET_MAP: u32 = 8;
+/// `NFT_SET_TIMEOUT`.
+pub(crate) const SET_TIMED: u32 = 0x10;
 /// `NFT_SET_EVAL`.
 pub(crate) const SET_DYNAMIC: u32 = 0x20;
 pub(crate) const SET_CONCAT: u32 = 0x80;
@@ -179,6 +206,7 @@ pub(crate) const CT_STATUS: u32 = 2;
 /// `IPS_CONFIRMED`.
 pub(crate) const STATUS_CONFIRMED: u32 = 1 << 3;
 pub(crate) const DYNSET_ADD: u32 = 0;
+pub(crate) const DYNSET_UPDATE: u32 = 1;
 /// `NFT_CONNLIMIT_F_INV`.
 pub(crate) const CONNLIMIT_OVER: u32 = 1;
 /// `IPS_DST_NAT`.

@@ -2,7 +2,7 @@
 //!
 //! Speaks nfnetlink on a socket of its own: no `nft` child on any path. [`Firewall`] replaces our tables whole in one atomic
 //! transaction, or changes the few elements that differ; what was refused is named. Tables of others are left alone.
-//! [`Monitor`] hears of what other programs do to them. [`forget_flows`] ends what connection tracking remembers of translations that hold no longer.
+//! [`Monitor`] hears of what other programs do to them, [`Witness`] of what flows and what is dropped. [`forget_flows`] ends what connection tracking remembers of translations that hold no longer.
 
 mod divert;
 mod error;
@@ -16,6 +16,7 @@ mod relay;
 mod request;
 mod socket;
 mod value;
+mod witness;
 
 pub use divert::DIVERTED;
 pub use error::Error;
@@ -24,3 +25,4 @@ pub use flows::{forget_addresses, forget_flows};
 pub use monitor::{Edit, Heard, Monitor};
 pub use relay::{Interface, Relay};
 pub use request::Object;
+pub use witness::{Missed, Witness};

@@ -115,6 +115,22 @@ pub(crate) fn find(mut rest: &[u8], kind: u16) -> Option<&[u8]> {
     }
 }
 
+/// Gives the values of all attributes of a kind in a list of them.
+pub(crate) fn all(list: &[u8], kind: u16) -> impl Iterator<Item = &[u8]> {
+    let mut rest = list;
+    std::iter::from_fn(move || {
+        loop {
+            let length = usize::from(u16_at(rest, 0)?);
+            let found = u16_at(rest, 2)? & !NLA_F_NESTED == kind;
+            let value = rest.get(4..length)?;
+            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+            if found {
+                return Some(value);
+            }
+        }
+    })
+}
+
 /// Splits a datagram into its messages; a torn tail is left out.
 pub(crate) fn messages(datagram: &[u8]) -> impl Iterator<Item = Received<'_>> {
     let mut rest = datagram;

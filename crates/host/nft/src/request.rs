@@ -15,7 +15,7 @@ use crate::{
     kernel::{
         DATA_VERDICT, DELSETELEM, DELTABLE, ELEMENT_INTERVAL_END, NEWCHAIN, NEWRULE, NEWSET,
         NEWSETELEM, NEWTABLE, NFPROTO_BRIDGE, NFPROTO_INET, NFTABLES, NLM_F_APPEND, NLM_F_CREATE,
-        NLM_F_REQUEST, SET_CONCAT, SET_DYNAMIC, SET_INTERVAL, SET_MAP, VERDICT_ACCEPT,
+        NLM_F_REQUEST, SET_CONCAT, SET_DYNAMIC, SET_INTERVAL, SET_MAP, SET_TIMED, VERDICT_ACCEPT,
         attribute as a,
     },
     message::Message,
@@ -175,6 +175,10 @@ fn declare(table: &Table, set: &Set, id: u32) -> Request {
     message.number(a::SET_KEY_LEN, key_length(set));
     declare_data(&mut message, &set.elements);
     message.number(a::SET_ID, id);
+    if let Some(seconds) = set.timeout {
+        let milliseconds = u64::from(seconds) * 1000;
+        message.bytes(a::SET_TIMEOUT, &milliseconds.to_be_bytes());
+    }
     if set.key == [Type::IfName] {
         message.bytes(a::SET_USERDATA, &HOST_ORDER);
     }
@@ -204,7 +208,8 @@ fn flags(set: &Set) -> u32 {
         0
     };
     let dynamic = if set.dynamic { SET_DYNAMIC } else { 0 };
-    map | interval | concat | dynamic
+    let timed = set.timeout.map_or(0, |_| SET_TIMED);
+    map | interval | concat | dynamic | timed
 }
 
 fn key_length(set: &Set) -> u32 {

@@ -12,7 +12,8 @@ use crate::{
         Action, Base, Chain, ChainKind, Expression, Family, Field, Hook, IpFamily, Name, Rule,
         Ruleset, State, Table, Value,
     },
-    topology::{Ipv6Rules, Topology},
+    tell,
+    topology::{Ipv6Rules, Telling, Topology},
 };
 
 use IpFamily::{V4, V6};
@@ -44,16 +45,24 @@ pub fn compile(topology: &Topology) -> Ruleset {
             Ipv6Rules::None => past_ipv6(chains(topology.options.flows)),
         },
     };
-    Ruleset {
+    let ruleset = Ruleset {
         tables: vec![routed, crate::pin::table(topology)],
+    };
+    match topology.options.telling {
+        Telling::Silent => ruleset,
+        Telling::Told => tell::told(ruleset),
     }
 }
 
 /// Derives the part of the rules that iptables cannot say: whose frames each port lets in.
 #[must_use]
 pub fn compile_frames(topology: &Topology) -> Ruleset {
-    Ruleset {
+    let ruleset = Ruleset {
         tables: vec![crate::pin::table(topology)],
+    };
+    match topology.options.telling {
+        Telling::Silent => ruleset,
+        Telling::Told => tell::told(ruleset),
     }
 }
 

@@ -477,6 +477,7 @@ fn set(name: &'static str, key: Vec<Type>, elements: Elements) -> Set {
         key,
         intervals: false,
         dynamic: false,
+        timeout: None,
         elements,
     }
 }

@@ -87,6 +87,7 @@ impl Frame {
             Field::DestinationPort => Some(Value::Port(u16::from_be_bytes(self.transported(2)?))),
             Field::IgmpType | Field::IcmpType => Some(Value::Raw(self.transported::<1>(0)?.into())),
             Field::Icmp6Type => Some(Value::Icmp6Type(self.transported::<1>(0)?[0])),
+            Field::TcpFlags => Some(Value::Raw(vec![self.transported::<1>(13)?[0] & 0x17])),
             Field::OutputInterface => None,
         }
     }
@@ -175,8 +176,10 @@ impl Frame {
     }
 
     fn masked(&self, at: usize, field: Field) -> Option<Value> {
-        let ([a, b], [x, y]) = (self.get::<2>(at)?, field.bits()?);
-        Some(Value::Raw(vec![a & x, b & y]))
+        let bits = field.bits()?;
+        let bytes = self.bytes.get(at..at + bits.len())?;
+        let masked = bytes.iter().zip(bits).map(|(byte, bits)| byte & bits);
+        Some(Value::Raw(masked.collect()))
     }
 
     fn get<const N: usize>(&self, at: usize) -> Option<[u8; N]> {

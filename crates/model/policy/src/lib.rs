@@ -16,6 +16,7 @@ mod plan;
 mod print;
 pub mod ruleset;
 mod simulate;
+mod tell;
 mod topology;
 
 pub use compile::{TABLE, compile, compile_frames};
@@ -26,7 +27,8 @@ pub use packet::{
 pub use pin::PORT_STEM;
 pub use plan::{Change, SetRef, plan};
 pub use ruleset::Ruleset;
+pub use tell::{BEGINNING, REFUSAL};
 pub use topology::{
     Access, Bridge, DirectRouting, Endpoint, FlowQuota, GatewayMode, HostAccess, Icc, Ipv6Rules,
-    Link, Metadata, Multicast, Options, Topology,
+    Link, Metadata, Multicast, Options, Telling, Topology,
 };

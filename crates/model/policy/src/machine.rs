@@ -78,7 +78,8 @@ impl<S: Subject> Machine<'_, S> {
             | Expression::Published => hit(self.subject.matches(expression)),
             Expression::Is(field, value) => hit(self.has(*field, value)),
             Expression::In(fields, set) => hit(self.is_in(fields, set)),
-            Expression::Count => Step::Match,
+            // Whether the flow log hears of a packet changes nothing for it.
+            Expression::Count | Expression::Paced(..) | Expression::Tell(_) => Step::Match,
             Expression::Do(action) => self.act(action, depth),
             Expression::Look(fields, map) => match self.look(fields, map).cloned() {
                 Some(action) => self.act(&action, depth),

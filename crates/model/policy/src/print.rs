@@ -3,8 +3,9 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::ruleset::{
-    Action, Base, Chain, ChainKind, DYNAMIC_SIZE, Elements, Expression, Family, Field, Hook,
-    IpFamily, Key, Rule, Ruleset, Set, State, Table, Target, Type, Value,
+    Action, Base, Chain, ChainKind, DYNAMIC_SIZE, Each, Elements, Expression, Family, Field, Hook,
+    IpFamily, Key, Pace, Rule, Ruleset, Set, State, TELL_BYTES, TELL_GROUP, Table, Target, Type,
+    Value,
 };
 
 impl Display for Ruleset {
@@ -47,8 +48,13 @@ impl Display for Set {
         if self.intervals {
             writeln!(f, "\t\tflags interval")?;
         }
-        if self.dynamic {
-            writeln!(f, "\t\tsize {DYNAMIC_SIZE}\n\t\tflags dynamic")?;
+        match (self.dynamic, self.timeout) {
+            (true, Some(seconds)) => writeln!(
+                f,
+                "\t\tsize {DYNAMIC_SIZE}\n\t\tflags dynamic,timeout\n\t\ttimeout {seconds}s"
+            )?,
+            (true, None) => writeln!(f, "\t\tsize {DYNAMIC_SIZE}\n\t\tflags dynamic")?,
+            (false, _) => {}
         }
         if !self.elements.is_empty() {
             writeln!(f, "\t\telements = {{\n{}\n\t\t}}", self.elements)?;
@@ -126,6 +132,17 @@ impl Display for Expression {
             Self::Crowded(field, set, number) => {
                 write!(f, "add @{set} {{ {field} ct count over {number} }}")
             }
+            Self::Paced(fields, set, pace) => {
+                write!(
+                    f,
+                    "update @{set} {{ {} limit rate {pace} }}",
+                    joined(fields)
+                )
+            }
+            Self::Tell(words) => write!(
+                f,
+                "log prefix \"{words}\" group {TELL_GROUP} snaplen {TELL_BYTES}"
+            ),
             Self::Count => f.write_str("counter"),
             Self::Do(action) => action.fmt(f),
             Self::Look(fields, map) => write!(f, "{} vmap @{map}", joined(fields)),
@@ -170,7 +187,18 @@ impl Display for Field {
             Self::IgmpType => f.write_str("@th,0,8"),
             Self::IcmpType => f.write_str("icmp type"),
             Self::Icmp6Type => f.write_str("icmpv6 type"),
+            Self::TcpFlags => f.write_str("tcp flags & (fin | syn | rst | ack) =="),
         }
+    }
+}
+
+impl Display for Pace {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let each = match self.each {
+            Each::Second => "second",
+            Each::Minute => "minute",
+        };
+        write!(f, "{}/{each} burst {} packets", self.times, self.burst)
     }
 }
 

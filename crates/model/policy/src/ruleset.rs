@@ -13,6 +13,10 @@ use std::{
 
 use hakone_base::{IfName, MacAddr, Protocol, Subnet};
 
+/// The group of the kernel's log (`NFLOG`) that the flow log listens to.
+pub const TELL_GROUP: u16 = 18_503;
+/// How many bytes of a packet the flow log gets: its headers, of IPv6 with a few extensions.
+pub const TELL_BYTES: u32 = 128;
 /// How many keys packets may add to a set.
 pub const DYNAMIC_SIZE: u32 = 65_535;
 
@@ -123,6 +127,10 @@ pub enum Expression {
     Begins,
     /// Matches when the address has more flows than the number; the set remembers them.
     Crowded(Field, Name, u32),
+    /// Matches as often as the pace allows for a value of the fields; the set remembers when it did.
+    Paced(Vec<Field>, Name, Pace),
+    /// Tells the flow log of the packet, by these words.
+    Tell(String),
     /// Counts the packet.
     Count,
     /// Ends with the action.
@@ -133,6 +141,26 @@ pub enum Expression {
     Redirect(IpFamily, Vec<Field>, Name),
     /// Gives the flow the address of the interface it leaves by.
     Masquerade,
+}
+
+/// How often something may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pace {
+    /// So many times,
+    pub times: u32,
+    /// in such a time,
+    pub each: Each,
+    /// after so many at once.
+    pub burst: u32,
+}
+
+/// The time in which a pace counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Each {
+    /// A second.
+    Second,
+    /// A minute.
+    Minute,
 }
 
 /// A network protocol.
@@ -197,6 +225,8 @@ pub enum Field {
     IcmpType,
     /// The type of an ICMPv6 message.
     Icmp6Type,
+    /// Which of FIN, SYN, RST and ACK a TCP segment has.
+    TcpFlags,
 }
 
 /// The type of a field or of one part of a set's key.
@@ -286,6 +316,8 @@ pub struct Set {
     pub intervals: bool,
     /// Whether packets add to it, so that what it holds is not ours to say.
     pub dynamic: bool,
+    /// After how many seconds an element that no packet added again is forgotten.
+    pub timeout: Option<u32>,
     /// What it holds.
     pub elements: Elements,
 }
@@ -367,6 +399,12 @@ impl From<&'static str> for Name {
     }
 }
 
+impl From<String> for Name {
+    fn from(name: String) -> Self {
+        Self(Cow::Owned(name))
+    }
+}
+
 impl From<&IfName> for Name {
     fn from(name: &IfName) -> Self {
         Self(Cow::Owned(name.to_string()))
@@ -411,7 +449,8 @@ impl Field {
             | Self::InnerHeader
             | Self::InnerType
             | Self::IgmpType
-            | Self::IcmpType => Type::Raw(1),
+            | Self::IcmpType
+            | Self::TcpFlags => Type::Raw(1),
         }
     }
 }
@@ -419,11 +458,23 @@ impl Field {
 impl Field {
     /// Gives the bits of a field that count, when not all of its bytes do.
     #[must_use]
-    pub const fn bits(self) -> Option<[u8; 2]> {
+    pub const fn bits(self) -> Option<&'static [u8]> {
         match self {
-            Self::FragmentOffset => Some([0x1f, 0xff]),
-            Self::FragmentOffset6 => Some([0xff, 0xf8]),
+            Self::FragmentOffset => Some(&[0x1f, 0xff]),
+            Self::FragmentOffset6 => Some(&[0xff, 0xf8]),
+            Self::TcpFlags => Some(&[0x17]),
             _ => None,
+        }
+    }
+}
+
+impl Each {
+    /// Gives it in seconds.
+    #[must_use]
+    pub const fn seconds(self) -> u64 {
+        match self {
+            Self::Second => 1,
+            Self::Minute => 60,
         }
     }
 }

@@ -213,7 +213,8 @@ impl Subject for Road<'_> {
             | Field::NeighbourTarget
             | Field::IgmpType
             | Field::IcmpType
-            | Field::Icmp6Type => None,
+            | Field::Icmp6Type
+            | Field::TcpFlags => None,
         }
     }
 

@@ -152,6 +152,18 @@ pub struct Options {
     pub flows: FlowQuota,
     /// Whether IPv6 has rules as IPv4 has.
     pub ipv6: Ipv6Rules,
+    /// Whether the rules tell the flow log what they see.
+    pub telling: Telling,
+}
+
+/// Whether the rules tell the flow log of what they drop, and of what begins between members of a network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Telling {
+    /// They do not, and none of them is there for it.
+    #[default]
+    Silent,
+    /// They do.
+    Told,
 }
 
 /// Whether IPv6 has rules as IPv4 has.

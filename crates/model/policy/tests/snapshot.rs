@@ -17,7 +17,7 @@ use std::{
 use hakone_base::{ContainerId, EndpointId, ExposedPort, MacAddr, NetworkId, PublishedPort};
 use hakone_policy::{
     Access, Bridge, DirectRouting, Endpoint, HostAccess, Icc, Link, Metadata, Multicast, Options,
-    Topology, compile, iptables,
+    Telling, Topology, compile, iptables,
 };
 
 fn bridge(index: u8, name: &str, subnets: &[&str], gateways: &[&str]) -> Bridge {
@@ -122,10 +122,17 @@ fn quiet_internal_and_routed() -> Topology {
     topology
 }
 
-fn hosts() -> [(&'static str, Topology); 3] {
+fn two_networks_told() -> Topology {
+    let mut topology = two_networks();
+    topology.options.telling = Telling::Told;
+    topology
+}
+
+fn hosts() -> [(&'static str, Topology); 4] {
     [
         ("no_network", Topology::default()),
         ("two_networks", two_networks()),
+        ("two_networks_told", two_networks_told()),
         ("quiet_internal_and_routed", quiet_internal_and_routed()),
     ]
 }

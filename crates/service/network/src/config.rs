@@ -58,6 +58,8 @@ pub struct Config {
     pub hardened: bool,
     /// How many flows one address of a container may have at a time; `None` takes an eighth of the kernel's table.
     pub flow_quota: Option<u32>,
+    /// Whether rules tell the flow log what they see (`flow-log`).
+    pub telling: bool,
     /// For each driver the options of new networks that do not set them (`default-network-opts`).
     pub default_options: BTreeMap<String, BTreeMap<String, String>>,
     /// Whether containers of the default bridge may talk to each other (`icc`).
@@ -104,6 +106,7 @@ impl Config {
             direct_routing: false,
             hardened: false,
             flow_quota: None,
+            telling: false,
             default_options: BTreeMap::new(),
             ip_forward: true,
             icc: true,

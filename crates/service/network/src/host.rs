@@ -14,13 +14,14 @@ use hakone_netlink::{
 };
 use hakone_netns::write_sysctl;
 use hakone_nft::{DIVERTED, Firewall, Monitor, Relay};
-use hakone_policy::{DirectRouting, FlowQuota, Ipv6Rules, Options, Topology, iptables};
+use hakone_policy::{DirectRouting, FlowQuota, Ipv6Rules, Options, Telling, Topology, iptables};
 
 use crate::{
     Backend, Config, Error, chains,
     resolver::link_local_resolvers,
     state::State,
     topology::{self, Given},
+    watch::{self, Watcher},
 };
 
 /// Links and rules of the namespace the daemon runs in.
@@ -42,6 +43,8 @@ pub(crate) struct Host {
     uncounted: bool,
     /// What the daemon's configuration and the host's resolvers decide for all networks.
     given: Given,
+    /// Who is told of all who are on networks.
+    watcher: Option<Arc<dyn Watcher>>,
     /// The quota of flows that the configuration names.
     flow_quota: Option<u32>,
     /// The bridges by which containers answer to clients whose address we use.
@@ -70,6 +73,10 @@ fn given(config: &Config) -> Given {
         ipv6: match config.firewall_v6 {
             true => Ipv6Rules::Loaded,
             false => Ipv6Rules::None,
+        },
+        telling: match config.telling {
+            true => Telling::Told,
+            false => Telling::Silent,
         },
     };
     Given {
@@ -116,6 +123,7 @@ impl Host {
             proxied: BTreeSet::new(),
             uncounted: false,
             given: given(config),
+            watcher: None,
             flow_quota: config.flow_quota,
             diverted: BTreeSet::new(),
             forwarding: [Forward::AsItIs; 2],
@@ -126,14 +134,19 @@ impl Host {
     ///
     /// Many containers that start at once so share one transaction.
     pub(crate) fn load_rules(&mut self, state: &std::sync::Mutex<State>) -> Result<(), Error> {
-        let (generation, topology) = {
+        let (generation, topology, owners) = {
             let state = crate::service::lock(state);
             if self.loaded == Some(state.generation) {
                 return Ok(());
             }
             self.given.options.flows = flow_quota(self.flow_quota);
-            (state.generation, topology::of(&state, &self.given))
+            let owners = self.watcher.as_ref().map(|_| watch::owners(&state));
+            let topology = topology::of(&state, &self.given);
+            (state.generation, topology, owners)
         };
+        if let Some((watcher, owners)) = self.watcher.as_ref().zip(owners) {
+            watcher.observe(owners);
+        }
         self.load(&topology)?;
         self.proxy(&topology);
         self.loaded = Some(generation);
@@ -262,6 +275,24 @@ impl Host {
         });
         if let Some(Err(error)) = left {
             tracing::warn!(%error, "rules of the other firewall back end are left in iptables");
+        }
+    }
+
+    /// Derives the topology of the present state as rules would be derived from it now.
+    pub(crate) fn topology(&self, state: &State) -> Topology {
+        topology::of(state, &self.given)
+    }
+
+    /// Tells a watcher of all who are on networks, from now on.
+    pub(crate) fn watch(&mut self, watcher: Arc<dyn Watcher>) {
+        self.watcher = Some(watcher);
+    }
+
+    /// Tells the watcher of the present state.
+    pub(crate) fn tell_watcher(&self, state: &std::sync::Mutex<State>) {
+        if let Some(watcher) = &self.watcher {
+            let owners = watch::owners(&crate::service::lock(state));
+            watcher.observe(owners);
         }
     }
 

@@ -29,6 +29,8 @@ mod state;
 mod sweep;
 mod topology;
 mod view;
+mod watch;
+mod world;
 
 pub use config::{Backend, Config};
 pub use error::Error;
@@ -43,3 +45,4 @@ pub use spec::{
     BridgeOptions, DriverKind, GatewayMode, MacvlanMode, MacvlanOptions, NetworkSpec,
     PublishFirewall,
 };
+pub use watch::Watcher;

@@ -13,19 +13,20 @@ use std::{
 use hakone_base::{ContainerId, ContainerName, EventKind, NetworkId, Timestamp};
 use hakone_engine_api::{Filters, wire};
 use hakone_events::Bus;
+use hakone_reach::World;
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 
 use crate::{
     Backend, Config, CutOff, EndpointReport, EndpointRequest, Error, NetworkSpec, SandboxReport,
-    SandboxRequest, filter, guard,
+    SandboxRequest, Watcher, filter, guard,
     host::Host,
     network,
     owner::Owner,
     resolver::Directory,
     sandbox::{self, Sandbox, Survivor},
     state::{Stage, State},
-    sweep, view,
+    sweep, view, world,
 };
 
 /// The network service; clones share it.
@@ -288,6 +289,18 @@ impl Service {
         if let Some(attached) = state.sandboxes.get_mut(container) {
             sandbox::rename(&mut attached.report, container, name);
         }
+        drop(state);
+        let inner = Arc::clone(&self.inner);
+        drop(
+            self.inner
+                .runtime
+                .spawn_blocking(move || lock(&inner.host).tell_watcher(&inner.state)),
+        );
+    }
+
+    /// Tells a watcher of all who are on networks whenever that changes. Call it before [`Service::settle`].
+    pub fn watch(&self, watcher: Arc<dyn Watcher>) {
+        lock(&self.inner.host).watch(watcher);
     }
 
     /// Gives the present report of a container's sandbox.
@@ -309,6 +322,14 @@ impl Service {
             (true, Backend::Nftables) => "nftables",
             (true, Backend::Iptables) => "iptables",
         }
+    }
+
+    /// Describes all that is wanted and all that the host is, for asking the model who reaches whom.
+    ///
+    /// # Errors
+    /// When the kernel does not list links, addresses or routes.
+    pub async fn world(&self) -> Result<World, Error> {
+        self.run(|service| world::of(service)).await
     }
 
     /// Tells how often rules that another program changed were put back.

@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Instant};
 
 use crate::{
-    Services, archive, containers, debug, error::Error, events, images, metrics, monitor, networks,
-    registry, reply::Reply, request::Call, routes::Operation, system, volumes, websocket,
+    Services, archive, containers, debug, error::Error, events, flows, images, metrics, monitor,
+    networks, registry, reply::Reply, request::Call, routes::Operation, security, system, volumes,
+    websocket,
 };
 
 /// Runs one operation on the object named in the path, and notes how long those took that monitoring asks about.
@@ -92,6 +93,9 @@ async fn perform(
         Operation::VolumeInspect => volumes::inspect(services, &object).await,
         Operation::VolumeCreate => volumes::create(services, call).await,
         Operation::VolumeRemove => volumes::remove(services, &object, call).await,
+        Operation::Flows => flows::stream(services, &call),
+        Operation::Reach => security::reach(services, &call).await,
+        Operation::Attack => security::attack(services).await,
         Operation::VolumePrune => volumes::prune(services, call).await,
     }
 }

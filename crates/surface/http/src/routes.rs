@@ -71,6 +71,9 @@ pub(crate) enum Operation {
     VolumeCreate,
     VolumeRemove,
     VolumePrune,
+    Flows,
+    Reach,
+    Attack,
 }
 
 /// Whether an endpoint is served.
@@ -211,6 +214,9 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     served("GET", "/volumes/{name}", Operation::VolumeInspect),
     served("DELETE", "/volumes/{name}", Operation::VolumeRemove),
     later("PUT", "/volumes/{name}", "cluster volumes"),
+    served("GET", "/hakone/flows", Operation::Flows),
+    served("GET", "/hakone/reach", Operation::Reach),
+    served("POST", "/hakone/attack", Operation::Attack),
     served("GET", "/plugins", Operation::PluginList),
     later("GET", "/plugins/privileges", "plugins"),
     later("POST", "/plugins/pull", "plugins"),

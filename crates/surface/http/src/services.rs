@@ -25,6 +25,10 @@ pub struct Services {
     pub timings: Timings,
     /// Events.
     pub events: Bus,
+    /// The self-test.
+    pub attacks: hakone_attack::Service,
+    /// The flow log.
+    pub flows: hakone_flow::Service,
     /// The daemon itself.
     pub about: About,
     /// Headers of every reply.

@@ -55,6 +55,9 @@ fn main() -> Result<()> {
     if wanted("rate") {
         network::rate(&ours, few)?;
     }
+    if wanted("flowlog") {
+        network::flow_log(&ours, rounds)?;
+    }
     if wanted("many") {
         crowd::many(&ours);
     }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use hakone_e2e::{IMAGE, Lab};
+use hakone_e2e::{Engine, IMAGE, Lab};
 use rustix::{
     net::sockopt::set_socket_linger,
     thread::{
@@ -190,6 +190,32 @@ pub(crate) fn rate(lab: &Lab, rounds: usize) -> Result<()> {
         "",
         &format!("{:.2}", many / few),
         "at least 0.9",
+    ]);
+    Ok(())
+}
+
+/// New connections a second through a published port, with and without the flow log, turn by turn.
+pub(crate) fn flow_log(silent: &Lab, rounds: usize) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("flows");
+    let arguments = format!("--log-level info --flow-log {}", file.display());
+    let telling = Lab::with_run_in_memory(Engine::Hakone, &arguments);
+    let all = sched_getaffinity(None)?;
+    stay_on(0)?;
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        without.push(publish(silent, 20_000, 20_000)?);
+        with.push(publish(&telling, 20_000, 20_000)?);
+    }
+    sched_setaffinity(None, &all)?;
+    let lines = std::fs::read_to_string(&file)?.lines().count();
+    let (without, with) = (median(without), median(with));
+    row([
+        &format!("new connections a second with the flow log ({lines} lines) against without"),
+        &format!("{with:.0} against {without:.0}"),
+        "",
+        &format!("{:.3}", with / without),
+        "at least 0.95",
     ]);
     Ok(())
 }

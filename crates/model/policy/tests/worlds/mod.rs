@@ -10,7 +10,7 @@ use hakone_base::{
 };
 use hakone_policy::{
     Access, Bridge, Bridged, DirectRouting, Endpoint, Flow, GatewayMode, Host, HostAccess, Icc,
-    Ipv6Rules, Link, Metadata, Multicast, Options, Origin, Packet, Topology, Transport,
+    Ipv6Rules, Link, Metadata, Multicast, Options, Origin, Packet, Telling, Topology, Transport,
     ruleset::State,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -62,6 +62,11 @@ pub(crate) fn any_topology() -> impl Strategy<Value = Topology> {
             options: Options {
                 direct_routing,
                 ipv6,
+                // Told or not must make no difference to any packet.
+                telling: match count % 2 {
+                    0 => Telling::Told,
+                    _ => Telling::Silent,
+                },
                 ..Options::default()
             },
             resolvers: vec!["169.254.0.2".parse().unwrap()],
