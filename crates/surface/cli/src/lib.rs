@@ -11,6 +11,7 @@ mod container;
 mod image;
 mod network;
 mod registry;
+mod security;
 mod system;
 mod volume;
 

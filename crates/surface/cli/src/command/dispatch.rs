@@ -4,7 +4,7 @@ use clap::Command;
 use hakone_client::{Error, Session};
 
 use super::tree::{ContainerVerb, ImageVerb, NetworkVerb, SystemVerb, Verb, VolumeVerb};
-use crate::{complete, container, image, network, registry, system, volume};
+use crate::{complete, container, image, network, registry, security, system, volume};
 
 pub(super) async fn verb(session: &Session, verb: &Verb, command: Command) -> Result<u8, Error> {
     match verb {
@@ -14,6 +14,8 @@ pub(super) async fn verb(session: &Session, verb: &Verb, command: Command) -> Re
         Verb::Attach(arguments) => {
             return Box::pin(container::attach::run(session, arguments)).await;
         }
+        Verb::Reach(arguments) => return security::reach::run(session, arguments).await,
+        Verb::Attack(arguments) => return security::attack::run(session, arguments).await,
         Verb::Container(verb) => return Box::pin(of_container(session, verb)).await,
         Verb::Create(arguments) => created(session, arguments).await,
         Verb::Stop(arguments) => container::stop::run(session, arguments).await,
@@ -48,6 +50,7 @@ pub(super) async fn verb(session: &Session, verb: &Verb, command: Command) -> Re
         Verb::Rmi(arguments) => image::rm::run(session, arguments).await,
         Verb::History(arguments) => image::history::run(session, arguments).await,
         Verb::Events(arguments) => system::events::run(session, arguments).await,
+        Verb::Flows(arguments) => security::flows::run(session, arguments).await,
         Verb::Info(arguments) => system::info::run(session, arguments).await,
         Verb::Version(arguments) => system::version::run(session, arguments).await,
         Verb::Image(verb) => of_image(session, verb).await,

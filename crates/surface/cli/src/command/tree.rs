@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use hakone_client::flag::shared::{Containers, PruneFlags};
 
-use crate::{complete, container, image, network, registry, system, volume};
+use crate::{complete, container, image, network, registry, security, system, volume};
 
 /// A container engine whose subject is what may reach what
 #[derive(Parser, Debug)]
@@ -141,6 +141,12 @@ verbs! {
         Search(registry::search::Arguments),
         /// Get real time events from the server
         Events(system::events::Arguments),
+        /// Show the flow log: connections that begin and end, packets that are dropped
+        Flows(security::flows::Arguments),
+        /// Show who reaches whom on which ports
+        Reach(security::reach::Arguments),
+        /// Attack throw-away containers on this host and show what was blocked
+        Attack(security::attack::Arguments),
         /// Display system-wide information
         Info(system::info::Arguments),
         /// Show the version information of client and daemon
