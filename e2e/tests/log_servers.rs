@@ -209,13 +209,15 @@ while True:
         certificate(&lab, "right");
         certificate(&lab, "wrong");
         let at = lab.path("").display().to_string();
+        let listens = || {
+            let sockets = lab.host.sh("ss -Hltn sport = 6514").ok();
+            sockets.contains("6514")
+        };
         let said = |server: &str, patience: u32| {
             let line = format!("cd {at} && timeout {patience} python3 -c '{RECEIVER}' {server}");
             std::thread::scope(|scope| {
                 let got = scope.spawn(|| lab.host.sh(&line).stdout);
-                eventually("the server listens", || {
-                    lab.host.sh("ss -Hltn sport = 6514").ok().contains("6514")
-                });
+                eventually("the server listens", listens);
                 lab.docker(&format!(
                     "run --rm --log-driver syslog --log-opt syslog-address=tcp+tls://localhost:6514 --log-opt syslog-tls-ca-cert={at}right.pem \
                      --log-opt syslog-format=rfc5424 --log-opt tag=t {IMAGE} echo secret"
