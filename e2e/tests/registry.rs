@@ -292,6 +292,7 @@ esac
         lab.docker(&format!("tag {IMAGE} 10.99.0.1:5001/app:1"))
             .ok();
         lab.docker("push 10.99.0.1:5001/app:1").ok();
+        assert!(lab.docker("info").ok().contains("10.99.0.0/24"));
     }
 
     #[test]

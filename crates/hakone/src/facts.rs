@@ -40,6 +40,7 @@ pub(crate) fn collect(resolved: &Resolved) -> About {
         default_runtime: resolved.default_runtime.clone(),
         log_driver: resolved.log_driver.clone(),
         warnings: Vec::new(),
+        registries: crate::registries::told(&resolved.registry.settings),
     }
 }
 

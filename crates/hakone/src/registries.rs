@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use hakone_registry::{Bypass, Options, Patience, Proxies, Proxy, Rule, Url};
+use serde_json::{Map, Value, json};
 
 use crate::{
     resolve::refuse,
@@ -41,6 +42,27 @@ pub(crate) fn options(settings: &Settings) -> Result<Options, Error> {
         patience: Patience::default(),
         agent: concat!("hakone/", env!("CARGO_PKG_VERSION")).to_owned(),
     })
+}
+
+/// Tells how registries are spoken to, as `docker info` shows it.
+pub(crate) fn told(settings: &hakone_registry::Settings) -> Value {
+    let mirrors: Vec<String> = settings.mirrors.iter().map(ToString::to_string).collect();
+    let mut nets = vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()];
+    let hub = json!({"Name": "docker.io", "Mirrors": mirrors, "Secure": true, "Official": true});
+    let mut indexes = Map::from_iter([("docker.io".to_owned(), hub)]);
+    for rule in &settings.insecure {
+        match rule {
+            Rule::Net(net) => nets.push(net.to_string()),
+            Rule::Host(host, port) => {
+                let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+                let name = format!("{host}{port}");
+                let index =
+                    json!({"Name": name, "Mirrors": [], "Secure": false, "Official": false});
+                indexes.insert(name, index);
+            }
+        }
+    }
+    json!({"InsecureRegistryCIDRs": nets, "IndexConfigs": indexes, "Mirrors": mirrors})
 }
 
 fn parsed<T>(
@@ -128,6 +150,20 @@ mod tests {
             ..Settings::default()
         };
         assert!(refused(&insecure).contains("CIDR"));
+    }
+
+    #[test]
+    fn what_is_set_up_is_told() {
+        let list = |texts: &[&str]| Some(texts.iter().map(|text| (*text).to_owned()).collect());
+        let settings = Settings {
+            registry_mirrors: list(&["https://m.example"]),
+            insecure_registries: list(&["old.lan:5000", "10.0.0.0/8"]),
+            ..Settings::default()
+        };
+        let told = told(&options(&settings).unwrap().settings);
+        assert_eq!(told["Mirrors"], json!(["https://m.example/"]));
+        assert_eq!(told["IndexConfigs"]["old.lan:5000"]["Secure"], json!(false));
+        assert_eq!(told["InsecureRegistryCIDRs"][2], json!("10.0.0.0/8"));
     }
 
     #[test]

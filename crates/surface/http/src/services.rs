@@ -80,4 +80,6 @@ pub struct About {
     pub log_driver: String,
     /// Warnings about this host.
     pub warnings: Vec<String>,
+    /// Mirrors and insecure registries, in the words of `docker info`.
+    pub registries: serde_json::Value,
 }

@@ -130,7 +130,7 @@ fn engine(services: &Services) -> Value {
         },
         "Debug": about.debug, "LoggingDriver": about.log_driver, "ExperimentalBuild": false,
         "IndexServerAddress": "https://index.docker.io/v1/",
-        "RegistryConfig": { "InsecureRegistryCIDRs": ["127.0.0.0/8"], "IndexConfigs": {}, "Mirrors": [] },
+        "RegistryConfig": about.registries,
         "Runtimes": runtimes, "DefaultRuntime": about.default_runtime,
         "Swarm": {
             "NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": false,
