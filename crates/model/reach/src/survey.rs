@@ -168,11 +168,14 @@ impl Asked<'_> {
                     Some((Origin::Interface(bridge.name.clone()), own))
                 })
                 .collect(),
-            Spot::Host => self
-                .first(&self.world.addresses)
-                .map(|own| (Origin::Host, own))
-                .into_iter()
-                .collect(),
+            // To its containers, a host without any other address speaks from a bridge's.
+            Spot::Host => {
+                let bridges = self.world.topology.bridges.iter();
+                let mut gateways = bridges.filter_map(|bridge| self.first(&bridge.gateways));
+                let own = self.first(&self.world.addresses);
+                let own = own.or_else(|| gateways.next());
+                own.map(|own| (Origin::Host, own)).into_iter().collect()
+            }
             Spot::Outside => vec![(Origin::Interface(self.world.uplink.clone()), self.far())],
         }
     }
@@ -460,6 +463,13 @@ pub(crate) mod tests {
         assert_eq!(between(&survey, "vault", "host"), "none {}");
         assert_eq!(between(&survey, "web", "host"), "all {}");
         assert_eq!(between(&survey, "host", "vault"), "all {}");
+    }
+
+    #[test]
+    fn a_host_without_an_address_of_its_own_reaches_its_containers() {
+        let mut world = world();
+        world.addresses.clear();
+        assert_eq!(between(&survey(&world), "host", "web"), "all {}");
     }
 
     #[test]
