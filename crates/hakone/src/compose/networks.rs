@@ -195,6 +195,7 @@ fn convert(request: SandboxRequest) -> Result<hakone_network::SandboxRequest, Re
         name,
         hostname: request.hostname,
         domainname: request.domainname,
+        labels: request.labels,
         mode,
         exposed: request.exposed,
         bindings: request

@@ -8,6 +8,7 @@ use std::{net::IpAddr, process::Command};
 use hakone_base::{ContainerId, EndpointId, MacAddr, NetworkId, PublishedPort};
 use hakone_iptables::{Chains, Forward, Variant};
 use hakone_netns::Netns;
+use hakone_network_policy::{Facts, Identity, Labels};
 use hakone_policy::{
     Access, Bridge, Endpoint, GatewayMode, HostAccess, Icc, Link, Metadata, Multicast, Options,
     Topology, iptables,
@@ -45,6 +46,7 @@ fn bridge(index: u8) -> Bridge {
     Bridge {
         network: NetworkId::from_bytes([index; 32]),
         name: format!("br-{index}").parse().unwrap(),
+        mac: MacAddr::new([2, 0, 0, 0, index, 1]),
         subnets: vec![
             format!("172.18.{index}.0/24").parse().unwrap(),
             format!("fd00:{index}::/64").parse().unwrap(),
@@ -60,6 +62,13 @@ fn bridge(index: u8) -> Bridge {
         endpoints: vec![Endpoint {
             id: EndpointId::from_bytes([index; 32]),
             container: ContainerId::from_bytes([index; 32]),
+            identity: Identity::of(Facts {
+                container: &ContainerId::from_bytes([index; 32]),
+                name: "member",
+                labels: &Labels::new(),
+                network: "network",
+                network_labels: &Labels::new(),
+            }),
             port: format!("hk{index}").parse().unwrap(),
             mac: MacAddr::new([2, 0, 0, 0, 0, index]),
             addresses: addresses(2),
@@ -100,6 +109,7 @@ fn topology() -> Topology {
         bridges: vec![quiet, inner, hardened, routed, bridge(5)],
         options: Options::default(),
         resolvers: vec!["169.254.0.2".parse().unwrap()],
+        policies: Vec::new(),
     }
 }
 

@@ -15,6 +15,7 @@ use std::{
 use hakone_base::{
     ContainerId, EndpointId, ExposedPort, MacAddr, NetworkId, Protocol, PublishedPort,
 };
+use hakone_network_policy::{Facts, Identity, Labels};
 use hakone_nft::Firewall;
 use hakone_policy::{
     Access, Bridge, Endpoint, HostAccess, Icc, Metadata, Multicast, Options, Topology, compile,
@@ -28,6 +29,13 @@ fn endpoint(index: u16) -> Endpoint {
     Endpoint {
         id: EndpointId::from_bytes(id),
         container: ContainerId::from_bytes(id),
+        identity: Identity::of(Facts {
+            container: &ContainerId::from_bytes(id),
+            name: &format!("c{index}"),
+            labels: &[("app".to_owned(), format!("a{}", index / 2))].into(),
+            network: "bench",
+            network_labels: &Labels::new(),
+        }),
         port: format!("hk{index}").parse().unwrap(),
         mac: MacAddr::new([2, 0x42, 172, 18, high, low]),
         addresses: vec![IpAddr::from([172, 18, high, low])],
@@ -47,6 +55,7 @@ fn topology(endpoints: u16) -> Topology {
         bridges: vec![Bridge {
             network: NetworkId::from_bytes([1; 32]),
             name: "br-bench".parse().unwrap(),
+            mac: MacAddr::new([2, 0x42, 172, 18, 0, 1]),
             subnets: vec!["172.18.0.0/16".parse().unwrap()],
             gateways: vec![IpAddr::from([172, 18, 0, 1])],
             internal: false,
@@ -61,6 +70,7 @@ fn topology(endpoints: u16) -> Topology {
         }],
         options: Options::default(),
         resolvers: Vec::new(),
+        policies: Vec::new(),
     }
 }
 

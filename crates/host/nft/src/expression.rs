@@ -11,10 +11,11 @@ use hakone_policy::ruleset::{
 use crate::{
     kernel::{
         CMP_EQ, CMP_NEQ, CONNLIMIT_OVER, CT_STATE, CT_STATUS, DYNSET_ADD, DYNSET_UPDATE,
-        FIB_ADDRTYPE, FIB_DADDR, META_IIFNAME, META_L4PROTO, META_NFPROTO, META_OIFNAME,
-        NAT_DESTINATION, NFPROTO_IPV4, NFPROTO_IPV6, PAYLOAD_LINK, PAYLOAD_NETWORK,
-        PAYLOAD_TRANSPORT, REG_VERDICT, REG32, STATUS_CONFIRMED, STATUS_DNAT, TYPE_LOCAL,
-        VERDICT_ACCEPT, VERDICT_DROP, VERDICT_GOTO, VERDICT_JUMP, VERDICT_RETURN, attribute as a,
+        FIB_ADDRTYPE, FIB_DADDR, FIB_SADDR, META_IIFNAME, META_L4PROTO, META_NFPROTO, META_OIFNAME,
+        META_PKTTYPE, NAT_DESTINATION, NFPROTO_IPV4, NFPROTO_IPV6, PACKET_HOST, PAYLOAD_LINK,
+        PAYLOAD_NETWORK, PAYLOAD_TRANSPORT, REG_VERDICT, REG32, STATUS_CONFIRMED, STATUS_DNAT,
+        TYPE_LOCAL, VERDICT_ACCEPT, VERDICT_DROP, VERDICT_GOTO, VERDICT_JUMP, VERDICT_RETURN,
+        attribute as a,
     },
     message::Message,
     value,
@@ -66,7 +67,8 @@ fn expression(list: &mut Message, expression: &Expression, held: Option<Field>) 
         }
         Expression::IpFamily(family) => check(list, Carried::Ip(*family), Family::Inet),
         Expression::Is(field, value) => is(list, *field, value),
-        Expression::LocalDestination => local_destination(list),
+        Expression::LocalDestination => is_local(list, FIB_DADDR),
+        Expression::LocalSource => is_local(list, FIB_SADDR),
         Expression::State(states) => {
             let bits = states.iter().fold(0, |bits, state| bits | bit(*state));
             flow(list, CT_STATE, bits);
@@ -105,6 +107,11 @@ fn expression(list: &mut Message, expression: &Expression, held: Option<Field>) 
             redirect(list, *family);
         }
         Expression::Masquerade => kernel(list, "masq", |_| {}),
+        Expression::Lead(fields, map) => {
+            load_key(list, fields, held);
+            lookup(list, map.as_str(), Some(REG32));
+            lead(list);
+        }
     }
     None
 }
@@ -290,11 +297,11 @@ fn paced(list: &mut Message, set: &str, pace: Pace) {
     });
 }
 
-fn local_destination(list: &mut Message) {
+fn is_local(list: &mut Message, address: u32) {
     kernel(list, "fib", |data| {
         data.number(a::FIB_DREG, REG32);
         data.number(a::FIB_RESULT, FIB_ADDRTYPE);
-        data.number(a::FIB_FLAGS, FIB_DADDR);
+        data.number(a::FIB_FLAGS, address);
     });
     compare(list, CMP_EQ, &TYPE_LOCAL.to_ne_bytes());
 }
@@ -310,6 +317,26 @@ fn redirect(list: &mut Message, family: IpFamily) {
     });
 }
 
+/// The lookup before left an Ethernet address. The kernel noted whose the frame was before it asked us.
+fn lead(list: &mut Message) {
+    kernel(list, "payload", |data| {
+        data.number(a::PAYLOAD_SREG, REG32);
+        data.number(a::PAYLOAD_BASE, PAYLOAD_LINK);
+        data.number(a::PAYLOAD_OFFSET, 0);
+        data.number(a::PAYLOAD_LEN, value::width(Type::Ether));
+    });
+    kernel(list, "immediate", |data| {
+        data.number(a::IMMEDIATE_DREG, REG32);
+        data.nest(a::IMMEDIATE_DATA, |data| {
+            data.bytes(a::DATA_VALUE, &[PACKET_HOST]);
+        });
+    });
+    kernel(list, "meta", |data| {
+        data.number(a::META_SREG, REG32);
+        data.number(a::META_KEY, META_PKTTYPE);
+    });
+}
+
 pub(crate) fn kernel(list: &mut Message, name: &str, fill: impl FnOnce(&mut Message)) {
     list.nest(a::LIST_ELEM, |element| {
         element.text(a::EXPR_NAME, name);
@@ -321,12 +348,14 @@ pub(crate) fn kernel(list: &mut Message, name: &str, fill: impl FnOnce(&mut Mess
 fn carried_by(expression: &Expression) -> Option<Carried> {
     match expression {
         Expression::Is(field, _) | Expression::Crowded(field, ..) => header(*field),
-        Expression::In(fields, _) | Expression::Look(fields, _) | Expression::Paced(fields, ..) => {
-            fields.iter().find_map(|field| header(*field))
-        }
+        Expression::In(fields, _)
+        | Expression::Look(fields, _)
+        | Expression::Lead(fields, _)
+        | Expression::Paced(fields, ..) => fields.iter().find_map(|field| header(*field)),
         Expression::Redirect(family, ..) => Some(Carried::Ip(*family)),
         Expression::IpFamily(_)
         | Expression::LocalDestination
+        | Expression::LocalSource
         | Expression::State(_)
         | Expression::Begins
         | Expression::Published

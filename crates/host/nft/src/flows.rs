@@ -9,6 +9,7 @@ use std::{
 };
 
 use hakone_base::{Port, Protocol, PublishedPort};
+use hakone_policy::Ends;
 use rustix::{
     io::Errno,
     net::{
@@ -86,6 +87,43 @@ pub fn forget_addresses(addresses: &[IpAddr]) -> Result<usize, Error> {
         }
     }
     Ok(forgotten)
+}
+
+/// Forgets the flows that somebody does not want, by both ends with translations followed. Gives the number of flows forgotten.
+/// Works on the calling thread's network namespace.
+///
+/// # Errors
+/// When the kernel has no connection tracking or refuses.
+pub fn forget_unwanted(unwanted: impl Fn(&Ends) -> bool) -> Result<usize, Error> {
+    let socket = open()?;
+    let mut forgotten = 0;
+    for ipv6 in [false, true] {
+        let concerned = |message: &Received<'_>| {
+            let original = message.attribute(a::FLOW_ORIGINAL)?;
+            let found = both_ends(original, message.attribute(a::FLOW_REPLY)?)?;
+            unwanted(&found).then(|| original.to_vec())
+        };
+        for flow in list(&socket, message(GET_FLOW, NLM_F_DUMP, ipv6), concerned)? {
+            forget(&socket, ipv6, &flow)?;
+            forgotten += 1;
+        }
+    }
+    Ok(forgotten)
+}
+
+/// Who began stands in the first direction, whom it reached in the other: that one answers by its own address and port.
+fn both_ends(original: &[u8], reply: &[u8]) -> Option<Ends> {
+    let protocol = find(reply, a::TUPLE_PROTOCOL)?;
+    let [number] = *find(protocol, a::PROTOCOL_NUMBER)? else {
+        return None;
+    };
+    let port = find(protocol, a::PROTOCOL_FROM).and_then(|bytes| bytes.try_into().ok());
+    Some(Ends {
+        source: *ends(original).first()?,
+        destination: *ends(reply).first()?,
+        protocol: number,
+        port: port.map(u16::from_be_bytes),
+    })
 }
 
 /// Gives both addresses of one direction of a flow.

@@ -24,6 +24,7 @@ pub(crate) const NEWRULE: u16 = 6;
 pub(crate) const GETRULE: u16 = 7;
 pub(crate) const DELRULE: u16 = 8;
 pub(crate) const NEWSET: u16 = 9;
+pub(crate) const DELSET: u16 = 11;
 pub(crate) const NEWSETELEM: u16 = 12;
 pub(crate) const DELSETELEM: u16 = 14;
 pub(crate) const NEWGEN: u16 = 15;
@@ -118,6 +119,7 @@ pub(crate) mod attribute {
     pub(crate) const PAYLOAD_BASE: u16 = 2;
     pub(crate) const PAYLOAD_OFFSET: u16 = 3;
     pub(crate) const PAYLOAD_LEN: u16 = 4;
+    pub(crate) const PAYLOAD_SREG: u16 = 5;
     pub(crate) const CMP_SREG: u16 = 1;
     pub(crate) const CMP_OP: u16 = 2;
     pub(crate) const CMP_DATA: u16 = 3;
@@ -170,6 +172,7 @@ pub(crate) mod attribute {
     pub(crate) const ADDRESS_FROM_V6: u16 = 3;
     pub(crate) const ADDRESS_TO_V6: u16 = 4;
     pub(crate) const PROTOCOL_NUMBER: u16 = 1;
+    pub(crate) const PROTOCOL_FROM: u16 = 2;
     pub(crate) const PROTOCOL_TO: u16 = 3;
 }
 
@@ -196,6 +199,9 @@ pub(crate) const SOCKET_TRANSPARENT: u32 = 0;
 pub(crate) const META_OIFNAME: u32 = 7;
 pub(crate) const META_NFPROTO: u32 = 15;
 pub(crate) const META_L4PROTO: u32 = 16;
+pub(crate) const META_PKTTYPE: u32 = 19;
+/// `PACKET_HOST` of `linux/if_packet.h`.
+pub(crate) const PACKET_HOST: u8 = 0;
 pub(crate) const PAYLOAD_LINK: u32 = 0;
 pub(crate) const PAYLOAD_NETWORK: u32 = 1;
 pub(crate) const PAYLOAD_TRANSPORT: u32 = 2;
@@ -212,6 +218,7 @@ pub(crate) const CONNLIMIT_OVER: u32 = 1;
 /// `IPS_DST_NAT`.
 pub(crate) const STATUS_DNAT: u32 = 1 << 5;
 pub(crate) const FIB_ADDRTYPE: u32 = 3;
+pub(crate) const FIB_SADDR: u32 = 1;
 pub(crate) const FIB_DADDR: u32 = 2;
 /// `RTN_LOCAL`.
 pub(crate) const TYPE_LOCAL: u32 = 2;

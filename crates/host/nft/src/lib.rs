@@ -21,7 +21,7 @@ mod witness;
 pub use divert::DIVERTED;
 pub use error::Error;
 pub use firewall::Firewall;
-pub use flows::{forget_addresses, forget_flows};
+pub use flows::{forget_addresses, forget_flows, forget_unwanted};
 pub use monitor::{Edit, Heard, Monitor};
 pub use relay::{Interface, Relay};
 pub use request::Object;

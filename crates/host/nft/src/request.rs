@@ -2,21 +2,22 @@
 
 use std::fmt;
 
+use hakone_base::MacAddr;
 use hakone_policy::{
     Change, SetRef,
     ruleset::{
-        Action, Base, Chain, ChainKind, DYNAMIC_SIZE, Elements, Family, Hook, Key, Name, Rule, Set,
-        Table, Target, Type,
+        Action, Base, Chain, ChainKind, DYNAMIC_SIZE, Elements, Family, Group, Hook, Key, Name,
+        Rule, Set, Table, Target, Type,
     },
 };
 
 use crate::{
     expression,
     kernel::{
-        DATA_VERDICT, DELSETELEM, DELTABLE, ELEMENT_INTERVAL_END, NEWCHAIN, NEWRULE, NEWSET,
-        NEWSETELEM, NEWTABLE, NFPROTO_BRIDGE, NFPROTO_INET, NFTABLES, NLM_F_APPEND, NLM_F_CREATE,
-        NLM_F_REQUEST, SET_CONCAT, SET_DYNAMIC, SET_INTERVAL, SET_MAP, SET_TIMED, VERDICT_ACCEPT,
-        attribute as a,
+        DATA_VERDICT, DELCHAIN, DELSET, DELSETELEM, DELTABLE, ELEMENT_INTERVAL_END, NEWCHAIN,
+        NEWRULE, NEWSET, NEWSETELEM, NEWTABLE, NFPROTO_BRIDGE, NFPROTO_INET, NFTABLES,
+        NLM_F_APPEND, NLM_F_CREATE, NLM_F_REQUEST, SET_CONCAT, SET_DYNAMIC, SET_INTERVAL, SET_MAP,
+        SET_TIMED, VERDICT_ACCEPT, attribute as a,
     },
     message::Message,
     value,
@@ -76,6 +77,8 @@ pub(crate) fn requests(changes: &[Change]) -> Vec<Request> {
         match change {
             Change::Replace(table) => replace(&mut all, table),
             Change::Remove(family, name) => remove(&mut all, *family, name),
+            Change::AddGroup(place, group) => add_group(&mut all, place, group),
+            Change::RemoveGroup(place, group) => remove_group(&mut all, place, group),
             Change::Take(set, elements) => edit(&mut all, DELSETELEM, set, elements),
             Change::Put(set, elements) => edit(&mut all, NEWSETELEM, set, elements),
         }
@@ -89,26 +92,72 @@ fn remove(all: &mut Vec<Request>, family: Family, name: &Name) {
     all.push(table(DELTABLE, family, name));
 }
 
+/// A table as messages name it.
+type Place = (Family, Name);
+
 /// Chains come before elements and rules, for both may jump to them.
 fn replace(all: &mut Vec<Request>, new: &Table) {
     remove(all, new.family, &new.name);
     all.push(table(NEWTABLE, new.family, &new.name));
-    let sets = (1..).zip(&new.sets);
-    all.extend(sets.map(|(id, set)| declare(new, set, id)));
-    all.extend(new.chains.iter().map(|chain| self::chain(new, chain)));
-    for set in &new.sets {
+    let place = (new.family, new.name.clone());
+    new.groups
+        .values()
+        .for_each(|group| add_group(all, &place, group));
+    declare_all(all, &place, &new.sets);
+    all.extend(new.chains.iter().map(|chain| self::chain(&place, chain)));
+    fill_all(all, &place, &new.sets);
+    for chain in &new.chains {
+        write_rules(all, &place, chain);
+    }
+}
+
+fn add_group(all: &mut Vec<Request>, place: &Place, group: &Group) {
+    declare_all(all, place, &group.sets);
+    all.push(chain(place, &group.chain));
+    fill_all(all, place, &group.sets);
+    write_rules(all, place, &group.chain);
+}
+
+/// A chain takes its rules along, and they let go of the sets.
+fn remove_group(all: &mut Vec<Request>, place: &Place, group: &Group) {
+    all.push(named(DELCHAIN, place, &group.chain.name));
+    let sets = group.sets.iter();
+    all.extend(sets.map(|set| named(DELSET, place, &set.name)));
+}
+
+/// Chains and sets are named by the same attributes.
+fn named(kind: u16, (family, table): &Place, name: &Name) -> Request {
+    let mut message = begin(kind, 0, *family);
+    let (object, attribute) = match kind {
+        DELCHAIN => (Object::Chain(name.clone()), a::CHAIN_NAME),
+        _ => (Object::Set(name.clone()), a::SET_NAME),
+    };
+    message.text(a::CHAIN_TABLE, table.as_str());
+    message.text(attribute, name.as_str());
+    Request { object, message }
+}
+
+fn declare_all(all: &mut Vec<Request>, place: &Place, sets: &[Set]) {
+    let from = u32::try_from(all.len()).unwrap_or(u32::MAX / 2) + 1;
+    let sets = (from..).zip(sets);
+    all.extend(sets.map(|(id, set)| declare(place, set, id)));
+}
+
+fn fill_all(all: &mut Vec<Request>, (family, table): &Place, sets: &[Set]) {
+    for set in sets {
         let set_ref = SetRef {
-            family: new.family,
-            table: new.name.clone(),
+            family: *family,
+            table: table.clone(),
             set: set.name.clone(),
             intervals: set.intervals,
         };
         edit(all, NEWSETELEM, &set_ref, &set.elements);
     }
-    for chain in &new.chains {
-        let rules = (1..).zip(&chain.rules);
-        all.extend(rules.map(|(number, each)| rule(new, chain, number, each)));
-    }
+}
+
+fn write_rules(all: &mut Vec<Request>, place: &Place, chain: &Chain) {
+    let rules = (1..).zip(&chain.rules);
+    all.extend(rules.map(|(number, each)| rule(place, chain, number, each)));
 }
 
 fn table(kind: u16, family: Family, name: &Name) -> Request {
@@ -120,9 +169,9 @@ fn table(kind: u16, family: Family, name: &Name) -> Request {
     }
 }
 
-fn chain(table: &Table, chain: &Chain) -> Request {
-    let mut message = begin(NEWCHAIN, 0, table.family);
-    message.text(a::CHAIN_TABLE, table.name.as_str());
+fn chain((family, table): &Place, chain: &Chain) -> Request {
+    let mut message = begin(NEWCHAIN, 0, *family);
+    message.text(a::CHAIN_TABLE, table.as_str());
     message.text(a::CHAIN_NAME, chain.name.as_str());
     if let Some(base) = &chain.base {
         hang(&mut message, base);
@@ -142,12 +191,12 @@ fn hang(message: &mut Message, base: &Base) {
     message.text(a::CHAIN_TYPE, kind(base.kind));
 }
 
-fn rule(table: &Table, chain: &Chain, number: usize, rule: &Rule) -> Request {
-    let mut message = begin(NEWRULE, NLM_F_APPEND, table.family);
-    message.text(a::RULE_TABLE, table.name.as_str());
+fn rule((family, table): &Place, chain: &Chain, number: usize, rule: &Rule) -> Request {
+    let mut message = begin(NEWRULE, NLM_F_APPEND, *family);
+    message.text(a::RULE_TABLE, table.as_str());
     message.text(a::RULE_CHAIN, chain.name.as_str());
     message.nest(a::RULE_EXPRESSIONS, |list| {
-        expression::rule(list, rule, table.family);
+        expression::rule(list, rule, *family);
     });
     if rule.shows_comment() {
         message.bytes(a::RULE_USERDATA, &comment(rule.comment));
@@ -166,9 +215,9 @@ fn comment(text: &str) -> Vec<u8> {
     bytes
 }
 
-fn declare(table: &Table, set: &Set, id: u32) -> Request {
-    let mut message = begin(NEWSET, 0, table.family);
-    message.text(a::SET_TABLE, table.name.as_str());
+fn declare((family, table): &Place, set: &Set, id: u32) -> Request {
+    let mut message = begin(NEWSET, 0, *family);
+    message.text(a::SET_TABLE, table.as_str());
     message.text(a::SET_NAME, set.name.as_str());
     message.number(a::SET_FLAGS, flags(set));
     message.number(a::SET_KEY_TYPE, value::numbers(&set.key));
@@ -199,7 +248,7 @@ fn declare(table: &Table, set: &Set, id: u32) -> Request {
 fn flags(set: &Set) -> u32 {
     let map = match set.elements {
         Elements::Keys(_) => 0,
-        Elements::Actions(_) | Elements::Targets(..) => SET_MAP,
+        Elements::Actions(_) | Elements::Targets(..) | Elements::Ethers(_) => SET_MAP,
     };
     let interval = if set.intervals { SET_INTERVAL } else { 0 };
     let concat = if is_concatenated_interval(set) {
@@ -229,6 +278,10 @@ fn declare_data(message: &mut Message, elements: &Elements) {
             let length = parts.iter().map(|part| value::slot(*part)).sum();
             message.number(a::SET_DATA_LEN, length);
         }
+        Elements::Ethers(_) => {
+            message.number(a::SET_DATA_TYPE, value::number(Type::Ether));
+            message.number(a::SET_DATA_LEN, value::width(Type::Ether));
+        }
     }
 }
 
@@ -257,6 +310,7 @@ fn edit(all: &mut Vec<Request>, kind: u16, set: &SetRef, elements: &Elements) {
         Elements::Keys(keys) => keys.keys().map(|key| (key, Data::None)).collect(),
         Elements::Actions(map) => map.iter().map(|(k, v)| (k, Data::Action(v))).collect(),
         Elements::Targets(_, map) => map.iter().map(|(k, v)| (k, Data::Target(v))).collect(),
+        Elements::Ethers(map) => map.iter().map(|(k, v)| (k, Data::Ether(v))).collect(),
     };
     for chunk in data.chunks(CHUNK) {
         let mut message = begin(kind, 0, set.family);
@@ -279,6 +333,7 @@ enum Data<'a> {
     None,
     Action(&'a Action),
     Target(&'a Target),
+    Ether(&'a MacAddr),
 }
 
 /// A single prefix is two elements, its first address and an end mark behind its last; one in a longer key is one
@@ -296,6 +351,7 @@ fn element(list: &mut Message, intervals: bool, key: &Key, data: &Data<'_>) {
                 element.nest(a::ELEMENT_DATA, |data| expression::action(data, action));
             }
             Data::Target(target) => value_of(element, a::ELEMENT_DATA, &value::target(target)),
+            Data::Ether(address) => value_of(element, a::ELEMENT_DATA, &address.octets()),
         }
     });
     let single = intervals && key.len() == 1;
@@ -313,7 +369,7 @@ fn value_of(element: &mut Message, kind: u16, bytes: &[u8]) {
 
 fn begin(kind: u16, flags: u16, family: Family) -> Message {
     let creates = match kind {
-        DELTABLE | DELSETELEM => 0,
+        DELTABLE | DELCHAIN | DELSET | DELSETELEM => 0,
         _ => NLM_F_CREATE,
     };
     let kind = (NFTABLES << 8) | kind;

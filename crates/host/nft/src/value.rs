@@ -17,8 +17,8 @@ pub(crate) fn first(value: &Value) -> Vec<u8> {
         }
         Value::Address(address) => octets(*address),
         Value::Prefix(subnet) => octets(subnet.address()),
-        Value::Protocol(number) => vec![*number],
-        Value::Port(port) => port.to_be_bytes().into(),
+        Value::Protocol(number) | Value::Protocols(number, _) => vec![*number],
+        Value::Port(port) | Value::Ports(port, _) => port.to_be_bytes().into(),
         Value::Stem(stem) => stem.as_str().as_bytes().to_vec(),
         Value::Ether(address) => address.octets().into(),
         Value::Icmp6Type(kind) => vec![*kind],
@@ -31,6 +31,8 @@ pub(crate) fn first(value: &Value) -> Vec<u8> {
 pub(crate) fn last(value: &Value) -> Vec<u8> {
     match value {
         Value::Prefix(subnet) => octets(subnet.net().broadcast()),
+        Value::Protocols(_, number) => vec![*number],
+        Value::Ports(_, port) => port.to_be_bytes().into(),
         Value::IfName(_)
         | Value::Address(_)
         | Value::Protocol(_)
@@ -50,6 +52,8 @@ pub(crate) fn mask(value: &Value) -> Option<Vec<u8>> {
             Some(octets(subnet.net().netmask()))
         }
         Value::Prefix(_)
+        | Value::Protocols(..)
+        | Value::Ports(..)
         | Value::IfName(_)
         | Value::Address(_)
         | Value::Protocol(_)

@@ -224,6 +224,7 @@ fn template() -> Endpoint {
     Endpoint {
         id: EndpointId::from_bytes([0; 32]),
         container: ContainerId::from_bytes([0; 32]),
+        identity: worlds::policies::plain_identity(0, "n0"),
         port: "veth".parse().unwrap(),
         mac: MacAddr::new([2; 6]),
         addresses: Vec::new(),

@@ -67,8 +67,8 @@ fn any_probe(lab: &Lab, thief: usize, runner: &mut TestRunner, number: u32) -> O
         .filter(|own| is_sendable(**own, destination))
         .copied()
         .collect();
-    if sources.is_empty() || !is_sendable(destination, destination) || is_bridged(sender, receiver)
-    {
+    let bridged = is_bridged(sender, receiver) && !lab.is_judged(sender);
+    if sources.is_empty() || !is_sendable(destination, destination) || bridged {
         return None;
     }
     let source = *source.get(&sources);
@@ -104,7 +104,7 @@ fn is_sendable(address: IpAddr, like: IpAddr) -> bool {
     address.is_ipv6() == like.is_ipv6() && !link_local
 }
 
-/// Members of one bridge talk past the host.
+/// Members of one bridge talk past the host, unless policies judge them.
 fn is_bridged(sender: &Place, receiver: &Place) -> bool {
     sender.origin == receiver.origin && sender.origin != Origin::Host
 }

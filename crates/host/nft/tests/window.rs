@@ -40,6 +40,7 @@ fn bridge(index: u8, published: &[u16]) -> Bridge {
     Bridge {
         network: NetworkId::from_bytes([index; 32]),
         name: worlds::bridge_name(index),
+        mac: worlds::mac(index, 1),
         subnets: vec![format!("172.{}.0.0/16", 18 + index).parse().unwrap()],
         gateways: vec![worlds::v4(index, 1)],
         internal: false,
@@ -53,6 +54,7 @@ fn bridge(index: u8, published: &[u16]) -> Bridge {
         endpoints: vec![Endpoint {
             id: EndpointId::from_bytes([index; 32]),
             container: ContainerId::from_bytes([index; 32]),
+            identity: worlds::policies::plain_identity(index, "window"),
             port: format!("veth{index}").parse().unwrap(),
             mac: MacAddr::new([2, 0, 0, 0, 0, index]),
             addresses: vec![worlds::v4(index, 2)],
@@ -66,6 +68,7 @@ fn topology(bridges: Vec<Bridge>) -> Topology {
         bridges,
         options: Options::default(),
         resolvers: Vec::new(),
+        policies: Vec::new(),
     }
 }
 

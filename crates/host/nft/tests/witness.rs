@@ -16,6 +16,7 @@ use std::{
 
 use hakone_base::{ContainerId, EndpointId, MacAddr, NetworkId};
 use hakone_flow_model::{Notice, Refusal, notices};
+use hakone_network_policy::{Facts, Identity, Labels};
 use hakone_nft::Witness;
 use hakone_policy::{
     Access, Bridge, Endpoint, HostAccess, Icc, Metadata, Multicast, Options, Telling, Topology,
@@ -31,6 +32,13 @@ fn endpoint(network: u8, number: u8) -> Endpoint {
     Endpoint {
         id: EndpointId::from_bytes([id; 32]),
         container: ContainerId::from_bytes([id; 32]),
+        identity: Identity::of(Facts {
+            container: &ContainerId::from_bytes([id; 32]),
+            name: "member",
+            labels: &Labels::new(),
+            network: "witness",
+            network_labels: &Labels::new(),
+        }),
         port: format!("hk{network}{number}").parse().unwrap(),
         mac: MacAddr::new([2, 0x42, 172, network, 0, number]),
         addresses: vec![IpAddr::from([172, network, 0, number])],
@@ -42,6 +50,7 @@ fn bridge(number: u8, members: &[u8]) -> Bridge {
     Bridge {
         network: NetworkId::from_bytes([number; 32]),
         name: format!("br-{number}").parse().unwrap(),
+        mac: MacAddr::new([2, 0x42, 172, number, 0, 1]),
         subnets: vec![format!("172.{number}.0.0/16").parse().unwrap()],
         gateways: vec![IpAddr::from([172, number, 0, 1])],
         internal: false,
@@ -67,6 +76,7 @@ fn world() -> (Lab, Witness) {
             ..Options::default()
         },
         resolvers: Vec::new(),
+        policies: Vec::new(),
     };
     let lab = Lab::new(&topology, &[IpAddr::from([192, 0, 2, 1])], false);
     let witness = lab.places[0].run(Witness::open).unwrap();

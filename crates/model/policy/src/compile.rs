@@ -2,12 +2,13 @@
 //!
 //! Chains and rules are constants; all that varies stands in sets and maps. So a packet's cost does not grow with
 //! networks, containers or ports, and starting a container changes a few elements and no rule. The road of a packet:
-//! `guard` (forged and misdirected packets, before they touch connection tracking), `publish`, then `input` or `forward`, then
-//! `leave`. Before all of it, [`crate::pin`] holds frames to their ports. We accept nothing on behalf of other tables: a drop in `DOCKER-USER` or a FORWARD policy still counts.
+//! `guard` (forged and misdirected packets, before they touch connection tracking), `publish`, then `input` or `forward`, both with
+//! `policies` in front, then `leave`. What of chains does vary are the groups of policies ([`crate::groups`]). Before all of it, [`crate::pin`] holds frames to their ports. We accept nothing on behalf of other tables: a drop in `DOCKER-USER` or a FORWARD policy still counts.
 
 use crate::{
     FlowQuota,
     elements::Contents,
+    groups,
     ruleset::{
         Action, Base, Chain, ChainKind, Expression, Family, Field, Hook, IpFamily, Name, Rule,
         Ruleset, State, Table, Value,
@@ -36,17 +37,21 @@ const ICMP: [u8; 2] = [1, 58];
 /// Derives the rules of the whole host from what is wanted; the same topology gives the same value.
 #[must_use]
 pub fn compile(topology: &Topology) -> Ruleset {
+    let policies = groups::compile(topology);
+    let mut sets = Contents::of(topology).into_sets();
+    sets.extend(crate::elements::of_policies(&policies));
     let routed = Table {
         family: Family::Inet,
         name: TABLE.into(),
-        sets: Contents::of(topology).into_sets(),
+        sets,
+        groups: policies.groups,
         chains: match topology.options.ipv6 {
             Ipv6Rules::Loaded => chains(topology.options.flows),
             Ipv6Rules::None => past_ipv6(chains(topology.options.flows)),
         },
     };
     let ruleset = Ruleset {
-        tables: vec![routed, crate::pin::table(topology)],
+        tables: vec![routed, crate::pin::table(topology, &policies.judged)],
     };
     match topology.options.telling {
         Telling::Silent => ruleset,
@@ -57,12 +62,46 @@ pub fn compile(topology: &Topology) -> Ruleset {
 /// Derives the part of the rules that iptables cannot say: whose frames each port lets in.
 #[must_use]
 pub fn compile_frames(topology: &Topology) -> Ruleset {
+    let policies = groups::compile(topology);
+    let frames = crate::pin::table(topology, &policies.judged);
+    let routed = (!policies.judged.is_empty()).then(|| policies_alone(topology, policies));
     let ruleset = Ruleset {
-        tables: vec![crate::pin::table(topology)],
+        tables: routed.into_iter().chain([frames]).collect(),
     };
     match topology.options.telling {
         Telling::Silent => ruleset,
         Telling::Told => tell::told(ruleset),
+    }
+}
+
+/// What policies say of routed packets, beside rules of another make.
+fn policies_alone(topology: &Topology, policies: groups::Compiled) -> Table {
+    let mut sets = Contents::of(topology).into_sets();
+    sets.retain(|set| set.name.as_str().starts_with("own_gateways_ip"));
+    sets.extend(crate::elements::of_policies(&policies));
+    let filter = |hook| base(ChainKind::Filter, hook, FILTER);
+    let needed = Expression::Do(Action::Jump(name("discovery_to_host")));
+    let judged = within(Field::InputInterface, "judged");
+    let chains = vec![
+        chain("discovery_to_host", None, discovery_to_host()),
+        chain("policies", None, self::policies()),
+        chain(
+            "input",
+            filter(Hook::Input),
+            vec![rule("", [judged, needed]), judged_by_policies()],
+        ),
+        chain("output", filter(Hook::Output), output()),
+        chain("forward", filter(Hook::Forward), vec![judged_by_policies()]),
+    ];
+    Table {
+        family: Family::Inet,
+        name: TABLE.into(),
+        sets,
+        groups: policies.groups,
+        chains: match topology.options.ipv6 {
+            Ipv6Rules::Loaded => chains,
+            Ipv6Rules::None => past_ipv6(chains),
+        },
     }
 }
 
@@ -92,7 +131,9 @@ fn chains(quota: FlowQuota) -> Vec<Chain> {
         chain("internal_to_host", None, internal_to_host()),
         chain("hardened_to_host", None, hardened_to_host()),
         chain("open_to_host", None, open_to_host()),
+        chain("policies", None, policies()),
         chain("input", filter(Input, FILTER), input()),
+        chain("output", filter(Output, FILTER), output()),
         chain("leaving", None, leaving()),
         chain("entering", None, entering()),
         chain("among_members", None, among_members()),
@@ -349,17 +390,54 @@ fn is_protocol(number: u8) -> Expression {
     Expression::Is(Field::Protocol, Value::Protocol(number))
 }
 
-/// The map says of each bridge what it may reach of the host.
-fn input() -> Vec<Rule> {
-    let judge = Expression::Look(vec![Field::InputInterface], name("to_host"));
-    vec![count_flow(), rule("", [judge])]
+/// What begins, or fits no flow, is judged by policies; both ends of a known flow were asked when it began.
+fn judged_by_policies() -> Rule {
+    let begins = Expression::State(&[State::New, State::Invalid, State::Untracked]);
+    rule("", [begins, Expression::Do(Action::Jump(name("policies")))])
 }
 
-/// Between two members, then out of a network, then into one. What concerns no bridge of ours passes.
+/// What endpoints may say, by the policies that select them: first the sender's, then the receiver's. What passes here still has
+/// to pass everything else: a policy opens no network.
+fn policies() -> Vec<Rule> {
+    let asked = |interface, address, map| {
+        let key = vec![interface, address];
+        rule("", [Expression::Look(key, name(map))])
+    };
+    let sender = |family, map| asked(Field::InputInterface, Field::Source(family), map);
+    let receiver = |family, map| asked(Field::OutputInterface, Field::Destination(family), map);
+    vec![
+        sender(V4, "egress_ip"),
+        sender(V6, "egress_ip6"),
+        receiver(V4, "ingress_ip"),
+        receiver(V6, "ingress_ip6"),
+    ]
+}
+
+/// The map says of each bridge what it may reach of the host. What a network needs of its gateway, no policy denies.
+fn input() -> Vec<Rule> {
+    let judge = Expression::Look(vec![Field::InputInterface], name("to_host"));
+    let judged = within(Field::InputInterface, "judged");
+    let needed = Expression::Do(Action::Jump(name("discovery_to_host")));
+    vec![
+        count_flow(),
+        rule("", [judged, needed]),
+        judged_by_policies(),
+        rule("", [judge]),
+    ]
+}
+
+/// The host reaches each endpoint, whatever policies say; what its proxies send under a client's address, the client sends.
+fn output() -> Vec<Rule> {
+    let itself = [Expression::LocalSource, Expression::Do(Action::Accept)];
+    vec![rule("the host itself", itself), judged_by_policies()]
+}
+
+/// Policies, then between two members, then out of a network, then into one. What concerns no bridge of ours passes.
 fn forward() -> Vec<Rule> {
     let (from, to) = (Field::InputInterface, Field::OutputInterface);
     vec![
         count_flow(),
+        judged_by_policies(),
         rule(
             "members of one network",
             [Expression::Look(vec![from, to], name("members"))],

@@ -9,6 +9,7 @@ use hakone_base::{ExposedPort, IfName, Protocol, PublishedPort, Subnet};
 use ipnet::IpNet;
 
 use crate::{
+    groups::Compiled,
     ruleset::{Action, Elements, IpFamily, Key, Set, Target, Type, Value},
     topology::{
         Bridge, DirectRouting, Endpoint, GatewayMode, HostAccess, Icc, Link, Metadata, Topology,
@@ -400,6 +401,22 @@ impl Contents {
             keys(["direct_ip", "direct_ip6"], family, direct_key, direct),
         ]
     }
+}
+
+/// Lays out where policies lead endpoints, and whose members talk through the host.
+pub(crate) fn of_policies(policies: &Compiled) -> Vec<Set> {
+    let mut sets = vec![names("judged", &policies.judged)];
+    for family in [V4, V6] {
+        let key = || vec![Type::IfName, Type::Address(family)];
+        let of = |map: &BTreeMap<IpFamily, BTreeMap<Key, Action>>| {
+            map.get(&family).cloned().unwrap_or_default()
+        };
+        let egress = pick(["egress_ip", "egress_ip6"], family);
+        let ingress = pick(["ingress_ip", "ingress_ip6"], family);
+        sets.push(actions(egress, key(), of(&policies.egress)));
+        sets.push(actions(ingress, key(), of(&policies.ingress)));
+    }
+    sets
 }
 
 /// What a container may say to the host at all: ICMP, IGMP, TCP, UDP, ICMPv6, SCTP. Tunnels, above all, are not among it.

@@ -35,6 +35,17 @@ pub struct Frame {
     pub bytes: Vec<u8>,
 }
 
+/// What becomes of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// Nobody sees it.
+    Dropped,
+    /// It goes where it was sent.
+    Switched,
+    /// It goes to the host under this address, which routes and judges it.
+    Led(MacAddr),
+}
+
 /// What a packet transports, and where that begins.
 struct Transport {
     protocol: u8,

@@ -4,6 +4,7 @@
 //! what is promised changes this file first.
 
 mod frame;
+mod policy;
 
 use std::net::IpAddr;
 
@@ -71,7 +72,8 @@ impl Topology {
                 bridge.map_or(Place::Outside, Place::Network)
             }
         };
-        if !self.may_pass(from, to, packet, &aimed) {
+        let allowed = self.policies_allow((from, to), host, packet, &aimed);
+        if !allowed || !self.may_pass(from, to, packet, &aimed) {
             return Verdict::Dropped;
         }
         Verdict::Delivered(Delivery {

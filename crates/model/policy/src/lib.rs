@@ -5,8 +5,12 @@
 //! to the next. Nothing here touches a kernel; `host/nft` does.
 
 mod compile;
+mod consent;
+mod cover;
 mod elements;
+mod explain;
 mod frame;
+mod groups;
 mod intent;
 pub mod iptables;
 mod machine;
@@ -20,7 +24,9 @@ mod tell;
 mod topology;
 
 pub use compile::{TABLE, compile, compile_frames};
-pub use frame::Frame;
+pub use consent::{Consent, Ends};
+pub use explain::{Explanation, explain};
+pub use frame::{Frame, Passage};
 pub use packet::{
     Bridged, Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Transport, Verdict,
 };

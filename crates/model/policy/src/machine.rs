@@ -2,6 +2,8 @@
 //!
 //! What is judged is a [`Subject`]: a packet on its road through the host, or a frame at a port of a bridge.
 
+use hakone_base::MacAddr;
+
 use crate::ruleset::{
     Action, Chain, Elements, Expression, Field, IpFamily, Key, Name, Rule, Set, Table, Target,
     Value,
@@ -20,6 +22,8 @@ pub(crate) trait Subject {
     fn redirect(&mut self, family: IpFamily, target: Target) -> bool;
     /// Takes the address of the interface it leaves by.
     fn masquerade(&mut self);
+    /// Takes another Ethernet destination.
+    fn lead(&mut self, to: MacAddr);
 }
 
 /// How an expression, rule or chain ended.
@@ -72,6 +76,7 @@ impl<S: Subject> Machine<'_, S> {
         match expression {
             Expression::IpFamily(_)
             | Expression::LocalDestination
+            | Expression::LocalSource
             | Expression::State(_)
             | Expression::Begins
             | Expression::Crowded(..)
@@ -93,6 +98,13 @@ impl<S: Subject> Machine<'_, S> {
                 self.subject.masquerade();
                 Step::Accepted
             }
+            Expression::Lead(fields, map) => match self.ether(fields, map) {
+                Some(to) => {
+                    self.subject.lead(to);
+                    Step::Match
+                }
+                None => Step::Miss,
+            },
         }
     }
 
@@ -120,14 +132,21 @@ impl<S: Subject> Machine<'_, S> {
     fn target(&self, fields: &[Field], map: &Name) -> Option<Target> {
         match &self.table.set(map)?.elements {
             Elements::Targets(_, targets) => targets.get(&self.key(fields)?).copied(),
-            Elements::Keys(_) | Elements::Actions(_) => None,
+            Elements::Keys(_) | Elements::Actions(_) | Elements::Ethers(_) => None,
+        }
+    }
+
+    fn ether(&self, fields: &[Field], map: &Name) -> Option<MacAddr> {
+        match &self.table.set(map)?.elements {
+            Elements::Ethers(ethers) => ethers.get(&self.key(fields)?).copied(),
+            Elements::Keys(_) | Elements::Actions(_) | Elements::Targets(..) => None,
         }
     }
 
     fn look(&self, fields: &[Field], map: &Name) -> Option<&Action> {
         match &self.table.set(map)?.elements {
             Elements::Actions(actions) => actions.get(&self.key(fields)?),
-            Elements::Keys(_) | Elements::Targets(..) => None,
+            Elements::Keys(_) | Elements::Targets(..) | Elements::Ethers(_) => None,
         }
     }
 
@@ -152,7 +171,7 @@ fn set_holds(set: &Set, key: &Key) -> bool {
     match (&set.elements, set.intervals) {
         (Elements::Keys(keys), false) => keys.contains_key(key),
         (Elements::Keys(keys), true) => keys.keys().any(covered),
-        (Elements::Actions(_) | Elements::Targets(..), _) => false,
+        (Elements::Actions(_) | Elements::Targets(..) | Elements::Ethers(_), _) => false,
     }
 }
 
@@ -160,6 +179,8 @@ fn covers(held: &Value, own: &Value) -> bool {
     match (held, own) {
         (Value::Prefix(prefix), Value::Address(address)) => prefix.contains(*address),
         (Value::Stem(stem), Value::IfName(name)) => name.as_str().starts_with(stem.as_str()),
+        (Value::Protocols(first, last), Value::Protocol(own)) => (first..=last).contains(&own),
+        (Value::Ports(first, last), Value::Port(own)) => (first..=last).contains(&own),
         (held, own) => held == own,
     }
 }

@@ -28,6 +28,8 @@ pub const PORT_STEM: &str = "hk";
 
 /// Before `br_netfilter` (0), which would take the frame for a routed packet.
 const EARLY: i32 = -300;
+/// After what a port may send at all, and still before `br_netfilter`.
+const LATER: i32 = EARLY + 1;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -51,11 +53,14 @@ const NEVER_TORN: [u8; 6] = [130, 133, 134, 135, 136, 137];
 const REPORTS: [u8; 3] = [131, 132, 143];
 
 /// Derives the table.
-pub(crate) fn table(topology: &Topology) -> Table {
+pub(crate) fn table(topology: &Topology, judged: &BTreeSet<IfName>) -> Table {
+    let mut sets = sets(topology);
+    sets.push(routers(topology, judged));
     Table {
         family: Family::Bridge,
         name: TABLE.into(),
-        sets: sets(topology),
+        sets,
+        groups: BTreeMap::new(),
         chains: vec![
             chain("multicast_ip", None, multicast()),
             chain("begin_ip", None, begin_ip()),
@@ -73,6 +78,11 @@ pub(crate) fn table(topology: &Topology) -> Table {
             chain("from_arp", None, from_arp()),
             chain("pinned", None, pinned()),
             chain("enter", filter(Hook::Prerouting), enter()),
+            chain(
+                "through_host",
+                base(ChainKind::Filter, Hook::Prerouting, LATER),
+                through_host(),
+            ),
             chain("enter_host", filter(Hook::Input), enter_host()),
         ],
     }
@@ -91,6 +101,45 @@ fn enter() -> Vec<Rule> {
         rule("", [ports]),
         dropping("port without a container", [is_stem()]),
     ]
+}
+
+/// Where a policy selects a member, members reach each other through the host alone: it knows flows, a bridge does not. Each IP
+/// packet is led there, whomever its frame is for: a broadcast frame with a neighbour's address inside is believed, too. What
+/// finds neighbours stays in the bridge, as ARP does. No port changes and no neighbour is forgotten when this comes or goes.
+fn through_host() -> Vec<Rule> {
+    let finds = |kind| {
+        rule(
+            "finds neighbours",
+            [
+                is_next(ICMP6),
+                is_icmp6(kind),
+                Expression::Do(Action::Accept),
+            ],
+        )
+    };
+    let lead = |bytes: [u8; 2]| {
+        let is = Expression::Is(Field::EtherType, Value::Raw(bytes.into()));
+        let to = Expression::Lead(vec![Field::InputInterface], name("routers"));
+        rule("policies judge", [is, to])
+    };
+    vec![
+        lead([0x08, 0x00]),
+        finds(SOLICITATION),
+        finds(ADVERTISEMENT),
+        lead([0x86, 0xdd]),
+    ]
+}
+
+/// From the ports of networks with policies to the host's address there.
+fn routers(topology: &Topology, judged: &BTreeSet<IfName>) -> Set {
+    let bridges = topology.bridges.iter();
+    let bridges = bridges.filter(|bridge| judged.contains(&bridge.name));
+    let ports = bridges.flat_map(|bridge| {
+        let ports = bridge.endpoints.iter().map(|endpoint| &endpoint.port);
+        ports.map(|port| (vec![Value::IfName(port.clone())], bridge.mac))
+    });
+    let elements = Elements::Ethers(ports.collect());
+    set("routers", vec![Type::IfName], elements)
 }
 
 /// Addresses that bridges keep for themselves reach the host as if there were no bridge, past `enter`.

@@ -18,6 +18,10 @@ impl Display for Table {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "table {} {} {{", self.family, self.name)?;
         self.sets.iter().try_for_each(|set| set.fmt(f))?;
+        for group in self.groups.values() {
+            group.sets.iter().try_for_each(|set| set.fmt(f))?;
+            group.chain.fmt(f)?;
+        }
         self.chains.iter().try_for_each(|chain| chain.fmt(f))?;
         writeln!(f, "}}")
     }
@@ -27,7 +31,7 @@ impl Display for Set {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let kind = match self.elements {
             Elements::Keys(_) => "set",
-            Elements::Actions(_) | Elements::Targets(..) => "map",
+            Elements::Actions(_) | Elements::Targets(..) | Elements::Ethers(_) => "map",
         };
         writeln!(f, "\t{kind} {} {{", self.name)?;
         match self.key.as_slice() {
@@ -44,6 +48,7 @@ impl Display for Set {
             Elements::Targets(family, _) => {
                 writeln!(f, " : {} . {}", Type::Address(family), Type::Port)?;
             }
+            Elements::Ethers(_) => writeln!(f, " : {}", Type::Ether)?,
         }
         if self.intervals {
             writeln!(f, "\t\tflags interval")?;
@@ -73,6 +78,10 @@ impl Display for Elements {
                 .map(|(k, v)| format!("{} : {v}", key(k)))
                 .collect(),
             Self::Targets(_, map) => map
+                .iter()
+                .map(|(k, v)| format!("{} : {v}", key(k)))
+                .collect(),
+            Self::Ethers(map) => map
                 .iter()
                 .map(|(k, v)| format!("{} : {v}", key(k)))
                 .collect(),
@@ -123,6 +132,7 @@ impl Display for Expression {
             Self::Is(field, value) => write!(f, "{field} {value}"),
             Self::In(fields, set) => write!(f, "{} @{set}", joined(fields)),
             Self::LocalDestination => f.write_str("fib daddr type local"),
+            Self::LocalSource => f.write_str("fib saddr type local"),
             Self::State(states) => {
                 let states: Vec<_> = states.iter().map(State::to_string).collect();
                 write!(f, "ct state {}", states.join(","))
@@ -155,6 +165,13 @@ impl Display for Expression {
                 )
             }
             Self::Masquerade => f.write_str("masquerade"),
+            Self::Lead(fields, map) => {
+                let fields = joined(fields);
+                write!(
+                    f,
+                    "ether daddr set {fields} map @{map} meta pkttype set host"
+                )
+            }
         }
     }
 }
@@ -225,6 +242,8 @@ impl Display for Value {
             Self::Prefix(subnet) => subnet.fmt(f),
             Self::Protocol(number) | Self::Icmp6Type(number) => number.fmt(f),
             Self::Port(port) => port.fmt(f),
+            Self::Protocols(first, last) => range(f, first, last),
+            Self::Ports(first, last) => range(f, first, last),
             Self::Stem(stem) => write!(f, "\"{stem}*\""),
             Self::Ether(address) => address.fmt(f),
             Self::Target(address) => hexadecimal(&address.octets(), f),
@@ -290,6 +309,14 @@ impl Display for Hook {
             Self::Output => "output",
             Self::Postrouting => "postrouting",
         })
+    }
+}
+
+/// Whoever looks for one value finds no range of one.
+fn range<T: Display + PartialEq>(f: &mut Formatter<'_>, first: &T, last: &T) -> fmt::Result {
+    match first == last {
+        true => first.fmt(f),
+        false => write!(f, "{first}-{last}"),
     }
 }
 

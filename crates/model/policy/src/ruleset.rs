@@ -36,8 +36,19 @@ pub struct Table {
     pub name: Name,
     /// Its sets and maps, before the chains that look into them.
     pub sets: Vec<Set>,
+    /// What comes and goes with policies; maps of the table lead there.
+    pub groups: BTreeMap<Name, Group>,
     /// Its chains, in the order of a packet's road.
     pub chains: Vec<Chain>,
+}
+
+/// A chain that comes and goes, with the sets that it alone looks into: `NAME.set`, so that each is found by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The chain, of the group's name.
+    pub chain: Chain,
+    /// Its sets.
+    pub sets: Vec<Set>,
 }
 
 /// The name of a table, chain or set.
@@ -119,6 +130,8 @@ pub enum Expression {
     In(Vec<Field>, Name),
     /// Matches when the destination is an address of this host.
     LocalDestination,
+    /// Matches when the source is an address of this host.
+    LocalSource,
     /// Matches when connection tracking says one of these.
     State(&'static [State]),
     /// Matches when the flow's destination was translated: it came by a published port.
@@ -141,6 +154,9 @@ pub enum Expression {
     Redirect(IpFamily, Vec<Field>, Name),
     /// Gives the flow the address of the interface it leaves by.
     Masquerade,
+    /// Sends the frame to the Ethernet address that the map holds for the fields, as if its sender had meant this host; goes on
+    /// when it holds none.
+    Lead(Vec<Field>, Name),
 }
 
 /// How often something may happen.
@@ -263,6 +279,10 @@ pub enum Value {
     Protocol(u8),
     /// A port.
     Port(u16),
+    /// Transport protocols from the first number to the last.
+    Protocols(u8, u8),
+    /// Ports from the first to the last.
+    Ports(u16, u16),
     /// All interface names with this beginning.
     Stem(IfName),
     /// An Ethernet address.
@@ -312,7 +332,7 @@ pub struct Set {
     pub name: Name,
     /// The types of its key's parts.
     pub key: Vec<Type>,
-    /// Whether keys are prefixes rather than single values.
+    /// Whether keys are prefixes and ranges rather than single values.
     pub intervals: bool,
     /// Whether packets add to it, so that what it holds is not ours to say.
     pub dynamic: bool,
@@ -334,6 +354,8 @@ pub enum Elements {
     Actions(BTreeMap<Key, Action>),
     /// Keys with an address and port of the family.
     Targets(IpFamily, BTreeMap<Key, Target>),
+    /// Keys with an Ethernet address.
+    Ethers(BTreeMap<Key, MacAddr>),
 }
 
 /// Where a published port leads.
@@ -375,13 +397,34 @@ impl Table {
     /// Finds a chain.
     #[must_use]
     pub fn chain(&self, name: &Name) -> Option<&Chain> {
-        self.chains.iter().find(|chain| chain.name == *name)
+        let of_group = || self.groups.get(name).map(|group| &group.chain);
+        let mut chains = self.chains.iter();
+        chains.find(|chain| chain.name == *name).or_else(of_group)
     }
 
     /// Finds a set or map.
     #[must_use]
     pub fn set(&self, name: &Name) -> Option<&Set> {
-        self.sets.iter().find(|set| set.name == *name)
+        let sets = match self.groups.get(&name.group()) {
+            Some(group) => &group.sets,
+            None => &self.sets,
+        };
+        sets.iter().find(|set| set.name == *name)
+    }
+
+    /// Finds a set or map, to change what it holds.
+    pub(crate) fn set_mut(&mut self, name: &Name) -> Option<&mut Set> {
+        let sets = match self.groups.get_mut(&name.group()) {
+            Some(group) => &mut group.sets,
+            None => &mut self.sets,
+        };
+        sets.iter_mut().find(|set| set.name == *name)
+    }
+
+    /// Gives all sets and maps, those of groups too.
+    pub fn all_sets(&self) -> impl Iterator<Item = &Set> {
+        let of_groups = self.groups.values().flat_map(|group| &group.sets);
+        self.sets.iter().chain(of_groups)
     }
 }
 
@@ -390,6 +433,14 @@ impl Name {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Name {
+    /// Gives what stands before the dot: the group of a set, if it has one.
+    fn group(&self) -> Self {
+        let text = self.0.split_once('.').map_or("", |(group, _)| group);
+        Self(Cow::Owned(text.to_owned()))
     }
 }
 
@@ -504,6 +555,7 @@ impl Elements {
             Self::Keys(keys) => keys.len(),
             Self::Actions(actions) => actions.len(),
             Self::Targets(_, targets) => targets.len(),
+            Self::Ethers(ethers) => ethers.len(),
         }
     }
 

@@ -5,10 +5,10 @@
 
 use std::net::IpAddr;
 
-use hakone_base::IfName;
+use hakone_base::{IfName, MacAddr};
 
 use crate::{
-    frame::Frame,
+    frame::{Frame, Passage},
     machine::{Subject, is_let_through},
     packet::{Bridged, Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Verdict},
     ruleset::{
@@ -30,20 +30,32 @@ impl Ruleset {
         }
     }
 
-    /// Reports whether a frame may enter its bridge under these rules and no others.
+    /// Says what becomes of a frame at its bridge under these rules and no others.
     #[must_use]
-    pub fn admits(&self, frame: &Frame) -> bool {
+    pub fn passage(&self, frame: &Frame) -> Passage {
         let Some(hook) = frame.hook() else {
-            return false;
+            return Passage::Dropped;
         };
         let bridge = self.tables.iter();
         let bridge = bridge.filter(|table| table.family == Family::Bridge);
         let mut bases: Vec<_> = bridge.flat_map(|table| bases(table, hook)).collect();
         bases.sort_by_key(|(priority, ..)| *priority);
-        bases
+        let mut crossing = Crossing { frame, led: None };
+        let passes = bases
             .into_iter()
-            .all(|(_, table, chain)| is_let_through(&mut &*frame, table, chain))
+            .all(|(_, table, chain)| is_let_through(&mut crossing, table, chain));
+        match (passes, crossing.led) {
+            (false, _) => Passage::Dropped,
+            (true, None) => Passage::Switched,
+            (true, Some(to)) => Passage::Led(to),
+        }
     }
+}
+
+/// A frame on its way into a bridge.
+struct Crossing<'a> {
+    frame: &'a Frame,
+    led: Option<MacAddr>,
 }
 
 /// A packet on its way; `None` from a step means that it was dropped.
@@ -222,6 +234,7 @@ impl Subject for Road<'_> {
         match expression {
             Expression::IpFamily(family) => IpFamily::of(self.destination) == *family,
             Expression::LocalDestination => self.host.is_local(self.destination),
+            Expression::LocalSource => self.host.is_local(self.packet.source),
             Expression::State(states) => self.tracked && states.contains(&self.packet.flow.state()),
             Expression::Begins => self.tracked && self.packet.flow == Flow::New,
             Expression::Crowded(field, ..) => self.field(*field).is_some() && self.packet.crowded,
@@ -243,11 +256,14 @@ impl Subject for Road<'_> {
     fn masquerade(&mut self) {
         self.source = SourceSeen::Masqueraded;
     }
+
+    /// What is routed has its Ethernet addresses yet to come.
+    fn lead(&mut self, _: MacAddr) {}
 }
 
-impl Subject for &Frame {
+impl Subject for Crossing<'_> {
     fn field(&self, field: Field) -> Option<Value> {
-        Frame::field(self, field)
+        self.frame.field(field)
     }
 
     /// Frames have no flows and are not routed.
@@ -260,6 +276,10 @@ impl Subject for &Frame {
     }
 
     fn masquerade(&mut self) {}
+
+    fn lead(&mut self, to: MacAddr) {
+        self.led = Some(to);
+    }
 }
 
 fn bases(table: &Table, hook: Hook) -> impl Iterator<Item = (i32, &Table, &Chain)> {

@@ -9,6 +9,7 @@ use hakone_base::{
     BridgeName, ContainerId, EndpointId, ExposedPort, IfName, MacAddr, NetworkId, PublishedPort,
     Subnet,
 };
+use hakone_network_policy::{Identity, Policy};
 
 /// Every bridge network of this host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Topology {
     pub options: Options,
     /// Resolvers of the host under link-local addresses, as clouds have them: they answer containers of every network.
     pub resolvers: Vec<IpAddr>,
+    /// What endpoints may say to each other and to the world, where networks let them; each key is there once.
+    pub policies: Vec<Policy>,
 }
 
 /// A network of driver `bridge`.
@@ -28,6 +31,8 @@ pub struct Bridge {
     pub network: NetworkId,
     /// Its interface on the host; the rules speak of this name only, so they can be loaded before it exists.
     pub name: BridgeName,
+    /// Its Ethernet address, to which frames are led that the host is to judge.
+    pub mac: MacAddr,
     /// Its prefixes, of either family.
     pub subnets: Vec<Subnet>,
     /// The bridge's own addresses.
@@ -70,6 +75,8 @@ pub struct Endpoint {
     pub id: EndpointId,
     /// The container behind it.
     pub container: ContainerId,
+    /// Who it is to policies.
+    pub identity: Identity,
     /// The host side of its veth pair.
     pub port: IfName,
     /// The address of the container side.
@@ -226,6 +233,13 @@ impl Access {
 }
 
 impl Endpoint {
+    /// Gives every address under which it speaks: its own, and with IPv6 the one that its link gives it.
+    pub(crate) fn every_address(&self) -> impl Iterator<Item = IpAddr> {
+        let on_link = self.addresses.iter().any(IpAddr::is_ipv6);
+        let on_link = on_link.then(|| IpAddr::V6(self.mac.link_local()));
+        self.addresses.iter().copied().chain(on_link)
+    }
+
     /// Gives the main address of the same family as `other`.
     pub(crate) fn address_like(&self, other: IpAddr) -> Option<IpAddr> {
         let mut own = self.addresses.iter();

@@ -15,6 +15,7 @@ use std::{
 };
 
 use hakone_base::{ContainerId, EndpointId, ExposedPort, MacAddr, NetworkId, PublishedPort};
+use hakone_network_policy::{Facts, Identity, Labels};
 use hakone_policy::{
     Access, Bridge, DirectRouting, Endpoint, HostAccess, Icc, Link, Metadata, Multicast, Options,
     Telling, Topology, compile, iptables,
@@ -24,6 +25,7 @@ fn bridge(index: u8, name: &str, subnets: &[&str], gateways: &[&str]) -> Bridge 
     Bridge {
         network: NetworkId::from_bytes([index; 32]),
         name: name.parse().unwrap(),
+        mac: MacAddr::new([2, 0x42, 0, 0, 1, index]),
         subnets: subnets.iter().map(|text| text.parse().unwrap()).collect(),
         gateways: gateways.iter().map(|text| text.parse().unwrap()).collect(),
         internal: false,
@@ -47,6 +49,13 @@ fn endpoint(index: u8, addresses: &[&str], published: &[(&str, u16, &str)]) -> E
     Endpoint {
         id: EndpointId::from_bytes([index; 32]),
         container: ContainerId::from_bytes([index; 32]),
+        identity: Identity::of(Facts {
+            container: &ContainerId::from_bytes([index; 32]),
+            name: &format!("c{index}"),
+            labels: &Labels::new(),
+            network: "shop",
+            network_labels: &Labels::new(),
+        }),
         port: format!("hk{index}").parse().unwrap(),
         mac: MacAddr::new([2, 0x42, 0, 0, 0, index]),
         addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
@@ -59,6 +68,7 @@ fn of(bridges: Vec<Bridge>) -> Topology {
         bridges,
         options: Options::default(),
         resolvers: Vec::new(),
+        policies: Vec::new(),
     }
 }
 
@@ -128,8 +138,18 @@ fn two_networks_told() -> Topology {
     topology
 }
 
-fn hosts() -> [(&'static str, Topology); 4] {
+/// The documents of the page that explains policies, on the first network.
+fn with_policies() -> Topology {
+    let mut topology = two_networks();
+    let documents = include_str!("snapshots/policies.yaml");
+    let parsed = hakone_network_policy::parse(documents).unwrap();
+    topology.policies = parsed.into_iter().map(|(_, policy)| policy).collect();
+    topology
+}
+
+fn hosts() -> [(&'static str, Topology); 5] {
     [
+        ("with_policies", with_policies()),
         ("no_network", Topology::default()),
         ("two_networks", two_networks()),
         ("two_networks_told", two_networks_told()),

@@ -354,6 +354,7 @@ pub(crate) mod tests {
     fn bridge(number: u8, name: &str) -> Bridge {
         Bridge {
             network: NetworkId::from_bytes([number; 32]),
+            mac: hakone_base::MacAddr::new([2, 0, 0, 0, 0, 1]),
             name: name.parse().unwrap(),
             subnets: vec![format!("172.{number}.0.0/16").parse().unwrap()],
             gateways: vec![IpAddr::from([172, number, 0, 1])],
@@ -373,6 +374,13 @@ pub(crate) mod tests {
         Endpoint {
             id: EndpointId::from_bytes([number; 32]),
             container: ContainerId::from_bytes([number; 32]),
+            identity: hakone_network_policy::Identity::of(hakone_network_policy::Facts {
+                container: &ContainerId::from_bytes([number; 32]),
+                name: "member",
+                labels: &hakone_network_policy::Labels::new(),
+                network: "network",
+                network_labels: &hakone_network_policy::Labels::new(),
+            }),
             port: format!("hk{number}").parse().unwrap(),
             mac: MacAddr::new([2, 0x42, 0, 0, 0, number]),
             addresses: vec![IpAddr::from([172, bridge, 0, number])],
@@ -396,6 +404,7 @@ pub(crate) mod tests {
             bridges: vec![red, blue],
             options: Options::default(),
             resolvers: Vec::new(),
+            policies: Vec::new(),
         };
         let addresses = vec!["192.0.2.1".parse().unwrap()];
         let uplink: IfName = "eth0".parse().unwrap();

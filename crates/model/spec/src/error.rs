@@ -20,6 +20,9 @@ pub enum Error {
     /// An annotation without a key.
     #[error("invalid Annotations: the empty string is not permitted as an annotation key")]
     Annotation,
+    /// A label of a policy that cannot be read.
+    #[error("{0}")]
+    PolicyLabel(String),
     /// A signal that does not exist.
     #[error("invalid signal: {0}")]
     Signal(String),

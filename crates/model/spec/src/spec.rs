@@ -33,6 +33,8 @@ pub struct ContainerSpec {
     pub domainname: Option<String>,
     /// Labels of image and request.
     pub labels: BTreeMap<String, String>,
+    /// Labels of the request alone: what an image says of itself earns it nothing from a policy.
+    pub own_labels: BTreeMap<String, String>,
     /// Annotations for the runtime.
     pub annotations: BTreeMap<String, String>,
     /// How it is stopped.
@@ -123,6 +125,7 @@ impl ContainerSpec {
             hostname: hostname(config)?,
             domainname: text(config.domainname.as_ref()).map(str::to_owned),
             labels: labels(config, image),
+            own_labels: own_labels(config, image)?,
             annotations: annotations(host)?,
             stop: stop(config, image)?,
             health: health::parse(config.healthcheck.as_ref(), image.healthcheck.as_ref())?,
@@ -204,6 +207,21 @@ fn labels(config: &ContainerConfig, image: &ImageConfig) -> BTreeMap<String, Str
     pairs
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect()
+}
+
+/// A request that was stored holds the image's labels too; those are told by their values.
+fn own_labels(
+    config: &ContainerConfig,
+    image: &ImageConfig,
+) -> Result<BTreeMap<String, String>, Error> {
+    let of_image = |key: &String| image.labels.as_ref()?.get(key);
+    let labels = config.labels.iter().flatten();
+    let own: BTreeMap<_, _> = labels
+        .filter(|(key, value)| of_image(key) != Some(*value))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    hakone_network_policy::check_labels(&own).map_err(Error::PolicyLabel)?;
+    Ok(own)
 }
 
 fn annotations(host: &HostConfig) -> Result<BTreeMap<String, String>, Error> {

@@ -60,6 +60,8 @@ pub struct SandboxRequest {
     pub hostname: String,
     /// Its domain name, often empty.
     pub domainname: String,
+    /// The labels that its user gave it, not its image.
+    pub labels: BTreeMap<String, String>,
     /// Which namespace it gets.
     pub mode: NetworkMode,
     /// Network name or id, and the endpoint as the user asked for it; the first is the one of `NetworkMode`.

@@ -33,6 +33,7 @@ impl Inner {
             name: record.name.to_string(),
             hostname: hostname(record, spec),
             domainname: spec.domainname.clone().unwrap_or_default(),
+            labels: spec.own_labels.clone(),
             mode,
             endpoints,
             exposed,

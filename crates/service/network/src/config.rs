@@ -27,6 +27,8 @@ pub enum Backend {
 pub struct Config {
     /// The folder of the network records, `<data root>/networks`.
     pub folder: PathBuf,
+    /// The folder of the policy records, `<data root>/policies`.
+    pub policies: PathBuf,
     /// The bridge of the default network (`bridge`).
     pub bridge: BridgeName,
     /// Whether there is a default network at all (not `bridge: none`).
@@ -91,6 +93,7 @@ impl Config {
     /// Never in practice: the bridge's name is a constant.
     pub fn new(folder: PathBuf) -> Result<Self, hakone_base::IfNameError> {
         Ok(Self {
+            policies: folder.with_file_name("policies"),
             folder,
             bridge: "hakone0".parse()?,
             has_default_bridge: true,

@@ -145,6 +145,15 @@ pub enum Error {
         /// The host's address.
         address: IpAddr,
     },
+    /// A text is no policy.
+    #[error(transparent)]
+    Policy(#[from] hakone_network_policy::Error),
+    /// No policy has this name.
+    #[error("policy {0} not found")]
+    NoPolicy(hakone_network_policy::PolicyKey),
+    /// No running container has this name or id.
+    #[error("no running container {0}")]
+    NoContainer(String),
     /// A record could not be written.
     #[error("could not store the network: {0}")]
     Record(#[from] hakone_store::Error),
@@ -219,10 +228,15 @@ fn reason(error: &io::Error) -> String {
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::NotFound(_) | Self::Driver(_) | Self::IpamDriver(_) => Kind::NotFound,
+            Self::NotFound(_)
+            | Self::NoPolicy(_)
+            | Self::NoContainer(_)
+            | Self::Driver(_)
+            | Self::IpamDriver(_) => Kind::NotFound,
             Self::Ambiguous(_)
             | Self::Filter(_)
             | Self::Invalid(_)
+            | Self::Policy(_)
             | Self::Conflict(_)
             | Self::Settings(_) => Kind::InvalidParameter,
             Self::Endpoint { source, .. } => source.kind(),

@@ -1,20 +1,22 @@
 //! The host's side of the kernel: one netlink socket, one firewall, one at a time.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv6Addr, UdpSocket},
     sync::Arc,
 };
 
-use hakone_base::{BridgeName, IfName, PublishedPort};
+use hakone_base::{BridgeName, IfName, MacAddr, PublishedPort};
 use hakone_iptables::{Chains, Forward};
 use hakone_netlink::{
     Link, LinkIndex, Socket, add_proxy, delete_proxy, deliver_marked, stop_delivering,
 };
 use hakone_netns::write_sysctl;
 use hakone_nft::{DIVERTED, Firewall, Monitor, Relay};
-use hakone_policy::{DirectRouting, FlowQuota, Ipv6Rules, Options, Telling, Topology, iptables};
+use hakone_policy::{
+    Consent, DirectRouting, Ends, FlowQuota, Ipv6Rules, Options, Telling, Topology, iptables,
+};
 
 use crate::{
     Backend, Config, Error, chains,
@@ -83,6 +85,7 @@ fn given(config: &Config) -> Given {
         options,
         hardened: config.hardened,
         resolvers: link_local_resolvers(config),
+        macs: BTreeMap::new(),
     }
 }
 
@@ -294,6 +297,28 @@ impl Host {
             let owners = watch::owners(&crate::service::lock(state));
             watcher.observe(owners);
         }
+    }
+
+    /// Ends the flows that the policies of the present state do not allow: they were let through before. What follows begins
+    /// anew, and is judged. One that cannot be ended is told: someone must act.
+    pub(crate) fn cut_flows(&self, state: &std::sync::Mutex<State>) {
+        let topology = topology::of(&crate::service::lock(state), &self.given);
+        let consent = Consent::of(&topology);
+        if self.firewall.is_none() || consent.is_given() {
+            return;
+        }
+        let of_host = |address| UdpSocket::bind((address, 0)).is_ok();
+        let unwanted = |ends: &Ends| !consent.allows(ends) && !of_host(ends.source);
+        match hakone_nft::forget_unwanted(unwanted) {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "flows cut that policies no longer allow"),
+            Err(error) => tracing::error!(%error, "flows that policies do not allow were not cut"),
+        }
+    }
+
+    /// Notes the Ethernet address of a bridge: rules lead frames there.
+    pub(crate) fn note_mac(&mut self, bridge: &BridgeName, mac: MacAddr) -> bool {
+        self.given.macs.insert(bridge.clone(), mac) != Some(mac)
     }
 
     /// Listens to what other programs do to the rules; nothing to listen for without rules of ours.

@@ -17,6 +17,7 @@ mod host;
 mod network;
 mod owner;
 mod pace;
+mod policy;
 mod port;
 mod record;
 mod report;
@@ -35,6 +36,8 @@ mod world;
 pub use config::{Backend, Config};
 pub use error::Error;
 pub use hakone_ipam::{PoolBase, PoolRequest};
+pub use hakone_network_policy::LIMIT as POLICY_TEXT_LIMIT;
+pub use policy::{Applied, Change, Explanation};
 pub use report::{EndpointAddress, EndpointReport, Resolver, SandboxReport};
 pub use request::{
     CutOff, EndpointRequest, ExtraHost, HostTarget, Link, NetworkMode, PortBinding, SandboxRequest,

@@ -6,6 +6,6 @@ mod source;
 mod tcp;
 mod udp;
 
-pub(crate) use proxy::{Listener, serve};
+pub(crate) use proxy::{Admits, Listener, serve};
 pub(crate) use reserve::{Reservation, bound_to, every_address, reserve};
 pub(crate) use source::Source;

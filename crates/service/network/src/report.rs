@@ -20,6 +20,9 @@ pub struct SandboxReport {
     pub hostname: String,
     /// The container's domain name, often empty.
     pub domainname: String,
+    /// The labels that its user gave it.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
     /// Its endpoints in the order of their interfaces, `eth0` first.
     pub endpoints: Vec<EndpointReport>,
     /// Its published ports with their numbers; an unspecified host address means every address of that family.

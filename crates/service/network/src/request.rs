@@ -19,6 +19,8 @@ pub struct SandboxRequest {
     pub hostname: String,
     /// Its domain name, for `/etc/hosts`; often empty.
     pub domainname: String,
+    /// The labels that its user gave it: what policies know it by.
+    pub labels: BTreeMap<String, String>,
     /// Which namespace it gets.
     pub mode: NetworkMode,
     /// The ports that image and request expose.

@@ -10,23 +10,26 @@ use std::{
     time::SystemTime,
 };
 
-use hakone_base::{ContainerId, ContainerName, EventKind, NetworkId, Timestamp};
+use hakone_base::{ContainerId, ContainerName, EventKind, ExposedPort, NetworkId, Timestamp};
 use hakone_engine_api::{Filters, wire};
 use hakone_events::Bus;
+use hakone_network_policy::{Document, PolicyKey};
+use hakone_policy::Consent;
 use hakone_reach::World;
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 
 use crate::{
-    Backend, Config, CutOff, EndpointReport, EndpointRequest, Error, NetworkSpec, SandboxReport,
-    SandboxRequest, Watcher, filter, guard,
+    Applied, Backend, Config, CutOff, EndpointReport, EndpointRequest, Error, Explanation,
+    NetworkSpec, SandboxReport, SandboxRequest, Watcher, filter, guard,
     host::Host,
     network,
     owner::Owner,
+    policy,
     resolver::Directory,
     sandbox::{self, Sandbox, Survivor},
     state::{Stage, State},
-    sweep, view, world,
+    sweep, topology, view, world,
 };
 
 /// The network service; clones share it.
@@ -44,12 +47,16 @@ pub(crate) struct Inner {
     pub(crate) events: Bus,
     pub(crate) runtime: Handle,
     pub(crate) state: Mutex<State>,
+    /// Held by whoever changes policies, before all others.
+    pub(crate) policy_edits: Mutex<()>,
     /// Held by whoever edits the administrator's chains, before all others.
     pub(crate) chains: Mutex<()>,
     /// Taken before the state where both are needed.
     pub(crate) host: Mutex<Host>,
     /// The names of the present state, as far as somebody asked.
     pub(crate) directory: Mutex<Arc<Directory>>,
+    /// What policies make of flows beside the rules, at one generation of the state.
+    consent: Mutex<(u64, Arc<Consent>)>,
     pub(crate) strays: Arc<Notify>,
     pub(crate) settled: AtomicBool,
     /// The right to keep the rules of this network namespace.
@@ -76,13 +83,16 @@ impl Service {
             events,
             runtime: Handle::current(),
             state: Mutex::default(),
+            policy_edits: Mutex::default(),
             chains: Mutex::default(),
             directory: Mutex::default(),
+            consent: Mutex::default(),
             strays: Arc::default(),
             settled: AtomicBool::new(false),
             repairs: AtomicU64::new(0),
             tasks: Mutex::default(),
         });
+        policy::open(&inner)?;
         network::open(&inner)?;
         let sweeping = inner.runtime.spawn(sweep::run(
             Arc::downgrade(&inner),
@@ -276,10 +286,66 @@ impl Service {
             host.load_rules(&service.state)?;
             host.load_relays(&service.state)?;
             host.leave_other_backend();
+            host.cut_flows(&service.state);
             drop(host);
             sweep::sweep(service)
         })
         .await
+    }
+
+    /// Applies the policies of a text, YAML or JSON: all of them, or none. Not cancellable: it ends what it began.
+    ///
+    /// # Errors
+    /// When the text says what no policy says, or the rules cannot be loaded.
+    pub async fn apply_policies(&self, text: String) -> Result<Vec<Applied>, Error> {
+        self.run(move |service| policy::apply(service, &text)).await
+    }
+
+    /// Says what applying a text would change.
+    ///
+    /// # Errors
+    /// When the text says what no policy says.
+    pub fn diff_policies(&self, text: &str) -> Result<Vec<Applied>, Error> {
+        policy::diff(&self.inner, text)
+    }
+
+    /// Removes a policy, `NAMESPACE/NAME`; gives its name.
+    ///
+    /// # Errors
+    /// When there is no such policy.
+    pub async fn remove_policy(&self, name: &str) -> Result<PolicyKey, Error> {
+        let name = name.to_owned();
+        self.run(move |service| policy::remove(service, &name))
+            .await
+    }
+
+    /// Gives the policies as they were written, by their names.
+    #[must_use]
+    pub fn policies(&self) -> Vec<Document> {
+        let state = lock(&self.inner.state);
+        let stored = state.policies.values();
+        stored.map(|stored| stored.document.clone()).collect()
+    }
+
+    /// Gives a policy as it was written.
+    ///
+    /// # Errors
+    /// When there is no such policy.
+    pub fn policy(&self, name: &str) -> Result<Document, Error> {
+        let key = policy::key(name);
+        let state = lock(&self.inner.state);
+        let stored = state.policies.get(&key);
+        stored
+            .map(|stored| stored.document.clone())
+            .ok_or(Error::NoPolicy(key))
+    }
+
+    /// Says why one container, or address, reaches a port of another, or does not.
+    ///
+    /// # Errors
+    /// When there is no such container.
+    pub fn explain(&self, from: &str, to: &str, port: ExposedPort) -> Result<Explanation, Error> {
+        policy::explain(&self.inner, from, to, port)
     }
 
     /// Tells the resolvers that a container has another name.
@@ -290,6 +356,13 @@ impl Service {
             sandbox::rename(&mut attached.report, container, name);
         }
         drop(state);
+        // Policies know containers by their names, too.
+        let inner = Arc::clone(&self.inner);
+        if !inner.consent().is_given() {
+            self.inner
+                .runtime
+                .spawn_blocking(move || policy::renew(&inner));
+        }
         let inner = Arc::clone(&self.inner);
         drop(
             self.inner
@@ -380,6 +453,21 @@ impl Inner {
         {
             state.sandboxes.remove(container);
         }
+    }
+
+    /// Gives what the policies of the present state make of flows, made anew after a change.
+    pub(crate) fn consent(&self) -> Arc<Consent> {
+        self.consent_of(&lock(&self.state))
+    }
+
+    /// The same, for who has the state already.
+    pub(crate) fn consent_of(&self, state: &State) -> Arc<Consent> {
+        let mut kept = lock(&self.consent);
+        if kept.0 != state.generation {
+            let topology = topology::of(state, &topology::Given::default());
+            *kept = (state.generation, Arc::new(Consent::of(&topology)));
+        }
+        Arc::clone(&kept.1)
     }
 
     /// Publishes that an endpoint came or went.

@@ -8,10 +8,12 @@ use std::{
 };
 
 use hakone_base::{ContainerId, NetworkId, Protocol, Subnet};
+use hakone_network_policy::PolicyKey;
 use tokio::task::AbortHandle;
 
 use crate::{
     EndpointReport, Error, SandboxReport,
+    policy::Stored,
     record::{DEFAULT, Network},
 };
 
@@ -20,6 +22,7 @@ use crate::{
 pub(crate) struct State {
     pub(crate) networks: BTreeMap<NetworkId, Network>,
     pub(crate) sandboxes: BTreeMap<ContainerId, Attached>,
+    pub(crate) policies: BTreeMap<PolicyKey, Stored>,
     /// Counts the changes that rules or names could depend on.
     pub(crate) generation: u64,
 }

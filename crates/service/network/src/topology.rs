@@ -1,12 +1,16 @@
 //! Derives what the firewall has to know, whole, from the state.
 
-use std::net::IpAddr;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
-use hakone_base::{ContainerId, ExposedPort};
+use hakone_base::{BridgeName, ContainerId, ExposedPort, MacAddr};
+use hakone_network_policy::{Facts, Identity, Policy};
 use hakone_policy::{Access, Bridge, Endpoint, Icc, Link, Options, Topology};
 
 use crate::{
-    EndpointReport, GatewayMode,
+    EndpointReport, GatewayMode, SandboxReport,
     defence::Defences,
     record::Network,
     state::{Attached, Stage, State},
@@ -20,6 +24,8 @@ pub(crate) struct Given {
     pub(crate) hardened: bool,
     /// The host's resolvers under link-local addresses.
     pub(crate) resolvers: Vec<IpAddr>,
+    /// The bridges' Ethernet addresses.
+    pub(crate) macs: BTreeMap<BridgeName, MacAddr>,
 }
 
 /// Derives the topology of all bridge networks.
@@ -28,21 +34,71 @@ pub(crate) fn of(state: &State, given: &Given) -> Topology {
         bridges: state
             .networks
             .values()
-            .filter_map(|network| bridge(state, network, given.hardened))
+            .filter_map(|network| bridge(state, network, given))
             .collect(),
         options: given.options,
         resolvers: given.resolvers.clone(),
+        policies: policies(state),
     }
 }
 
-fn bridge(state: &State, network: &Network, hardened: bool) -> Option<Bridge> {
+/// Gives the policies that are stored and those that containers' labels state.
+pub(crate) fn policies(state: &State) -> Vec<Policy> {
+    let stored = state.policies.values().map(|stored| stored.policy.clone());
+    let live = state.sandboxes.iter();
+    let live = live.filter(|(_, attached)| attached.stage == Stage::Live);
+    let stated = live.flat_map(|(container, attached)| of_labels(state, container, attached));
+    stored.chain(stated).collect()
+}
+
+/// A container without a project is at home in each of its networks, and its labels mean each of them.
+fn of_labels(state: &State, container: &ContainerId, attached: &Attached) -> Vec<Policy> {
+    let report = &attached.report;
+    let namespaces: BTreeSet<String> = report
+        .endpoints
+        .iter()
+        .filter_map(|endpoint| Some(identity(state, container, report, endpoint)?.namespace))
+        .collect();
+    let policy = |namespace: &String| {
+        let policy = hakone_network_policy::of_labels(container, namespace, &report.labels);
+        // What cannot be read was refused at create; what slipped through must not open anything.
+        policy.unwrap_or_else(|error| {
+            tracing::error!(container.id = %container, error, "labels state no policy: closed");
+            Some(Policy::closed(container, namespace))
+        })
+    };
+    namespaces.iter().filter_map(policy).collect()
+}
+
+/// Says who an endpoint is to policies.
+pub(crate) fn identity(
+    state: &State,
+    container: &ContainerId,
+    report: &SandboxReport,
+    endpoint: &EndpointReport,
+) -> Option<Identity> {
+    let network = state.networks.get(&endpoint.network)?;
+    Some(Identity::of(Facts {
+        container,
+        name: report.name.as_str(),
+        labels: &report.labels,
+        network: network.name(),
+        network_labels: &network.spec.labels,
+    }))
+}
+
+fn bridge(state: &State, network: &Network, given: &Given) -> Option<Bridge> {
     let live = state
         .endpoints(&network.id)
         .filter(|(_, attached, _)| attached.stage == Stage::Live);
     let defences = Defences::of(&network.spec);
+    let name = network.bridge.clone()?;
+    // A bridge that is yet to be made has no endpoints to lead there.
+    let unknown = MacAddr::new([0; 6]);
     Some(Bridge {
         network: network.id.clone(),
-        name: network.bridge.clone()?,
+        mac: given.macs.get(&name).copied().unwrap_or(unknown),
+        name,
         subnets: network.pools.iter().map(|pool| pool.subnet).collect(),
         gateways: network.gateways().map(|gateway| gateway.addr()).collect(),
         internal: network.spec.internal,
@@ -52,7 +108,7 @@ fn bridge(state: &State, network: &Network, hardened: bool) -> Option<Bridge> {
         },
         multicast: defences.multicast,
         metadata: defences.metadata,
-        host_access: defences.host_access(hardened),
+        host_access: defences.host_access(given.hardened),
         access: Access {
             v4: mode(network.spec.bridge.gateway_mode_v4),
             v6: mode(network.spec.bridge.gateway_mode_v6),
@@ -60,7 +116,7 @@ fn bridge(state: &State, network: &Network, hardened: bool) -> Option<Bridge> {
         },
         masquerade: network.spec.bridge.masquerade && !network.spec.internal,
         endpoints: live
-            .filter_map(|(id, attached, found)| endpoint(id, attached, found))
+            .filter_map(|(id, attached, found)| endpoint(state, id, attached, found))
             .map(|endpoint| led_by_rules(network, endpoint))
             .collect(),
         links: match network.spec.bridge.icc {
@@ -123,6 +179,7 @@ fn pairs(
 }
 
 fn endpoint(
+    state: &State,
     container: &ContainerId,
     attached: &Attached,
     endpoint: &EndpointReport,
@@ -131,6 +188,7 @@ fn endpoint(
     Some(Endpoint {
         id: endpoint.id.clone(),
         container: container.clone(),
+        identity: identity(state, container, &attached.report, endpoint)?,
         port: endpoint.port.clone()?,
         mac: endpoint.mac?,
         addresses: endpoint

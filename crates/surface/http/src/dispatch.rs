@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{
     Services, archive, containers, debug, error::Error, events, flows, images, metrics, monitor,
-    networks, registry, reply::Reply, request::Call, routes::Operation, security, system, volumes,
-    websocket,
+    networks, policies, registry, reply::Reply, request::Call, routes::Operation, security, system,
+    volumes, websocket,
 };
 
 /// Runs one operation on the object named in the path, and notes how long those took that monitoring asks about.
@@ -97,5 +97,10 @@ async fn perform(
         Operation::Reach => security::reach(services, &call).await,
         Operation::Attack => security::attack(services).await,
         Operation::VolumePrune => volumes::prune(services, call).await,
+        Operation::PolicyList => policies::list(services),
+        Operation::PolicyApply => policies::apply(services, call).await,
+        Operation::PolicyInspect => policies::inspect(services, &object),
+        Operation::PolicyRemove => policies::remove(services, &object).await,
+        Operation::PolicyExplain => policies::explain(services, &call),
     }
 }

@@ -16,6 +16,7 @@ mod listen;
 mod metrics;
 mod monitor;
 mod networks;
+mod policies;
 mod reference;
 mod registry;
 mod reply;

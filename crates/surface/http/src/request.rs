@@ -118,6 +118,13 @@ impl Call {
         Ok((Some(value), self.request))
     }
 
+    /// Reads a body of text, whatever it says of its kind.
+    pub(crate) async fn plain_text(mut self, limit: usize) -> Result<String, Error> {
+        let body = collect(self.request.body_mut(), limit).await?;
+        let text = String::from_utf8(body.to_vec());
+        text.map_err(|error| Error::parameter(format!("the body is no UTF-8: {error}")))
+    }
+
     /// Gives the body as a reader, for archives.
     pub(crate) fn reader(self) -> impl AsyncRead + Send + Unpin + 'static {
         let frames = BodyStream::new(self.request.into_body());

@@ -74,6 +74,11 @@ pub(crate) enum Operation {
     Flows,
     Reach,
     Attack,
+    PolicyList,
+    PolicyApply,
+    PolicyInspect,
+    PolicyRemove,
+    PolicyExplain,
 }
 
 /// Whether an endpoint is served.
@@ -109,7 +114,7 @@ const fn later(method: &'static str, path: &'static str, subject: &'static str) 
     }
 }
 
-/// Every endpoint of the Engine API 1.24 to 1.51.
+/// Every endpoint of the Engine API 1.24 to 1.51, and our own under `/hakone`.
 pub(crate) const ENDPOINTS: &[Endpoint] = &[
     served("GET", "/_ping", Operation::Ping),
     served("HEAD", "/_ping", Operation::Ping),
@@ -217,6 +222,15 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     served("GET", "/hakone/flows", Operation::Flows),
     served("GET", "/hakone/reach", Operation::Reach),
     served("POST", "/hakone/attack", Operation::Attack),
+    served("GET", "/hakone/policies", Operation::PolicyList),
+    served("POST", "/hakone/policies", Operation::PolicyApply),
+    served("GET", "/hakone/policies/explain", Operation::PolicyExplain),
+    served("GET", "/hakone/policies/{name*}", Operation::PolicyInspect),
+    served(
+        "DELETE",
+        "/hakone/policies/{name*}",
+        Operation::PolicyRemove,
+    ),
     served("GET", "/plugins", Operation::PluginList),
     later("GET", "/plugins/privileges", "plugins"),
     later("POST", "/plugins/pull", "plugins"),

@@ -16,6 +16,7 @@ use std::{
 };
 
 use hakone_netns::{Netns, write_sysctl};
+use hakone_network_policy::Mode;
 use hakone_nft::Firewall;
 use hakone_policy::{Bridge, Endpoint, Origin, Topology, compile};
 
@@ -32,6 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Lab {
     /// The host first, then the neighbour, then the containers.
     pub(crate) places: Vec<Place>,
+    /// The bridges whose members reach each other through the host.
+    judged: Vec<Origin>,
 }
 
 /// A network namespace with listeners.
@@ -66,7 +69,10 @@ impl Lab {
             }
         });
         host.run(|| Firewall::open().unwrap().load(&compile(topology)).unwrap());
-        let mut lab = Self { places: vec![host] };
+        let mut lab = Self {
+            places: vec![host],
+            judged: judged(topology),
+        };
         lab.add_neighbour(topology);
         for bridge in &topology.bridges {
             lab.add_bridge(bridge);
@@ -75,6 +81,11 @@ impl Lab {
             }
         }
         lab
+    }
+
+    /// Reports whether what a place sends to its own bridge goes through the host.
+    pub(crate) fn is_judged(&self, place: &Place) -> bool {
+        self.judged.contains(&place.origin)
     }
 
     /// Waits until all these probes arrived, then reads what else came.
@@ -129,7 +140,7 @@ impl Lab {
 
     fn add_bridge(&self, bridge: &Bridge) {
         let name = &bridge.name;
-        let mut commands = format!("link add {name} type bridge\n");
+        let mut commands = format!("link add {name} address {} type bridge\n", bridge.mac);
         for (gateway, subnet) in bridge.gateways.iter().zip(&bridge.subnets) {
             let nodad = if gateway.is_ipv6() { "nodad" } else { "" };
             commands += &format!(
@@ -157,6 +168,17 @@ impl Lab {
             let nodad = if own.is_ipv6() { "nodad" } else { "" };
             commands += &format!("addr add {own}/{} dev eth0 {nodad}\n", subnet.prefix_len());
             commands += &format!("route add default via {gateway}\n");
+            // Who claims another's address would not find the gateway by it, and what waits for it would be lost.
+            let mac = bridge.mac;
+            commands += &format!("neigh add {gateway} lladdr {mac} dev eth0 nud permanent\n");
+        }
+        for other in bridge.endpoints.iter().filter(|one| one.id != endpoint.id) {
+            let own = other.addresses.iter();
+            let in_subnet = |own: &&IpAddr| bridge.subnets.iter().any(|net| net.contains(**own));
+            for own in own.filter(in_subnet) {
+                let mac = other.mac;
+                commands += &format!("neigh add {own} lladdr {mac} dev eth0 nud permanent\n");
+            }
         }
         place.ip(&commands);
         self.places.push(place);
@@ -189,6 +211,23 @@ impl Lab {
     fn host(&self) -> &Place {
         self.places.first().unwrap()
     }
+}
+
+/// Finds the bridges with an endpoint that some policy selects.
+fn judged(topology: &Topology) -> Vec<Origin> {
+    let selected = |endpoint: &Endpoint| {
+        let mut policies = topology.policies.iter();
+        policies.any(|policy| {
+            policy.mode == Mode::Enforce
+                && (policy.ingress.is_some() || policy.egress.is_some())
+                && policy.selects(&endpoint.identity)
+        })
+    };
+    let bridges = topology.bridges.iter();
+    let judged = bridges.filter(|bridge| bridge.endpoints.iter().any(selected));
+    judged
+        .map(|bridge| Origin::Interface(bridge.name.clone()))
+        .collect()
 }
 
 impl Place {

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use hakone_base::{IfName, MacAddr};
 
 use crate::{
-    frame::Frame,
+    frame::{Frame, Passage},
     topology::{Bridge, Endpoint, Multicast, Topology},
 };
 
@@ -21,9 +21,27 @@ struct Sender<'a> {
 }
 
 impl Topology {
-    /// Says whether a frame should get into its bridge.
+    /// Says what should become of a frame.
     #[must_use]
-    pub fn admits(&self, frame: &Frame) -> bool {
+    pub fn passage(&self, frame: &Frame) -> Passage {
+        match self.admits(frame) {
+            false => Passage::Dropped,
+            true => match self.bridge_of(&frame.port) {
+                Some(bridge) if self.is_judged(bridge) && is_packet(&frame.bytes) => {
+                    Passage::Led(bridge.mac)
+                }
+                Some(_) | None => Passage::Switched,
+            },
+        }
+    }
+
+    fn bridge_of(&self, port: &IfName) -> Option<&Bridge> {
+        let member = |bridge: &Bridge| bridge.endpoints.iter().any(|one| one.port == *port);
+        self.bridges.iter().find(|bridge| member(bridge))
+    }
+
+    /// Says whether a frame should get into its bridge.
+    fn admits(&self, frame: &Frame) -> bool {
         let ours = frame.port.as_str().starts_with("hk");
         let Some((ether, content)) = frame.bytes.split_at_checked(12) else {
             return false;
@@ -36,13 +54,23 @@ impl Topology {
     }
 
     fn sender(&self, port: &IfName) -> Option<Sender<'_>> {
-        let member = |bridge: &Bridge| bridge.endpoints.iter().any(|one| one.port == *port);
-        let bridge = self.bridges.iter().find(|bridge| member(bridge))?;
+        let bridge = self.bridge_of(port)?;
         let endpoint = bridge.endpoints.iter().find(|one| one.port == *port)?;
         Some(Sender {
             endpoint,
             multicast: bridge.multicast == Multicast::Allowed,
         })
+    }
+}
+
+/// What carries something to somebody: not ARP, and not what finds neighbours by IPv6.
+fn is_packet(bytes: &[u8]) -> bool {
+    match bytes.get(12..) {
+        Some([0x08, 0x00, ..]) => true,
+        Some([0x86, 0xdd, packet @ ..]) => {
+            !matches!((packet.get(6), packet.get(40)), (Some(58), Some(135 | 136)))
+        }
+        Some(_) | None => false,
     }
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "constants of tests")]
 
 pub(crate) mod frames;
+pub(crate) mod policies;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -55,7 +56,8 @@ pub(crate) fn any_topology() -> impl Strategy<Value = Topology> {
     let direct = select(vec![DirectRouting::Denied, DirectRouting::Allowed]);
     let direct = (direct, any_ipv6_rules());
     let count = 0..=usize::from(BRIDGES);
-    (bridges, count, direct).prop_map(|(mut bridges, count, (direct_routing, ipv6))| {
+    let all = (bridges, count, direct, policies::any_policies());
+    all.prop_map(|(mut bridges, count, (direct_routing, ipv6), policies)| {
         bridges.truncate(count);
         Topology {
             bridges,
@@ -70,6 +72,7 @@ pub(crate) fn any_topology() -> impl Strategy<Value = Topology> {
                 ..Options::default()
             },
             resolvers: vec!["169.254.0.2".parse().unwrap()],
+            policies,
         }
     })
 }
@@ -99,6 +102,7 @@ fn any_bridge(index: u8) -> impl Strategy<Value = Bridge> {
             let mut bridge = Bridge {
                 network: NetworkId::from_bytes([index; 32]),
                 name: bridge_name(index),
+                mac: mac(index, 1),
                 subnets: vec![format!("172.{}.0.0/16", 18 + index).parse().unwrap()],
                 gateways: vec![v4(index, 1)],
                 internal,
@@ -175,7 +179,10 @@ fn drop_ipv6(endpoint: &mut Endpoint) {
 }
 
 fn any_endpoint(bridge: u8, member: u8) -> impl Strategy<Value = Endpoint> {
-    (vec(any_published(), 0..3), prop::bool::weighted(0.2)).prop_map(move |(published, extra)| {
+    let identity = policies::any_identity(bridge, member);
+    let published = vec(any_published(), 0..3);
+    let all = (published, prop::bool::weighted(0.2), identity);
+    all.prop_map(move |(published, extra, identity)| {
         let mut addresses = vec![v4(bridge, member), v6(bridge, member)];
         if extra {
             addresses.push(IpAddr::from([169, 254, bridge, member]));
@@ -183,6 +190,7 @@ fn any_endpoint(bridge: u8, member: u8) -> impl Strategy<Value = Endpoint> {
         Endpoint {
             id: EndpointId::from_bytes([bridge * 16 + member; 32]),
             container: ContainerId::from_bytes([bridge * 16 + member; 32]),
+            identity,
             port: port_name(bridge, member),
             mac: mac(bridge, member),
             addresses,

@@ -40,6 +40,9 @@ impl Driver for Bridge {
             return Ok(());
         };
         let link = ensure_link(network, name, host)?;
+        if let Some(mac) = host.bridge(name)?.1.mac {
+            host.note_mac(name, mac);
+        }
         set_parameters(network, name);
         let addresses = network.gateways().map(|address| add_address(link, address));
         let requests: Vec<_> = addresses.chain([bring_up(link)]).collect();

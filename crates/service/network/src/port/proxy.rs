@@ -9,6 +9,7 @@ use std::{
 };
 
 use hakone_base::Protocol;
+use socket2::{Socket, Type};
 use tokio::{runtime::Handle, task::AbortHandle};
 
 use super::{bound_to, source::Source, tcp, udp};
@@ -21,6 +22,39 @@ pub(crate) struct Listener {
     protocol: Protocol,
     target: SocketAddr,
     source: Source,
+    admits: Admits,
+}
+
+/// Says whether policies let a client's connection in: the host's own rules see the proxy alone.
+#[derive(Clone)]
+pub(crate) struct Admits(
+    pub(crate) Arc<dyn Fn(IpAddr, SocketAddr, Protocol) -> bool + Send + Sync>,
+);
+
+impl std::fmt::Debug for Admits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Admits")
+    }
+}
+
+/// Where connections lead, under which address, and whose may.
+#[derive(Clone, Debug)]
+pub(super) struct Road {
+    pub(super) target: SocketAddr,
+    source: Source,
+    admits: Admits,
+    protocol: Protocol,
+}
+
+impl Road {
+    /// Makes a socket towards the container for a client that may come in.
+    pub(super) fn socket(&self, client: SocketAddr, kind: Type) -> io::Result<Socket> {
+        let Admits(admits) = &self.admits;
+        match admits(client.ip().to_canonical(), self.target, self.protocol) {
+            true => self.source.socket(client, self.target, kind),
+            false => Err(io::ErrorKind::PermissionDenied.into()),
+        }
+    }
 }
 
 impl Listener {
@@ -28,7 +62,7 @@ impl Listener {
     pub(crate) fn of(
         socket: &Arc<OwnedFd>,
         report: &SandboxReport,
-        source: Source,
+        (source, admits): (Source, Admits),
     ) -> Option<Self> {
         let (address, protocol) = bound_to(socket)?;
         let published = report.published.iter().find(|published| {
@@ -42,6 +76,7 @@ impl Listener {
             protocol,
             target: SocketAddr::new(inside, published.target.port.get()),
             source,
+            admits,
         })
     }
 }
@@ -62,18 +97,20 @@ impl Listener {
 pub(crate) fn serve(listener: &Listener, runtime: &Handle) -> io::Result<Option<AbortHandle>> {
     let _entered = runtime.enter();
     let socket = listener.socket.try_clone()?;
+    let road = Road {
+        target: listener.target,
+        source: listener.source.clone(),
+        admits: listener.admits.clone(),
+        protocol: listener.protocol,
+    };
     let task = match listener.protocol {
         Protocol::Tcp => {
             let listening = tokio::net::TcpListener::from_std(socket.into())?;
-            runtime.spawn(tcp::serve(
-                listening,
-                listener.target,
-                listener.source.clone(),
-            ))
+            runtime.spawn(tcp::serve(listening, road))
         }
         Protocol::Udp => {
             let bound = tokio::net::UdpSocket::from_std(socket.into())?;
-            runtime.spawn(udp::serve(bound, listener.target, listener.source.clone()))
+            runtime.spawn(udp::serve(bound, road))
         }
         Protocol::Sctp => return Ok(None),
     };

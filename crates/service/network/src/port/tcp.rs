@@ -11,7 +11,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::source::Source;
+use super::proxy::Road;
 
 /// Connections that one port serves at a time; more wait in the kernel's queue.
 const CONNECTIONS: usize = 1024;
@@ -21,8 +21,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 const BREATHER: Duration = Duration::from_millis(100);
 
 /// Accepts and serves until it is aborted; its connections end with it.
-pub(super) async fn serve(listener: TcpListener, target: SocketAddr, source: Source) {
-    let source = Arc::new(source);
+pub(super) async fn serve(listener: TcpListener, road: Road) {
+    let target = road.target;
+    let road = Arc::new(road);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -31,9 +32,9 @@ pub(super) async fn serve(listener: TcpListener, target: SocketAddr, source: Sou
         };
         match listener.accept().await {
             Ok((client, from)) => {
-                let source = Arc::clone(&source);
+                let road = Arc::clone(&road);
                 connections.spawn(async move {
-                    let server = connect(&source, from, target);
+                    let server = connect(&road, from);
                     relay(client, server, target).await;
                     drop(place);
                 });
@@ -47,10 +48,10 @@ pub(super) async fn serve(listener: TcpListener, target: SocketAddr, source: Sou
     }
 }
 
-async fn connect(source: &Source, client: SocketAddr, target: SocketAddr) -> io::Result<TcpStream> {
-    let socket = source.socket(client, target, Type::STREAM)?;
+async fn connect(road: &Road, client: SocketAddr) -> io::Result<TcpStream> {
+    let socket = road.socket(client, Type::STREAM)?;
     TcpSocket::from_std_stream(socket.into())
-        .connect(target)
+        .connect(road.target)
         .await
 }
 

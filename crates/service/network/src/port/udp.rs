@@ -9,7 +9,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::source::Source;
+use super::proxy::Road;
 
 /// Clients that one port serves at a time; the datagrams of more are dropped, as a full queue would.
 const CLIENTS: usize = 1024;
@@ -21,7 +21,7 @@ const DATAGRAM: usize = 65_535;
 const BREATHER: Duration = Duration::from_millis(10);
 
 /// Serves until it is aborted.
-pub(super) async fn serve(public: UdpSocket, target: SocketAddr, source: Source) {
+pub(super) async fn serve(public: UdpSocket, road: Road) {
     let public = Arc::new(public);
     let mut clients: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
     let mut silent = JoinSet::new();
@@ -41,7 +41,7 @@ pub(super) async fn serve(public: UdpSocket, target: SocketAddr, source: Source)
                 let session = match known {
                     Some(session) => Some(session),
                     None if clients.len() >= CLIENTS => None,
-                    None => open(&source, client, target).await,
+                    None => open(&road, client).await,
                 };
                 let Some(session) = session else { continue };
                 session.send(datagram).await.ok();
@@ -53,10 +53,10 @@ pub(super) async fn serve(public: UdpSocket, target: SocketAddr, source: Source)
     }
 }
 
-async fn open(source: &Source, client: SocketAddr, target: SocketAddr) -> Option<Arc<UdpSocket>> {
-    let socket = source.socket(client, target, Type::DGRAM).ok()?;
+async fn open(road: &Road, client: SocketAddr) -> Option<Arc<UdpSocket>> {
+    let socket = road.socket(client, Type::DGRAM).ok()?;
     let socket = UdpSocket::from_std(socket.into()).ok()?;
-    socket.connect(target).await.ok()?;
+    socket.connect(road.target).await.ok()?;
     Some(Arc::new(socket))
 }
 

@@ -45,6 +45,7 @@ pub(super) struct View {
     endpoints: Vec<EndpointReport>,
     directory: Arc<Directory>,
     links: Zone,
+    forwarding: Forwarding,
     answers: Mutex<Answers>,
 }
 
@@ -74,9 +75,20 @@ impl Names {
         }
         let attached = state.sandboxes.get(&self.container)?;
         let endpoints = attached.report.endpoints.clone();
+        let directory = directory(&service, &state);
+        let own: Vec<IpAddr> = endpoints
+            .iter()
+            .flat_map(EndpointReport::addresses)
+            .collect();
+        let resolver = attached.report.resolver.as_ref();
+        let resolvers = resolver.map_or(&[][..], |resolver| &resolver.upstreams);
         let view = Arc::new(View {
             generation: state.generation,
-            directory: directory(&service, &state),
+            forwarding: match service.consent_of(&state).lets_ask(&own, resolvers) {
+                true => directory.forwarding(&endpoints),
+                false => Forwarding::Denied,
+            },
+            directory,
             links: links(&state, &endpoints),
             endpoints,
             answers: Mutex::default(),
@@ -151,7 +163,7 @@ impl View {
             elsewhere: elsewhere.map(|(_, zone)| zone).collect(),
             links: Some(&self.links),
             subnets: &self.directory.subnets,
-            forwarding: self.directory.forwarding(endpoints),
+            forwarding: self.forwarding,
         };
         decide(question, &scope, transport, u64::from_ne_bytes(random()))
     }

@@ -204,6 +204,7 @@ fn plug(
         driver::attach(attachment, &mut host, netns.as_fd(), &mut inside)?;
     }
     host.load_rules(&service.state)?;
+    host.cut_flows(&service.state);
     driver::open_ports(&attachments, &mut host)?;
     drop(host);
     driver::await_carriers(&attachments, &service.host, &mut inside)?;

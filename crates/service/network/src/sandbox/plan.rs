@@ -43,6 +43,7 @@ pub(crate) fn plan(
         name: request.name.clone(),
         hostname: request.hostname.clone(),
         domainname: request.domainname.clone(),
+        labels: request.labels.clone(),
         endpoints,
         published: Vec::new(),
         exposed: request.exposed.clone(),

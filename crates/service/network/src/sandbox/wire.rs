@@ -1,10 +1,15 @@
 //! Plugs a prepared sandbox in: interfaces closed, rules loaded, then opened.
 
-use std::{os::fd::AsFd as _, sync::Arc};
+use std::{
+    net::{IpAddr, UdpSocket},
+    os::fd::AsFd as _,
+    sync::Arc,
+};
 
 use hakone_base::ContainerId;
 use hakone_netlink::Socket;
 use hakone_netns::{Netns, write_sysctl};
+use hakone_policy::Ends;
 
 use super::prepare::Unwired;
 use crate::{
@@ -58,6 +63,7 @@ fn try_wire(service: &Arc<Inner>, wiring: Wiring) -> Result<(), Error> {
     let mut host = lock(&service.host);
     host.load_rules(&service.state)?;
     host.forget_flows(&wiring.report.published);
+    host.cut_flows(&service.state);
     driver::open_ports(&attachments, &mut host)?;
     drop(host);
     if let Some(inside) = &mut inside {
@@ -129,7 +135,9 @@ pub(crate) fn serve(
     let Some(attached) = state.sandboxes.get_mut(container) else {
         return Err(Error::NoSandbox(container.clone()));
     };
-    let of = |socket| port::Listener::of(socket, &attached.report, source.clone());
+    let admits = admits(service);
+    let way = || (source.clone(), admits.clone());
+    let of = |socket| port::Listener::of(socket, &attached.report, way());
     let held = attached.held.iter().filter(|_| service.config.proxy);
     for listener in held.filter_map(of) {
         // Reserved all the same, and closed: its container is reached by its own address alone.
@@ -142,6 +150,27 @@ pub(crate) fn serve(
     }
     attached.tasks.extend(tasks);
     Ok(())
+}
+
+/// Asks the policies of the moment; the host's own connections need nobody's consent.
+fn admits(service: &Arc<Inner>) -> port::Admits {
+    let service = Arc::downgrade(service);
+    port::Admits(Arc::new(move |client, target, protocol| {
+        let Some(service) = service.upgrade() else {
+            return false;
+        };
+        let ends = Ends {
+            source: client,
+            destination: target.ip(),
+            protocol: protocol.number(),
+            port: Some(target.port()),
+        };
+        service.consent().allows(&ends) || client.is_loopback() || is_of_host(client)
+    }))
+}
+
+fn is_of_host(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
 }
 
 /// Decides under which address a container sees the clients of its published ports that proxies serve.

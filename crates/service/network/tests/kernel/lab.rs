@@ -339,6 +339,7 @@ pub(crate) fn request(name: &str, networks: &[&str]) -> SandboxRequest {
         name: format!("{name}-c").parse().unwrap(),
         hostname: name.to_owned(),
         domainname: String::new(),
+        labels: Default::default(),
         mode: NetworkMode::Networks(networks.iter().map(endpoint).collect()),
         exposed: Vec::new(),
         bindings: Vec::new(),

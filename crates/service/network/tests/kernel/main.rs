@@ -13,6 +13,7 @@ mod names;
 mod networks;
 mod options;
 mod owner;
+mod policies;
 mod publish;
 mod reach;
 mod respect;

@@ -2,8 +2,11 @@
 
 use clap::Command;
 use hakone_client::{Error, Session};
+use hakone_policy_cli as policy;
 
-use super::tree::{ContainerVerb, ImageVerb, NetworkVerb, SystemVerb, Verb, VolumeVerb};
+use super::tree::{
+    ContainerVerb, ImageVerb, NetworkVerb, PolicyVerb, SystemVerb, Verb, VolumeVerb,
+};
 use crate::{complete, container, image, network, registry, security, system, volume};
 
 pub(super) async fn verb(session: &Session, verb: &Verb, command: Command) -> Result<u8, Error> {
@@ -55,6 +58,7 @@ pub(super) async fn verb(session: &Session, verb: &Verb, command: Command) -> Re
         Verb::Version(arguments) => system::version::run(session, arguments).await,
         Verb::Image(verb) => of_image(session, verb).await,
         Verb::Network(verb) => of_network(session, verb).await,
+        Verb::Policy(verb) => of_policy(session, verb).await,
         Verb::Volume(verb) => of_volume(session, verb).await,
         Verb::System(verb) => of_system(session, verb).await,
         Verb::Completion(arguments) => complete::completion(&session.console, arguments, command),
@@ -121,6 +125,17 @@ async fn of_image(session: &Session, verb: &ImageVerb) -> Result<(), Error> {
         ImageVerb::Inspect(arguments) => image::inspect::run(session, arguments).await,
         ImageVerb::Prune(arguments) => image::prune::run(session, arguments).await,
         ImageVerb::Bootstrap(arguments) => image::bootstrap::run(session, arguments).await,
+    }
+}
+
+async fn of_policy(session: &Session, verb: &PolicyVerb) -> Result<(), Error> {
+    match verb {
+        PolicyVerb::Apply(arguments) => policy::apply::run(session, arguments).await,
+        PolicyVerb::Get(arguments) => policy::get::run(session, arguments).await,
+        PolicyVerb::Delete(arguments) => policy::delete::run(session, arguments).await,
+        PolicyVerb::Diff(arguments) => policy::diff::run(session, arguments).await,
+        PolicyVerb::Explain(arguments) => policy::explain::run(session, arguments).await,
+        PolicyVerb::Test(arguments) => policy::test::run(session, arguments),
     }
 }
 

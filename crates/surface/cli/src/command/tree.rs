@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use hakone_client::flag::shared::{Containers, PruneFlags};
 
+use hakone_policy_cli as policy;
+
 use crate::{complete, container, image, network, registry, security, system, volume};
 
 /// A container engine whose subject is what may reach what
@@ -160,6 +162,9 @@ verbs! {
         /// Manage networks
         #[command(subcommand)]
         Network(NetworkVerb),
+        /// Manage policies between containers
+        #[command(subcommand)]
+        Policy(PolicyVerb),
         /// Manage volumes
         #[command(subcommand)]
         Volume(VolumeVerb),
@@ -285,6 +290,24 @@ verbs! {
         Disconnect(network::disconnect::Arguments),
         /// Remove all unused networks
         Prune(PruneFlags),
+    }
+}
+
+verbs! {
+    /// What can be asked of policies.
+    PolicyVerb {
+        /// Apply policies from a file: all of them, or none
+        Apply(policy::apply::Arguments),
+        /// Show policies
+        Get(policy::get::Arguments),
+        /// Delete policies by name, or those of a file
+        Delete(policy::delete::Arguments),
+        /// Show what applying a file would change
+        Diff(policy::diff::Arguments),
+        /// Say why one container reaches a port of another, or does not
+        Explain(policy::explain::Arguments),
+        /// Test policies against expectations, without a daemon
+        Test(policy::test::Arguments),
     }
 }
 

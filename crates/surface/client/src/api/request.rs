@@ -118,6 +118,16 @@ impl Request {
         self
     }
 
+    /// Carries text.
+    #[must_use]
+    pub fn text(mut self, text: String) -> Self {
+        self.kind = Some("application/yaml");
+        self.body = Full::new(Bytes::from(text))
+            .map_err(|never| match never {})
+            .boxed_unsync();
+        self
+    }
+
     /// Carries an archive that is still being read.
     #[must_use]
     pub fn archive<S>(mut self, stream: S) -> Self

@@ -1,0 +1,230 @@
+//! A policy as a value: whom it is about, and what it lets in and out.
+
+use std::{fmt, net::IpAddr};
+
+use hakone_base::{ContainerId, Protocol, Subnet};
+
+use crate::{Identity, Selector};
+
+/// The annotation that says what a policy does: `enforce`, `audit`, `learn`.
+pub const MODE: &str = "dev.hakone.mode";
+
+/// What a policy is known by: there is one of each.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyKey {
+    /// Its namespace: a Compose project or a network.
+    pub namespace: String,
+    /// Its name there.
+    pub name: String,
+}
+
+/// A policy.
+///
+/// A direction that is `Some` is closed for whom the policy selects, but for what the rules of this policy and of any other
+/// that selects it let through. A direction that is `None` is none of the policy's business.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// What it is known by.
+    pub key: PolicyKey,
+    /// What becomes of what it does not let through.
+    pub mode: Mode,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// What it lets in.
+    pub ingress: Option<Vec<Rule>>,
+    /// What it lets out.
+    pub egress: Option<Vec<Rule>>,
+}
+
+/// What becomes of what a policy does not let through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// It is dropped.
+    #[default]
+    Enforce,
+    /// It passes, and is written down.
+    Audit,
+    /// It passes, and is remembered: the smallest policy that allows it can be asked for.
+    Learn,
+}
+
+/// Whom a policy is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The endpoints of its namespace that the selector matches.
+    Selected(Selector),
+    /// One container, whose own labels state the policy.
+    Container(ContainerId),
+}
+
+/// What one rule lets through: any of the peers, at any of the ports.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rule {
+    /// Who is at the other end.
+    pub peers: Peers,
+    /// At which port of the receiver.
+    pub ports: Ports,
+}
+
+/// Who may be at the other end.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Peers {
+    /// Anybody.
+    All,
+    /// One of these.
+    These(Vec<Peer>),
+}
+
+/// Somebody at the other end.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Peer {
+    /// Endpoints of the policy's own namespace, or of the namespaces that match.
+    Endpoints {
+        /// The namespaces; `None` is the policy's own.
+        namespaces: Option<Selector>,
+        /// The endpoints in them.
+        endpoints: Selector,
+    },
+    /// Addresses, whoever has them.
+    Block(Block),
+}
+
+/// A prefix without some prefixes inside.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Block {
+    /// The prefix.
+    pub cidr: Subnet,
+    /// What of it is left out.
+    pub except: Vec<Subnet>,
+}
+
+/// At which ports.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ports {
+    /// At all, by every protocol, also those that have no ports.
+    All,
+    /// At one of these.
+    These(Vec<PortRange>),
+}
+
+/// Neighbouring ports of one protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortRange {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The first port; zero to the last means the protocol as a whole.
+    pub first: u16,
+    /// The last port.
+    pub last: u16,
+}
+
+impl Policy {
+    /// Makes the policy that lets nothing in or out of a container.
+    #[must_use]
+    pub fn closed(container: &ContainerId, namespace: &str) -> Self {
+        Self {
+            key: PolicyKey {
+                namespace: namespace.to_owned(),
+                name: format!("labels-of-{}", container.short()),
+            },
+            mode: Mode::Enforce,
+            subject: Subject::Container(container.clone()),
+            ingress: Some(Vec::new()),
+            egress: Some(Vec::new()),
+        }
+    }
+
+    /// Reports whether the policy is about an endpoint.
+    #[must_use]
+    pub fn selects(&self, identity: &Identity) -> bool {
+        match &self.subject {
+            Subject::Container(container) => identity.container == *container,
+            Subject::Selected(selector) => {
+                identity.namespace == self.key.namespace && selector.matches(&identity.labels)
+            }
+        }
+    }
+}
+
+impl Peer {
+    /// Reports whether an endpoint is meant by a policy of that namespace; blocks mean addresses, never endpoints.
+    #[must_use]
+    pub fn means(&self, namespace: &str, identity: &Identity) -> bool {
+        match self {
+            Self::Block(_) => false,
+            Self::Endpoints {
+                namespaces,
+                endpoints,
+            } => {
+                let here = match namespaces {
+                    None => identity.namespace == namespace,
+                    Some(selector) => selector.matches(&identity.namespace_labels),
+                };
+                here && endpoints.matches(&identity.labels)
+            }
+        }
+    }
+}
+
+impl Block {
+    /// Reports whether the address is in the prefix and not left out.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let left_out = self.except.iter().any(|except| except.contains(address));
+        self.cidr.contains(address) && !left_out
+    }
+}
+
+impl Ports {
+    /// Reports whether a flow of that protocol to that port is meant; `None` for a protocol without ports.
+    #[must_use]
+    pub fn contain(&self, protocol: u8, port: Option<u16>) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(ranges) => ranges.iter().any(|range| range.contains(protocol, port)),
+        }
+    }
+}
+
+impl PortRange {
+    /// Makes the range of one port.
+    #[must_use]
+    pub const fn one(protocol: Protocol, port: u16) -> Self {
+        Self {
+            protocol,
+            first: port,
+            last: port,
+        }
+    }
+
+    /// Makes the range of every port.
+    #[must_use]
+    pub const fn all(protocol: Protocol) -> Self {
+        Self {
+            protocol,
+            first: 0,
+            last: u16::MAX,
+        }
+    }
+
+    fn contains(&self, protocol: u8, port: Option<u16>) -> bool {
+        let inside = port.is_some_and(|port| (self.first..=self.last).contains(&port));
+        self.protocol.number() == protocol && inside
+    }
+}
+
+impl fmt::Display for PolicyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Enforce => "enforce",
+            Self::Audit => "audit",
+            Self::Learn => "learn",
+        })
+    }
+}

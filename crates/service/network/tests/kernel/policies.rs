@@ -1,0 +1,264 @@
+//! What policies close and open, with real packets: on one bridge, out to the world, for flows that were there before.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    time::Duration,
+};
+
+use hakone_network::{Change, Error};
+
+use crate::lab::{
+    Container, LAN, Lab, OUTSIDE, ask, is_cut_off, look_up, on_own_host, on_own_host_with, pool,
+    request, serve,
+};
+
+/// How long to wait for an answer that must not come, and for one that must.
+const NEVER: Duration = Duration::from_millis(300);
+const SOON: Duration = Duration::from_secs(10);
+
+const SERVER_FAILURE: u8 = 2;
+
+fn policy(name: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {{name: {name}, namespace: red}}
+spec: {spec}
+---
+"
+    )
+}
+
+fn apply(lab: &Lab, text: &str) -> Vec<Change> {
+    let applied = lab.service.apply_policies(text.to_owned());
+    let applied = lab.runtime.block_on(applied).unwrap();
+    applied.iter().map(|one| one.change).collect()
+}
+
+fn remove(lab: &Lab, name: &str) {
+    let removed = lab.service.remove_policy(name);
+    lab.runtime.block_on(removed).unwrap();
+}
+
+fn labelled(lab: &Lab, name: &str, network: &str, labels: &[(&str, &str)]) -> Container {
+    let mut request = request(name, &[network]);
+    let pairs = labels.iter();
+    request.labels = pairs
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect();
+    lab.try_run(request).unwrap()
+}
+
+fn outside() -> SocketAddr {
+    format!("{OUTSIDE}:80").parse().unwrap()
+}
+
+const DENY_INGRESS: &str = "{podSelector: {matchLabels: {app: db}}}";
+const WEB_TO_DB: &str = "{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 80}]}]}";
+
+#[test]
+fn neighbours_on_one_bridge_are_judged_by_label_and_port() {
+    on_own_host(|lab| {
+        lab.network("red", |_| {});
+        let db = labelled(lab, "db", "red", &[("app", "db")]);
+        let web = labelled(lab, "web", "red", &[("app", "web")]);
+        let other = labelled(lab, "other", "red", &[]);
+        [80, 81].into_iter().for_each(|port| db.echo(port));
+        other.echo(80);
+        assert!(ask(&other.netns, db.at(80)).is_some());
+
+        assert_eq!(apply(lab, &policy("deny", DENY_INGRESS)), [Change::Created]);
+        assert!(is_cut_off(&web.netns, db.at(80)) && is_cut_off(&other.netns, db.at(80)));
+        assert!(ask(&db.netns, other.at(80)).is_some(), "egress is open");
+        assert!(ask(&web.netns, other.at(80)).is_some(), "nobody selects it");
+        assert!(ask(lab.host(), db.at(80)).is_some(), "the host reaches all");
+
+        assert_eq!(apply(lab, &policy("web", WEB_TO_DB)), [Change::Created]);
+        assert_eq!(apply(lab, &policy("web", WEB_TO_DB)), [Change::Unchanged]);
+        let seen = ask(&web.netns, db.at(80));
+        assert_eq!(seen, Some(web.address().to_string()));
+        assert!(is_cut_off(&web.netns, db.at(81)) && is_cut_off(&other.netns, db.at(80)));
+
+        // One that comes later is judged from its first packet, and its address means it.
+        let late = labelled(lab, "late", "red", &[("app", "web")]);
+        assert!(ask(&late.netns, db.at(80)).is_some());
+
+        remove(lab, "red/web");
+        remove(lab, "red/deny");
+        assert!(ask(&other.netns, db.at(81)).is_some());
+        let missing = lab.runtime.block_on(lab.service.remove_policy("red/web"));
+        assert!(matches!(missing, Err(Error::NoPolicy(_))));
+    });
+}
+
+#[test]
+fn ipv6_is_judged_as_ipv4_is() {
+    on_own_host(|lab| {
+        lab.network("red", |spec| {
+            spec.ipv6 = true;
+            spec.pools = vec![pool("10.66.0.0/24"), pool("fd00:66::/64")];
+        });
+        let db = labelled(lab, "db", "red", &[("app", "db")]);
+        let web = labelled(lab, "web", "red", &[("app", "web")]);
+        let other = labelled(lab, "other", "red", &[]);
+        [80, 81].into_iter().for_each(|port| db.echo_v6(port));
+        let at = |port| (db.report.endpoints[0].ipv6.unwrap().address, port).into();
+        apply(lab, &policy("web", WEB_TO_DB));
+        assert!(ask(&web.netns, at(80)).is_some());
+        assert!(is_cut_off(&web.netns, at(81)) && is_cut_off(&other.netns, at(80)));
+    });
+}
+
+/// A server that sends back each byte.
+fn mirror(container: &Container) -> SocketAddr {
+    let listening = || TcpListener::bind("0.0.0.0:7000").unwrap();
+    let listener = container.netns.on(listening).unwrap();
+    std::thread::spawn(move || {
+        while let Ok((mut client, _)) = listener.accept() {
+            std::thread::spawn(move || send_back(&mut client));
+        }
+    });
+    container.at(7000)
+}
+
+fn send_back(client: &mut TcpStream) {
+    let mut byte = [0];
+    while client.read_exact(&mut byte).is_ok() {
+        client.write_all(&byte).ok();
+    }
+}
+
+fn answers(stream: &mut TcpStream, patience: Duration) -> bool {
+    let mut byte = [0];
+    stream.set_read_timeout(Some(patience)).unwrap();
+    stream.write_all(&[7]).is_ok() && stream.read_exact(&mut byte).is_ok()
+}
+
+#[test]
+fn a_flow_that_was_there_before_ends_with_the_consent_and_others_go_on() {
+    on_own_host(|lab| {
+        lab.network("red", |_| {});
+        let db = labelled(lab, "db", "red", &[("app", "db")]);
+        let web = labelled(lab, "web", "red", &[("app", "web")]);
+        let other = labelled(lab, "other", "red", &[]);
+        let to = mirror(&db);
+        let connect = |from: &Container| from.netns.on(|| TcpStream::connect(to)).unwrap().unwrap();
+        let allow = WEB_TO_DB.replace("80", "7000");
+        // Both begin while the network is judged already, so that connection tracking knows them.
+        let all = allow
+            .replace("{app: web}", "{}")
+            .replace("matchLabels: {}", "");
+        apply(lab, &policy("db", &all));
+        let (mut kept, mut cut) = (connect(&web), connect(&other));
+        assert!(answers(&mut kept, SOON) && answers(&mut cut, SOON));
+        apply(lab, &policy("db", &allow));
+        assert!(answers(&mut kept, SOON));
+        assert!(!answers(&mut cut, NEVER));
+        remove(lab, "red/db");
+        apply(lab, &policy("deny", DENY_INGRESS));
+        assert!(!answers(&mut kept, NEVER));
+    });
+}
+
+#[test]
+fn a_flow_that_was_switched_before_its_network_was_judged_ends_too() {
+    on_own_host(|lab| {
+        lab.network("red", |_| {});
+        let db = labelled(lab, "db", "red", &[("app", "db")]);
+        let other = labelled(lab, "other", "red", &[]);
+        let to = mirror(&db);
+        let mut stream = other.netns.on(|| TcpStream::connect(to)).unwrap().unwrap();
+        assert!(answers(&mut stream, SOON));
+        apply(lab, &policy("deny", DENY_INGRESS));
+        assert!(!answers(&mut stream, NEVER));
+    });
+}
+
+#[test]
+fn closed_egress_closes_the_world_the_host_and_questions_about_it() {
+    let own_resolver =
+        |config: &mut hakone_network::Config| config.dns = vec![LAN.parse().unwrap()];
+    on_own_host_with(own_resolver, |lab| {
+        lab.network("red", |_| {});
+        let a = labelled(lab, "a", "red", &[("app", "a")]);
+        let b = labelled(lab, "b", "red", &[]);
+        b.echo(80);
+        serve(&lab.outside, outside());
+        serve(lab.host(), format!("{LAN}:9000").parse().unwrap());
+        let host = || format!("{LAN}:9000").parse().unwrap();
+        assert!(ask(&a.netns, outside()).is_some() && ask(&a.netns, host()).is_some());
+        let closed = "{podSelector: {matchLabels: {app: a}}, policyTypes: [Egress]}";
+        apply(lab, &policy("closed", closed));
+        assert!(is_cut_off(&a.netns, outside()) && is_cut_off(&a.netns, host()));
+        assert!(is_cut_off(&a.netns, b.at(80)));
+        assert!(ask(&b.netns, outside()).is_some());
+        assert_eq!(look_up(&a.netns, "b-c").1, [b.address()]);
+        assert_eq!(look_up(&a.netns, "secret.example.org").0, SERVER_FAILURE);
+        let open = format!(
+            "{{podSelector: {{matchLabels: {{app: a}}}}, policyTypes: [Egress], egress: [{{to: [{{ipBlock: {{cidr: {OUTSIDE}/32}}}}]}}]}}"
+        );
+        assert_eq!(apply(lab, &policy("closed", &open)), [Change::Configured]);
+        assert!(ask(&a.netns, outside()).is_some());
+        assert!(is_cut_off(&a.netns, host()));
+    });
+}
+
+#[test]
+fn labels_of_a_container_state_its_own_policy_and_bad_ones_refuse_it() {
+    on_own_host(|lab| {
+        lab.network("red", |_| {});
+        let db = labelled(lab, "db", "red", &[("dev.hakone.ingress", "web-c:80")]);
+        let (web, other) = (lab.run("web", &["red"]), lab.run("other", &["red"]));
+        [80, 81].into_iter().for_each(|port| db.echo(port));
+        assert!(ask(&web.netns, db.at(80)).is_some());
+        assert!(is_cut_off(&web.netns, db.at(81)) && is_cut_off(&other.netns, db.at(80)));
+    });
+}
+
+#[test]
+fn a_published_port_is_judged_by_the_clients_own_address() {
+    on_own_host(|lab| {
+        lab.network("red", |_| {});
+        let mut wanted = request("db", &["red"]);
+        wanted.labels.insert("app".into(), "db".into());
+        wanted.exposed = vec!["80/tcp".parse().unwrap()];
+        wanted.bindings = vec![hakone_network::PortBinding {
+            target: "80/tcp".parse().unwrap(),
+            host_address: None,
+            host_ports: Some(8080.try_into().unwrap()..=8080.try_into().unwrap()),
+        }];
+        let db = lab.try_run(wanted).unwrap();
+        db.echo(80);
+        let published = format!("{LAN}:8080").parse().unwrap();
+        assert!(ask(&lab.outside, published).is_some());
+        apply(lab, &policy("deny", DENY_INGRESS));
+        assert!(is_cut_off(&lab.outside, published));
+        let neighbour = DENY_INGRESS.replace(
+            "db}}}",
+            &format!("db}}}}, ingress: [{{from: [{{ipBlock: {{cidr: {OUTSIDE}/24}}}}], ports: [{{port: 80}}]}}]}}"),
+        );
+        apply(lab, &policy("near", &neighbour));
+        assert!(ask(&lab.outside, published).is_some());
+    });
+}
+
+#[test]
+fn policies_outlive_the_daemon_and_an_unreadable_one_keeps_it_from_starting() {
+    on_own_host(|lab| {
+        lab.network("red", |_| {});
+        apply(lab, &policy("deny", "{}"));
+        lab.crash();
+        lab.runtime.block_on(lab.service.settle()).unwrap();
+        let (a, b) = (lab.run("a", &["red"]), lab.run("b", &["red"]));
+        b.echo(80);
+        assert!(is_cut_off(&a.netns, b.at(80)));
+        assert_eq!(lab.service.policies().len(), 1);
+        let explained = lab
+            .service
+            .explain("a-c", "b-c", "80".parse().unwrap())
+            .unwrap();
+        assert!(!explained.allowed);
+        assert!(explained.because.concat().contains("no rule of red/deny"));
+    });
+}
