@@ -123,12 +123,11 @@ fn a_drop_is_told_with_its_rule_its_port_and_its_packet() {
     let stolen = IpAddr::from([172, 18, 0, 9]);
     lab.places[MEMBER].steal(stolen);
     lab.places[MEMBER].send(2, Some(stolen), (IpAddr::from([172, 18, 0, 3]), 80));
-    // Before it sends, it asks for its receiver, in the stolen name as well.
     let forged = heard(&mut witness, |one| {
         told(one).is_some_and(|one| one.packet.source == Some(stolen))
     });
     let forged = told(&forged).unwrap();
-    assert_eq!(forged.words, "from_arp: forged ARP");
+    assert_eq!(forged.words, "from_ip: forged source");
     assert_eq!(
         forged.packet.ether,
         Some(MacAddr::new([2, 0x42, 172, 18, 0, 2]))
