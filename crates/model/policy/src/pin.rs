@@ -15,8 +15,8 @@ use hakone_base::IfName;
 use crate::{
     compile::{TABLE, base, chain, dropping, name, rule, within},
     ruleset::{
-        Action, ChainKind, Elements, Expression, Family, Field, Hook, IpFamily, Key, Rule, Set,
-        Table, Type, Value,
+        Action, Chain, ChainKind, Elements, Expression, Family, Field, Hook, IpFamily, Key, Rule,
+        Set, Table, Type, Value,
     },
     topology::{Bridge, Endpoint, Multicast, Topology},
 };
@@ -56,36 +56,41 @@ const REPORTS: [u8; 3] = [131, 132, 143];
 pub(crate) fn table(topology: &Topology, judged: &BTreeSet<IfName>) -> Table {
     let mut sets = sets(topology);
     sets.push(routers(topology, judged));
+    let mut chains = chains();
+    // Most hosts have no policy, and a chain that finds nothing costs each frame all the same.
+    if !judged.is_empty() {
+        let later = base(ChainKind::Filter, Hook::Prerouting, LATER);
+        chains.push(chain("through_host", later, through_host()));
+    }
     Table {
         family: Family::Bridge,
         name: TABLE.into(),
         sets,
         groups: BTreeMap::new(),
-        chains: vec![
-            chain("multicast_ip", None, multicast()),
-            chain("begin_ip", None, begin_ip()),
-            chain("group_ip", None, group_ip()),
-            chain("plain_ip", None, plain_ip()),
-            chain("own_ip", None, own_ip()),
-            chain("from_ip", None, from_ip()),
-            chain("discovery", None, discovery()),
-            chain("options", None, options()),
-            chain("begin_ip6", None, begin_ip6()),
-            chain("fragment", None, fragment()),
-            chain("own_ip6", None, own_ip6()),
-            chain("nobody", None, nobody()),
-            chain("from_ip6", None, from_ip6()),
-            chain("from_arp", None, from_arp()),
-            chain("pinned", None, pinned()),
-            chain("enter", filter(Hook::Prerouting), enter()),
-            chain(
-                "through_host",
-                base(ChainKind::Filter, Hook::Prerouting, LATER),
-                through_host(),
-            ),
-            chain("enter_host", filter(Hook::Input), enter_host()),
-        ],
+        chains,
     }
+}
+
+fn chains() -> Vec<Chain> {
+    vec![
+        chain("multicast_ip", None, multicast()),
+        chain("begin_ip", None, begin_ip()),
+        chain("group_ip", None, group_ip()),
+        chain("plain_ip", None, plain_ip()),
+        chain("own_ip", None, own_ip()),
+        chain("from_ip", None, from_ip()),
+        chain("discovery", None, discovery()),
+        chain("options", None, options()),
+        chain("begin_ip6", None, begin_ip6()),
+        chain("fragment", None, fragment()),
+        chain("own_ip6", None, own_ip6()),
+        chain("nobody", None, nobody()),
+        chain("from_ip6", None, from_ip6()),
+        chain("from_arp", None, from_arp()),
+        chain("pinned", None, pinned()),
+        chain("enter", filter(Hook::Prerouting), enter()),
+        chain("enter_host", filter(Hook::Input), enter_host()),
+    ]
 }
 
 fn filter(hook: Hook) -> Option<crate::ruleset::Base> {
