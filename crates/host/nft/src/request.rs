@@ -95,15 +95,15 @@ fn remove(all: &mut Vec<Request>, family: Family, name: &Name) {
 /// A table as messages name it.
 type Place = (Family, Name);
 
-/// Chains come before elements and rules, for both may jump to them.
+/// Chains come before elements and rules, for both may jump to them, and sets before groups, which look into them.
 fn replace(all: &mut Vec<Request>, new: &Table) {
     remove(all, new.family, &new.name);
     all.push(table(NEWTABLE, new.family, &new.name));
     let place = (new.family, new.name.clone());
+    declare_all(all, &place, &new.sets);
     new.groups
         .values()
         .for_each(|group| add_group(all, &place, group));
-    declare_all(all, &place, &new.sets);
     all.extend(new.chains.iter().map(|chain| self::chain(&place, chain)));
     fill_all(all, &place, &new.sets);
     for chain in &new.chains {

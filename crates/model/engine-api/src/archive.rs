@@ -103,7 +103,10 @@ mod tests {
             link_target: String::new(),
         };
         let header = stat.to_header();
-        assert!(header.ends_with('=') || header.len() % 4 == 0, "{header}");
+        assert!(
+            header.ends_with('=') || header.len().is_multiple_of(4),
+            "{header}"
+        );
         assert_eq!(PathStat::from_header(&header), Some(stat.clone()));
         assert!(stat.is_folder() && !stat.is_link());
         assert_eq!(PathStat::from_header("%%%"), None);

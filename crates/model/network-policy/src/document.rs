@@ -38,7 +38,7 @@ pub struct Metadata {
     /// Labels of the policy itself; kept, and without meaning.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: Labels,
-    /// Notes; of ours, `dev.hakone.mode` has a meaning.
+    /// Notes of others.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: Labels,
 }

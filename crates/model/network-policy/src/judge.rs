@@ -130,7 +130,7 @@ mod tests {
     use hakone_base::{ContainerId, Protocol};
 
     use super::*;
-    use crate::{Block, Facts, Mode, Ports, Selector, Subject, policy::PortRange};
+    use crate::{Block, Facts, Ports, Selector, Subject, policy::PortRange};
 
     fn identity(number: u8, network: &str) -> Identity {
         Identity::of(Facts {
@@ -148,7 +148,6 @@ mod tests {
                 namespace: "red".into(),
                 name: name.into(),
             },
-            mode: Mode::Enforce,
             subject: Subject::Selected(Selector::default()),
             ingress,
             egress: None,

@@ -20,8 +20,6 @@ pub use identity::{DEFAULT_NAMESPACE, Facts, Identity, Labels, NAMESPACE_NAME, P
 pub use judge::{Direction, Flow, Judgement, Party, judge};
 pub use label::{EGRESS, INGRESS, check_labels, of_labels};
 pub use parse::{Error, LIMIT, parse};
-pub use policy::{
-    Block, MODE, Mode, Peer, Peers, Policy, PolicyKey, PortRange, Ports, Rule, Subject,
-};
+pub use policy::{Block, Peer, Peers, Policy, PolicyKey, PortRange, Ports, Rule, Subject};
 pub use selector::{Requirement, Selector};
 pub use stored::{Applied, Change, Stored, compare};

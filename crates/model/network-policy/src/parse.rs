@@ -11,7 +11,7 @@ use crate::{
         API_VERSION, Document, Expression, IntOrString, IpBlock, KIND, LabelSelector, PolicyPeer,
         PolicyPort, Spec,
     },
-    policy::{Block, MODE, Mode, Peer, Peers, Policy, PolicyKey, PortRange, Ports, Rule, Subject},
+    policy::{Block, Peer, Peers, Policy, PolicyKey, PortRange, Ports, Rule, Subject},
 };
 
 /// The longest text that is read.
@@ -142,6 +142,7 @@ impl Policy {
         expect("apiVersion", &document.api_version, API_VERSION)?;
         expect("kind", &document.kind, KIND)?;
         let metadata = &document.metadata;
+        check(&metadata.annotations)?;
         let namespace = metadata.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
         let spec = &document.spec;
         let [closes_ingress, closes_egress] = directions(spec)?;
@@ -156,7 +157,6 @@ impl Policy {
                 namespace: name("metadata.namespace", namespace, LONGEST_NAMESPACE)?,
                 name: name("metadata.name", &metadata.name, LONGEST_NAME)?,
             },
-            mode: mode(&metadata.annotations)?,
             subject: Subject::Selected(selector("spec.podSelector", &spec.pod_selector)?),
             ingress: closes_ingress.then_some(ingress),
             egress: closes_egress.then_some(egress),
@@ -181,14 +181,16 @@ fn name(path: &str, text: &str, longest: usize) -> Parsed<String> {
     }
 }
 
-fn mode(annotations: &BTreeMap<String, String>) -> Parsed<Mode> {
-    match annotations.get(MODE).map(String::as_str) {
-        None | Some("enforce") => Ok(Mode::Enforce),
-        Some("audit") => Ok(Mode::Audit),
-        Some("learn") => Ok(Mode::Learn),
-        Some(other) => Err(fault(
-            &format!("metadata.annotations[{MODE}]"),
-            format_args!("want enforce, audit or learn, not {other:?}"),
+/// Annotations are notes of others; one under our name asks for something that we do not do.
+fn check(annotations: &BTreeMap<String, String>) -> Parsed<()> {
+    match annotations
+        .keys()
+        .find(|key| key.starts_with("dev.hakone."))
+    {
+        None => Ok(()),
+        Some(own) => Err(fault(
+            &format!("metadata.annotations[{own}]"),
+            format_args!("no annotation of ours has a meaning"),
         )),
     }
 }

@@ -198,7 +198,7 @@ fn each_error_names_its_place() {
 }
 
 #[test]
-fn other_kinds_versions_modes_and_names_are_refused() {
+fn other_kinds_versions_annotations_of_ours_and_names_are_refused() {
     let rows = [
         (
             "apiVersion: v1\nkind: NetworkPolicy\nmetadata: {name: a}",
@@ -213,7 +213,7 @@ fn other_kinds_versions_modes_and_names_are_refused() {
             "metadata.name",
         ),
         (
-            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: a, annotations: {dev.hakone.mode: off}}",
+            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: a, annotations: {dev.hakone.mode: audit}}",
             "metadata.annotations",
         ),
         ("- 1\n- 2", "the document"),

@@ -6,9 +6,6 @@ use hakone_base::{ContainerId, Protocol, Subnet};
 
 use crate::{Identity, Selector};
 
-/// The annotation that says what a policy does: `enforce`, `audit`, `learn`.
-pub const MODE: &str = "dev.hakone.mode";
-
 /// What a policy is known by: there is one of each.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyKey {
@@ -26,26 +23,12 @@ pub struct PolicyKey {
 pub struct Policy {
     /// What it is known by.
     pub key: PolicyKey,
-    /// What becomes of what it does not let through.
-    pub mode: Mode,
     /// Whom it is about.
     pub subject: Subject,
     /// What it lets in.
     pub ingress: Option<Vec<Rule>>,
     /// What it lets out.
     pub egress: Option<Vec<Rule>>,
-}
-
-/// What becomes of what a policy does not let through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mode {
-    /// It is dropped.
-    #[default]
-    Enforce,
-    /// It passes, and is written down.
-    Audit,
-    /// It passes, and is remembered: the smallest policy that allows it can be asked for.
-    Learn,
 }
 
 /// Whom a policy is about.
@@ -127,7 +110,6 @@ impl Policy {
                 namespace: namespace.to_owned(),
                 name: format!("labels-of-{}", container.short()),
             },
-            mode: Mode::Enforce,
             subject: Subject::Container(container.clone()),
             ingress: Some(Vec::new()),
             egress: Some(Vec::new()),
@@ -216,15 +198,5 @@ impl PortRange {
 impl fmt::Display for PolicyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Enforce => "enforce",
-            Self::Audit => "audit",
-            Self::Learn => "learn",
-        })
     }
 }

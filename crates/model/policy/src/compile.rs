@@ -21,6 +21,8 @@ use IpFamily::{V4, V6};
 
 /// The name of our tables, one in each family.
 pub const TABLE: &str = "hakone";
+/// The chain that leads to the groups of policies.
+pub(crate) const POLICIES: &str = "policies";
 
 /// Before connection tracking (-200), so that what is dropped costs no entry there.
 const RAW: i32 = -300;
@@ -84,7 +86,7 @@ fn policies_alone(topology: &Topology, policies: groups::Compiled) -> Table {
     let judged = within(Field::InputInterface, "judged");
     let chains = vec![
         chain("discovery_to_host", None, discovery_to_host()),
-        chain("policies", None, self::policies()),
+        chain(POLICIES, None, self::policies()),
         chain(
             "input",
             filter(Hook::Input),
@@ -131,7 +133,7 @@ fn chains(quota: FlowQuota) -> Vec<Chain> {
         chain("internal_to_host", None, internal_to_host()),
         chain("hardened_to_host", None, hardened_to_host()),
         chain("open_to_host", None, open_to_host()),
-        chain("policies", None, policies()),
+        chain(POLICIES, None, policies()),
         chain("input", filter(Input, FILTER), input()),
         chain("output", filter(Output, FILTER), output()),
         chain("leaving", None, leaving()),
@@ -393,7 +395,7 @@ fn is_protocol(number: u8) -> Expression {
 /// What begins, or fits no flow, is judged by policies; both ends of a known flow were asked when it began.
 fn judged_by_policies() -> Rule {
     let begins = Expression::State(&[State::New, State::Invalid, State::Untracked]);
-    rule("", [begins, Expression::Do(Action::Jump(name("policies")))])
+    rule("", [begins, Expression::Do(Action::Jump(name(POLICIES)))])
 }
 
 /// What endpoints may say, by the policies that select them: first the sender's, then the receiver's. What passes here still has

@@ -6,7 +6,7 @@
 use std::{collections::HashMap, net::IpAddr};
 
 use hakone_base::Protocol;
-use hakone_network_policy::{Direction, Flow, Identity, Judgement, Mode, Party, Policy, judge};
+use hakone_network_policy::{Direction, Flow, Identity, Judgement, Party, Policy, judge};
 
 use crate::topology::Topology;
 
@@ -39,20 +39,17 @@ impl Consent {
     /// Finds everybody of a topology.
     #[must_use]
     pub fn of(topology: &Topology) -> Self {
-        let enforced = topology.policies.iter();
-        let enforced: Vec<&Policy> = enforced
-            .filter(|policy| policy.mode == Mode::Enforce)
-            .collect();
-        if enforced.is_empty() {
+        if topology.policies.is_empty() {
             return Self::default();
         }
         let mut people = HashMap::new();
         let endpoints = topology.bridges.iter().flat_map(|bridge| &bridge.endpoints);
         for endpoint in endpoints {
-            let selecting = enforced
+            let selecting = topology
+                .policies
                 .iter()
                 .filter(|policy| policy.selects(&endpoint.identity));
-            let policies: Vec<Policy> = selecting.map(|policy| (*policy).clone()).collect();
+            let policies: Vec<Policy> = selecting.cloned().collect();
             for address in endpoint.every_address() {
                 let person = Person {
                     identity: endpoint.identity.clone(),

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hakone_base::IfName;
 use hakone_network_policy::{
-    Direction, Identity, Mode, Peer, Peers, Policy, Ports, Requirement, Rule, Selector,
+    Direction, Identity, Peer, Peers, Policy, Ports, Requirement, Rule, Selector,
 };
 
 use crate::{
@@ -87,10 +87,7 @@ struct Places<'a> {
 
 impl<'a> Places<'a> {
     fn of(topology: &'a Topology) -> Self {
-        let enforced = topology.policies.iter();
-        let mut policies: Vec<&Policy> = enforced
-            .filter(|policy| policy.mode == Mode::Enforce)
-            .collect();
+        let mut policies: Vec<&Policy> = topology.policies.iter().collect();
         policies.sort_by_key(|policy| &policy.key);
         let mut places = Self {
             all: Vec::new(),

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    compile::{base, chain, name, rule},
+    compile::{POLICIES, base, chain, name, rule},
     ruleset::{
         Action, Chain, ChainKind, Each, Elements, Expression, Family, Field, Hook, IpFamily, Name,
         Pace, Rule, Ruleset, Set, Table, Type, Value,
@@ -74,13 +74,34 @@ fn tell_refusals(table: &mut Table) {
     for set in &mut table.sets {
         redirect_elements(&mut refusals, set);
     }
-    if refusals.is_empty() {
+    for group in table.groups.values_mut() {
+        tell_within(&mut group.chain);
+    }
+    if refusals.is_empty() && table.groups.is_empty() {
         return;
     }
     let chains = refusals.into_iter();
     let chains = chains.map(|(chain, words)| refusal(chain, words));
     table.chains.splice(..0, chains);
     table.sets.push(memory(TOLD, vec![Type::IfName]));
+}
+
+/// A group comes and goes, and no chain with it: it tells by itself, in the name of the chain that leads to all of them.
+fn tell_within(chain: &mut Chain) {
+    let rules = std::mem::take(&mut chain.rules).into_iter();
+    let told = rules.flat_map(|silent| {
+        let drops = silent.expressions.last() == Some(&Expression::Do(Action::Drop));
+        let words = format!("{POLICIES}: {}", silent.comment);
+        let telling = drops.then(|| rule("", paced(words)));
+        telling.into_iter().chain([silent])
+    });
+    chain.rules = told.collect();
+}
+
+/// Within the pace, tells and drops.
+fn paced(words: String) -> [Expression; 3] {
+    let paced = Expression::Paced(vec![Field::InputInterface], TOLD.into(), REFUSALS);
+    [paced, Expression::Tell(words), Expression::Do(Action::Drop)]
 }
 
 fn redirect_rule(refusals: &mut Refusals, chain: &Name, rule: &mut Rule) {
@@ -114,14 +135,13 @@ fn noted(refusals: &mut Refusals, words: &str) -> Name {
 }
 
 fn refusal(name: String, words: String) -> Chain {
-    let drop = || Expression::Do(Action::Drop);
-    let paced = Expression::Paced(vec![Field::InputInterface], TOLD.into(), REFUSALS);
+    let drop = Expression::Do(Action::Drop);
     Chain {
         name: name.into(),
         base: None,
         rules: vec![
-            rule("", [paced, Expression::Tell(words), drop()]),
-            rule("not told", [Expression::Count, drop()]),
+            rule("", paced(words)),
+            rule("not told", [Expression::Count, drop]),
         ],
     }
 }
@@ -195,7 +215,7 @@ fn memory(name: &'static str, key: Vec<Type>) -> Set {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Options, Telling, Topology, compile};
+    use crate::{Options, Telling, Topology, compile, ruleset::Group};
 
     fn telling() -> Ruleset {
         let options = Options {
@@ -226,6 +246,32 @@ mod tests {
             };
             assert_eq!(count, expected, "{}", chain.name);
         }
+    }
+
+    #[test]
+    fn what_policies_refuse_is_told() {
+        let mut table = Table {
+            family: Family::Inet,
+            name: "some".into(),
+            sets: Vec::new(),
+            groups: BTreeMap::new(),
+            chains: Vec::new(),
+        };
+        let refusing = crate::compile::dropping("no policy lets it in", []);
+        let group = Group {
+            chain: chain("in_some", None, vec![refusing.clone()]),
+            sets: Vec::new(),
+        };
+        table.groups.insert("in_some".into(), group);
+        tell_refusals(&mut table);
+        let group = table.groups.values().next().unwrap();
+        let [telling, silent] = group.chain.rules.as_slice() else {
+            panic!("{group:?}");
+        };
+        let words = "policies: no policy lets it in".to_owned();
+        assert!(telling.expressions.contains(&Expression::Tell(words)));
+        assert_eq!(*silent, refusing);
+        assert!(table.sets.iter().any(|set| set.name.as_str() == TOLD));
     }
 
     #[test]

@@ -16,7 +16,6 @@ use std::{
 };
 
 use hakone_netns::{Netns, write_sysctl};
-use hakone_network_policy::Mode;
 use hakone_nft::Firewall;
 use hakone_policy::{Bridge, Endpoint, Origin, Topology, compile};
 
@@ -218,8 +217,7 @@ fn judged(topology: &Topology) -> Vec<Origin> {
     let selected = |endpoint: &Endpoint| {
         let mut policies = topology.policies.iter();
         policies.any(|policy| {
-            policy.mode == Mode::Enforce
-                && (policy.ingress.is_some() || policy.egress.is_some())
+            (policy.ingress.is_some() || policy.egress.is_some())
                 && policy.selects(&endpoint.identity)
         })
     };

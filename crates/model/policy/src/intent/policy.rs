@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use hakone_base::IfName;
-use hakone_network_policy::{Direction, Flow, Identity, Mode, Party, Policy, judge};
+use hakone_network_policy::{Direction, Flow, Identity, Party, Policy, judge};
 
 use super::{Aimed, Place, is_link_local};
 use crate::{
@@ -17,7 +17,7 @@ impl Topology {
     pub(super) fn is_judged(&self, bridge: &Bridge) -> bool {
         let selected = |endpoint: &Endpoint| {
             let closes = |policy: &&Policy| policy.ingress.is_some() || policy.egress.is_some();
-            let mut closing = self.enforced().filter(closes);
+            let mut closing = self.policies.iter().filter(closes);
             closing.any(|policy| policy.selects(&endpoint.identity))
         };
         bridge.endpoints.iter().any(selected)
@@ -87,7 +87,7 @@ impl Topology {
                 protocol: packet.transport.protocol,
                 port: aimed.port,
             };
-            judge(self.enforced(), direction, &flow).is_allowed()
+            judge(self.policies.iter(), direction, &flow).is_allowed()
         })
     }
 
@@ -101,11 +101,6 @@ impl Topology {
         let endpoints = self.bridges.iter().flat_map(|bridge| &bridge.endpoints);
         let owners = endpoints.filter(move |endpoint| has(endpoint, address));
         owners.map(|endpoint| &endpoint.identity)
-    }
-
-    fn enforced(&self) -> impl Iterator<Item = &Policy> {
-        let policies = self.policies.iter();
-        policies.filter(|policy| policy.mode == Mode::Enforce)
     }
 
     /// What a network needs of its gateway: ping, and what finds neighbours.

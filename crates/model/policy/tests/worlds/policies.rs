@@ -2,8 +2,8 @@
 
 use hakone_base::{ContainerId, Protocol, Subnet};
 use hakone_network_policy::{
-    Block, Facts, Identity, Labels, Mode, PROJECT, Peer, Peers, Policy, PolicyKey, PortRange,
-    Ports, Requirement, Rule, Selector, Subject,
+    Block, Facts, Identity, Labels, PROJECT, Peer, Peers, Policy, PolicyKey, PortRange, Ports,
+    Requirement, Rule, Selector, Subject,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -64,15 +64,13 @@ fn any_policy() -> impl Strategy<Value = Policy> {
             Subject::Container(ContainerId::from_bytes([bridge * 16 + member; 32]))
         }),
     ];
-    let mode = prop_oneof![6 => Just(Mode::Enforce), 1 => Just(Mode::Audit)];
     let rules = || option::weighted(0.6, vec(any_rule(), 0..4));
-    (select(NAMESPACES.to_vec()), subject, mode, rules(), rules()).prop_map(
-        |(namespace, subject, mode, ingress, egress)| Policy {
+    (select(NAMESPACES.to_vec()), subject, rules(), rules()).prop_map(
+        |(namespace, subject, ingress, egress)| Policy {
             key: PolicyKey {
                 namespace: namespace.to_owned(),
                 name: String::new(),
             },
-            mode,
             subject,
             ingress,
             egress,
