@@ -18,7 +18,7 @@ pub struct FilterFlags {
 /// `--filter` where `-f` means `--force`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct LongFilterFlags {
-    /// Provide filter values (e.g. "until=<timestamp>")
+    /// Provide filter values (e.g. "until=TIMESTAMP")
     #[arg(long, value_name = "filter", value_parser = value::filter)]
     filter: Vec<(String, String)>,
 }
