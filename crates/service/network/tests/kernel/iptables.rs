@@ -215,7 +215,7 @@ fn flushes_and_edits_are_put_back() {
         "iptables -t raw -F; iptables -t raw -X",
         "iptables -D FORWARD -m comment --comment hakone -j DOCKER-FORWARD",
         "iptables -F DOCKER",
-        "iptables -I HAKONE-GUARD -j ACCEPT",
+        "iptables -t raw -I HAKONE-GUARD -j ACCEPT",
     ] {
         on_iptables(|lab| {
             lab.network("red", |_| {});
