@@ -29,6 +29,23 @@ const PORTS: u16 = 1000;
 
 /// Bytes a second between two containers of one bridge, turn by turn, each end on a processor of its own.
 pub(crate) fn throughput(labs: [&Lab; 2], rounds: usize) -> Result<()> {
+    let [ours, theirs] = on_a_wire(labs, rounds, send)?;
+    row([
+        "throughput between two containers of a bridge",
+        &format!("{:.1} Gbit/s", ours / 1e9),
+        &format!("{:.1} Gbit/s", theirs / 1e9),
+        &format!("{:.2}", ours / theirs),
+        "at least 1.0",
+    ]);
+    Ok(())
+}
+
+/// Measures between the containers `source` and `sink` of one bridge, turn by turn, and gives each engine's median.
+fn on_a_wire(
+    labs: [&Lab; 2],
+    rounds: usize,
+    measure: impl Fn(&Lab) -> Result<f64>,
+) -> Result<[f64; 2]> {
     for lab in labs {
         lab.docker("network create wire").ok();
         for name in ["sink", "source"] {
@@ -38,32 +55,29 @@ pub(crate) fn throughput(labs: [&Lab; 2], rounds: usize) -> Result<()> {
             .ok();
         }
     }
-    let mut speeds = [Vec::new(), Vec::new()];
+    let mut turns = [Vec::new(), Vec::new()];
     for _ in 0..rounds {
-        for (lab, speeds) in labs.iter().zip(&mut speeds) {
-            speeds.push(send(lab)?);
+        for (lab, turns) in labs.iter().zip(&mut turns) {
+            turns.push(measure(lab)?);
         }
     }
-    let [ours, theirs] = speeds.map(median);
-    row([
-        "throughput between two containers of a bridge",
-        &format!("{:.1} Gbit/s", ours / 1e9),
-        &format!("{:.1} Gbit/s", theirs / 1e9),
-        &format!("{:.2}", ours / theirs),
-        "at least 1.0",
-    ]);
     for lab in labs {
         clear(lab);
         lab.docker("network rm wire").ok();
     }
-    Ok(())
+    Ok(turns.map(median))
+}
+
+/// Finds the address of `sink`.
+fn sink(lab: &Lab, port: u16) -> Result<SocketAddr> {
+    let address =
+        lab.docker("inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' sink");
+    Ok(format!("{}:{port}", address.ok()).parse()?)
 }
 
 /// Sends for a turn and gives the bits a second that arrived.
 fn send(lab: &Lab) -> Result<f64> {
-    let address =
-        lab.docker("inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' sink");
-    let address: SocketAddr = format!("{}:9000", address.ok()).parse()?;
+    let address = sink(lab, 9000)?;
     let (sink, source) = (inside(lab, "sink")?, inside(lab, "source")?);
     let listener = on(&sink, || TcpListener::bind("0.0.0.0:9000"))??;
     thread::scope(|scope| {
@@ -100,22 +114,7 @@ fn receive(listener: &TcpListener) -> Result<f64> {
 
 /// Requests and responses a second, of one byte each, between two containers of one bridge, turn by turn.
 pub(crate) fn exchange(labs: [&Lab; 2], rounds: usize) -> Result<()> {
-    for lab in labs {
-        lab.docker("network create wire").ok();
-        for name in ["sink", "source"] {
-            lab.docker(&format!(
-                "run -d --name {name} --network wire {IMAGE} sleep 1000"
-            ))
-            .ok();
-        }
-    }
-    let mut rates = [Vec::new(), Vec::new()];
-    for _ in 0..rounds {
-        for (lab, rates) in labs.iter().zip(&mut rates) {
-            rates.push(talk(lab)?);
-        }
-    }
-    let [ours, theirs] = rates.map(median);
+    let [ours, theirs] = on_a_wire(labs, rounds, talk)?;
     row([
         "requests and responses a second between two containers of a bridge",
         &format!("{ours:.0}"),
@@ -123,18 +122,12 @@ pub(crate) fn exchange(labs: [&Lab; 2], rounds: usize) -> Result<()> {
         &format!("{:.2}", ours / theirs),
         "at least 0.97",
     ]);
-    for lab in labs {
-        clear(lab);
-        lab.docker("network rm wire").ok();
-    }
     Ok(())
 }
 
 /// Talks for a turn, both ends on one processor: each waits for the other anyway.
 fn talk(lab: &Lab) -> Result<f64> {
-    let address =
-        lab.docker("inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' sink");
-    let address: SocketAddr = format!("{}:9001", address.ok()).parse()?;
+    let address = sink(lab, 9001)?;
     let (sink, source) = (inside(lab, "sink")?, inside(lab, "source")?);
     let listener = on(&sink, || TcpListener::bind("0.0.0.0:9001"))??;
     thread::scope(|scope| {
