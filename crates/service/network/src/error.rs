@@ -175,8 +175,11 @@ pub enum Error {
     #[error("could not load the firewall: {0}")]
     Firewall(#[from] hakone_nft::Error),
     /// The resolver of a container could not be set up.
-    #[error("could not set up the embedded resolver")]
-    Resolver(#[source] io::Error),
+    #[error(transparent)]
+    Resolver(#[from] hakone_resolver::Error),
+    /// The proxy of a published port could not be set up.
+    #[error("could not set up a port's proxy")]
+    Proxy(#[source] io::Error),
     /// Nobody can listen to other programs' changes of the rules.
     #[error("could not listen to changes of the firewall: {0}")]
     Monitor(#[source] io::Error),
@@ -262,6 +265,7 @@ impl Fault for Error {
             | Self::Firewall(_)
             | Self::File { .. }
             | Self::Resolver(_)
+            | Self::Proxy(_)
             | Self::Monitor(_)
             | Self::Owned { .. }
             | Self::Owner(_)

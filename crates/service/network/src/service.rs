@@ -16,6 +16,7 @@ use hakone_events::Bus;
 use hakone_network_policy::{Document, PolicyKey};
 use hakone_policy::Consent;
 use hakone_reach::World;
+use hakone_resolver::Directory;
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 
@@ -26,7 +27,7 @@ use crate::{
     network,
     owner::Owner,
     policy,
-    resolver::Directory,
+    resolver::Kept,
     sandbox::{self, Sandbox, Survivor},
     state::{Stage, State},
     sweep, topology, view, world,
@@ -54,7 +55,7 @@ pub(crate) struct Inner {
     /// Taken before the state where both are needed.
     pub(crate) host: Mutex<Host>,
     /// The names of the present state, as far as somebody asked.
-    pub(crate) directory: Mutex<Arc<Directory>>,
+    pub(crate) directory: Mutex<Option<Kept<Directory>>>,
     /// What policies make of flows beside the rules, at one generation of the state.
     consent: Mutex<(u64, Arc<Consent>)>,
     pub(crate) strays: Arc<Notify>,

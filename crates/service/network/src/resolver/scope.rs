@@ -1,219 +1,131 @@
 //! What a container may know by name, derived from the state and kept until the state changes.
 
 use std::{
-    collections::{BTreeMap, HashMap},
     net::IpAddr,
     sync::{Arc, Mutex, Weak},
 };
 
-use hakone_base::{ContainerId, NetworkId, Subnet};
-use hakone_dns::{Decision, Forwarding, Member, Scope, Transport, Zone, decide};
+use hakone_base::ContainerId;
+use hakone_dns::{Forwarding, Member, Zone};
+use hakone_resolver::{Directory, Facts, Names, View};
 
 use crate::{
     EndpointReport,
-    service::{Inner, lock, random},
-    state::{Stage, State},
+    record::Network,
+    service::{Inner, lock},
+    state::{Attached, Stage, State},
 };
 
-/// The names of all networks at one generation of the state.
-#[derive(Debug, Default)]
-pub(crate) struct Directory {
+/// Something derived at one generation of the state.
+#[derive(Debug)]
+pub(crate) struct Kept<T> {
     generation: u64,
-    zones: BTreeMap<NetworkId, Zone>,
-    internal: BTreeMap<NetworkId, bool>,
-    subnets: Vec<Subnet>,
+    derived: Arc<T>,
 }
 
-/// Answers that are kept for one container, so that the same question costs a lookup; beyond, all are forgotten.
-const KEPT: usize = 256;
-/// The longest question whose answer is kept.
-const KEPT_QUESTION: usize = 300;
-
-/// One container's view.
-pub(super) struct Names {
+/// One container's view, made anew when the state is another.
+#[derive(Debug)]
+pub(crate) struct Known {
     service: Weak<Inner>,
     container: ContainerId,
-    view: Mutex<Option<Arc<View>>>,
+    view: Mutex<Option<Kept<View>>>,
 }
 
-/// Answers by what was asked, both without the number of the question.
-type Answers = HashMap<Box<[u8]>, Box<[u8]>>;
-
-/// What a container may know at one generation of the state, and what it was answered since.
-pub(super) struct View {
-    generation: u64,
-    endpoints: Vec<EndpointReport>,
-    directory: Arc<Directory>,
-    links: Zone,
-    forwarding: Forwarding,
-    answers: Mutex<Answers>,
-}
-
-impl Names {
-    pub(super) fn new(service: &Arc<Inner>, container: &ContainerId) -> Self {
+impl Known {
+    pub(crate) fn new(service: &Arc<Inner>, container: &ContainerId) -> Self {
         Self {
             service: Arc::downgrade(service),
             container: container.clone(),
             view: Mutex::default(),
         }
     }
+}
 
-    /// Decides a question; a container that is being released gets no answer.
-    pub(super) fn decide(&self, question: &[u8], transport: Transport) -> Decision {
-        let view = self.view();
-        view.map_or(Decision::Drop, |view| view.decide(question, transport))
-    }
-
-    /// Gives the view of the present state, made anew after a change.
-    pub(super) fn view(&self) -> Option<Arc<View>> {
+impl Names for Known {
+    fn view(&self) -> Option<Arc<View>> {
         let service = self.service.upgrade()?;
         let state = lock(&service.state);
         let mut kept = lock(&self.view);
-        let current = |view: &&Arc<View>| view.generation == state.generation;
-        if let Some(view) = kept.as_ref().filter(current) {
-            return Some(Arc::clone(view));
+        Kept::current(&mut kept, state.generation, || {
+            let attached = state.sandboxes.get(&self.container)?;
+            Some(View::new(facts(&service, &state, attached)))
+        })
+    }
+}
+
+impl<T> Kept<T> {
+    /// Gives what was derived at this generation, derived anew after a change.
+    fn current(
+        kept: &mut Option<Self>,
+        generation: u64,
+        derive: impl FnOnce() -> Option<T>,
+    ) -> Option<Arc<T>> {
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.generation == generation) {
+            return Some(Arc::clone(&kept.derived));
         }
-        let attached = state.sandboxes.get(&self.container)?;
-        let endpoints = attached.report.endpoints.clone();
-        let directory = directory(&service, &state);
-        let own: Vec<IpAddr> = endpoints
-            .iter()
-            .flat_map(EndpointReport::addresses)
-            .collect();
-        let resolver = attached.report.resolver.as_ref();
-        let resolvers = resolver.map_or(&[][..], |resolver| &resolver.upstreams);
-        let view = Arc::new(View {
-            generation: state.generation,
-            forwarding: match service.consent_of(&state).lets_ask(&own, resolvers) {
-                true => directory.forwarding(&endpoints),
-                false => Forwarding::Denied,
-            },
-            directory,
-            links: links(&state, &endpoints),
-            endpoints,
-            answers: Mutex::default(),
+        let derived = Arc::new(derive()?);
+        *kept = Some(Self {
+            generation,
+            derived: Arc::clone(&derived),
         });
-        *kept = Some(Arc::clone(&view));
-        Some(view)
-    }
-
-    /// Gives the resolvers to ask.
-    pub(super) fn upstreams(&self) -> Vec<IpAddr> {
-        let Some(service) = self.service.upgrade() else {
-            return Vec::new();
-        };
-        let state = lock(&service.state);
-        let attached = state.sandboxes.get(&self.container);
-        let resolver = attached.and_then(|attached| attached.report.resolver.as_ref());
-        resolver
-            .map(|resolver| resolver.upstreams.clone())
-            .unwrap_or_default()
+        Some(derived)
     }
 }
 
-impl View {
-    /// Decides a question.
-    pub(super) fn decide(&self, question: &[u8], transport: Transport) -> Decision {
-        match transport {
-            Transport::Udp => self.remember(question),
-            Transport::Tcp => self.derive(question, transport),
-        }
-    }
-
-    /// Answers the same question as before, but for its number; an answer whose order is drawn each time is not kept.
-    fn remember(&self, question: &[u8]) -> Decision {
-        let Some((number, asked)) = question.split_at_checked(2) else {
-            return Decision::Drop;
-        };
-        if let Some(known) = lock(&self.answers).get(asked) {
-            return Decision::Answer([number, known].concat());
-        }
-        let decision = self.derive(question, Transport::Udp);
-        let Decision::Answer(answer) = &decision else {
-            return decision;
-        };
-        let fixed = matches!(answer.get(6..8), Some([0, 0 | 1]));
-        let rest = answer.get(2..).filter(|_| fixed);
-        if let Some(rest) = rest.filter(|_| asked.len() <= KEPT_QUESTION) {
-            self.keep(asked, rest);
-        }
-        decision
-    }
-
-    fn keep(&self, asked: &[u8], answer: &[u8]) {
-        let mut answers = lock(&self.answers);
-        if answers.len() >= KEPT {
-            answers.clear();
-        }
-        answers.insert(asked.into(), answer.into());
-    }
-
-    fn derive(&self, question: &[u8], transport: Transport) -> Decision {
-        let (zones, endpoints) = (&self.directory.zones, &self.endpoints);
-        let is_own = |network: &NetworkId| {
-            let mut own = endpoints.iter();
-            own.any(|endpoint| endpoint.network == *network)
-        };
-        let elsewhere = zones.iter().filter(|(network, _)| !is_own(network));
-        let own = endpoints.iter();
-        let scope = Scope {
-            zones: own
-                .filter_map(|endpoint| zones.get(&endpoint.network))
-                .collect(),
-            elsewhere: elsewhere.map(|(_, zone)| zone).collect(),
-            links: Some(&self.links),
-            subnets: &self.directory.subnets,
-            forwarding: self.forwarding,
-        };
-        decide(question, &scope, transport, u64::from_ne_bytes(random()))
-    }
-}
-
-impl Directory {
-    fn of(state: &State) -> Self {
-        let networks = state
-            .networks
-            .values()
-            .filter(|network| !network.is_predefined());
-        Self {
-            generation: state.generation,
-            zones: networks
-                .map(|network| (network.id.clone(), zone(state, network)))
-                .collect(),
-            internal: state
-                .networks
-                .values()
-                .map(|network| (network.id.clone(), network.spec.internal))
-                .collect(),
-            subnets: state
-                .subnets()
-                .into_iter()
-                .map(|(_, subnet)| subnet)
-                .collect(),
-        }
-    }
-
-    /// Questions leave the host when some network of the container does.
-    fn forwarding(&self, endpoints: &[EndpointReport]) -> Forwarding {
-        let leads_out =
-            |endpoint: &EndpointReport| self.internal.get(&endpoint.network) == Some(&false);
-        match endpoints.iter().any(leads_out) {
+fn facts(service: &Inner, state: &State, attached: &Attached) -> Facts {
+    let endpoints = &attached.report.endpoints;
+    let own: Vec<IpAddr> = endpoints
+        .iter()
+        .flat_map(EndpointReport::addresses)
+        .collect();
+    let resolver = attached.report.resolver.as_ref();
+    let upstreams = resolver.map(|resolver| resolver.upstreams.clone());
+    let upstreams = upstreams.unwrap_or_default();
+    let lets_ask = service.consent_of(state).lets_ask(&own, &upstreams);
+    Facts {
+        networks: endpoints.iter().map(|own| own.network.clone()).collect(),
+        forwarding: match lets_ask && leads_out(state, endpoints) {
             true => Forwarding::Allowed,
             false => Forwarding::Denied,
-        }
+        },
+        directory: directory(service, state),
+        links: links(state, endpoints),
+        upstreams,
     }
+}
+
+/// Questions leave the host when some network of the container does.
+fn leads_out(state: &State, endpoints: &[EndpointReport]) -> bool {
+    let leads_out = |endpoint: &EndpointReport| {
+        let network = state.networks.get(&endpoint.network);
+        network.is_some_and(|network| !network.spec.internal)
+    };
+    endpoints.iter().any(leads_out)
 }
 
 /// Gives the directory of the present state, made anew after a change.
 fn directory(service: &Inner, state: &State) -> Arc<Directory> {
     let mut kept = lock(&service.directory);
-    if kept.generation != state.generation {
-        *kept = Arc::new(Directory::of(state));
-    }
-    Arc::clone(&kept)
+    let derived = Kept::current(&mut kept, state.generation, || Some(all_names(state)));
+    derived.unwrap_or_default()
 }
 
-fn zone(state: &State, network: &crate::record::Network) -> Zone {
+fn all_names(state: &State) -> Directory {
+    let networks = state.networks.values();
+    let named = networks.filter(|network| !network.is_predefined());
+    Directory {
+        zones: named
+            .map(|network| (network.id.clone(), zone(state, network)))
+            .collect(),
+        subnets: state
+            .subnets()
+            .into_iter()
+            .map(|(_, subnet)| subnet)
+            .collect(),
+    }
+}
+
+fn zone(state: &State, network: &Network) -> Zone {
     let mut zone = Zone::new(network.name());
     let live = state
         .endpoints(&network.id)

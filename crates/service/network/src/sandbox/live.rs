@@ -8,6 +8,7 @@ use std::{
 use hakone_base::{ContainerId, ContainerName, EndpointId, NetworkId};
 use hakone_netlink::{LinkIndex, Socket};
 use hakone_netns::{Netns, write_sysctl};
+use hakone_resolver::Listening;
 
 use super::{
     files,
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     CutOff, EndpointReport, EndpointRequest, Error, SandboxReport, driver,
-    resolver::{Listening, default_settings},
+    resolver::default_settings,
     service::{Inner, lock, random},
     state::Stage,
 };

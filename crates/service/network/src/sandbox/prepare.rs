@@ -9,12 +9,13 @@ use std::{
 use hakone_base::{ContainerId, EndpointId, ExposedPort};
 use hakone_netlink::{LinkIndex, Socket, bring_up};
 use hakone_netns::{Netns, write_sysctl};
+use hakone_resolver::Listening;
 
 use super::{files, plan, release::release, wire::Wiring};
 use crate::{
     EndpointReport, Error, NetworkMode, PortBinding, SandboxReport, SandboxRequest, port,
     record::Network,
-    resolver::{self, Listening},
+    resolver,
     service::{Inner, lock, random},
     state::{Attached, Stage},
 };

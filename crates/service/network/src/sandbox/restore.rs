@@ -4,11 +4,11 @@ use std::{os::fd::OwnedFd, sync::Arc};
 
 use hakone_base::ContainerId;
 use hakone_netns::Netns;
+use hakone_resolver::Listening;
 
 use super::wire::serve;
 use crate::{
     Error, SandboxReport,
-    resolver::Listening,
     service::{Inner, lock},
     state::{Attached, Stage},
 };

@@ -10,6 +10,7 @@ use hakone_base::ContainerId;
 use hakone_netlink::Socket;
 use hakone_netns::{Netns, write_sysctl};
 use hakone_policy::Ends;
+use hakone_resolver::{Listening, Names};
 
 use super::prepare::Unwired;
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     driver::{self, Attachment},
     port,
     record::Network,
-    resolver,
+    resolver::Known,
     service::{Inner, lock},
     state::{Stage, State},
 };
@@ -118,11 +119,12 @@ fn set_parameters(netns: &Netns, sysctls: &[(String, String)]) -> Result<(), Err
 pub(crate) fn serve(
     service: &Arc<Inner>,
     container: &ContainerId,
-    listening: Option<resolver::Listening>,
+    listening: Option<Listening>,
 ) -> Result<(), Error> {
     let mut tasks = Vec::new();
     if let Some(listening) = listening {
-        tasks.extend(resolver::serve(service, container, listening)?);
+        let names: Arc<dyn Names> = Arc::new(Known::new(service, container));
+        tasks.extend(hakone_resolver::serve(&service.runtime, &names, listening)?);
     }
     let mut state = lock(&service.state);
     let source = source(&state, container);
@@ -145,7 +147,7 @@ pub(crate) fn serve(
             listener.close();
             continue;
         }
-        let started = port::serve(&listener, &service.runtime).map_err(Error::Resolver)?;
+        let started = port::serve(&listener, &service.runtime).map_err(Error::Proxy)?;
         tasks.extend(started);
     }
     attached.tasks.extend(tasks);

@@ -23,19 +23,19 @@ thread_local! {
 }
 
 /// An answer and who gets it.
-pub(super) type Answer = (SocketAddr, Vec<u8>);
+pub(crate) type Answer = (SocketAddr, Vec<u8>);
 
 /// What the kernel does for a socket.
-pub(super) struct Batches(UdpSocketState);
+pub(crate) struct Batches(UdpSocketState);
 
 impl Batches {
     /// Prepares a socket.
-    pub(super) fn of(socket: &UdpSocket) -> io::Result<Self> {
+    pub(crate) fn of(socket: &UdpSocket) -> io::Result<Self> {
         UdpSocketState::new(UdpSockRef::from(socket)).map(Self)
     }
 
     /// Reads what waits and gives the answers to it, in the order of the questions.
-    pub(super) fn receive(
+    pub(crate) fn receive(
         &self,
         socket: &UdpSocket,
         mut answer: impl FnMut(&[u8], SocketAddr) -> Option<Vec<u8>>,
@@ -59,7 +59,7 @@ impl Batches {
     }
 
     /// Sends answers; what the kernel does not take is lost, as datagrams are, and asked again.
-    pub(super) fn send(&self, socket: &UdpSocket, answers: &[Answer]) {
+    pub(crate) fn send(&self, socket: &UdpSocket, answers: &[Answer]) {
         let most = self.0.max_gso_segments();
         let mut rest = answers;
         while let Some((client, first)) = rest.first() {

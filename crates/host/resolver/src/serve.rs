@@ -7,18 +7,17 @@ use std::{
     time::Duration,
 };
 
-use hakone_base::ContainerId;
 use hakone_dns::{Decision, Transport};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, Interest},
     net::{TcpListener, TcpStream, UdpSocket},
+    runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
     task::{AbortHandle, JoinSet},
     time::{sleep, timeout},
 };
 
-use super::{batch::Batches, listening::Listening, scope::Names, upstream};
-use crate::{Error, service::Inner};
+use crate::{Error, Listening, Names, batch::Batches, upstream};
 
 /// Questions of one container that may wait for an answer from outside; more are dropped, and asked again.
 const OUTSTANDING: usize = 256;
@@ -30,25 +29,27 @@ const SILENCE: Duration = Duration::from_secs(10);
 const BREATHER: Duration = Duration::from_millis(50);
 
 /// Starts serving over both protocols; the handles end it.
-pub(crate) fn serve(
-    service: &Arc<Inner>,
-    container: &ContainerId,
+///
+/// # Errors
+/// When the runtime does not take the sockets.
+pub fn serve(
+    runtime: &Handle,
+    names: &Arc<dyn Names>,
     listening: Listening,
 ) -> Result<[AbortHandle; 2], Error> {
-    let _entered = service.runtime.enter();
-    let names = Arc::new(Names::new(service, container));
+    let _entered = runtime.enter();
     let quota = Arc::new(Semaphore::new(OUTSTANDING));
-    let udp = UdpSocket::from_std(listening.udp).map_err(Error::Resolver)?;
-    let tcp = TcpListener::from_std(listening.tcp).map_err(Error::Resolver)?;
-    let over_udp = datagrams(udp, Arc::clone(&names), Arc::clone(&quota));
-    let over_tcp = connections(tcp, names, quota);
+    let udp = UdpSocket::from_std(listening.udp)?;
+    let tcp = TcpListener::from_std(listening.tcp)?;
+    let over_udp = datagrams(udp, Arc::clone(names), Arc::clone(&quota));
+    let over_tcp = connections(tcp, Arc::clone(names), quota);
     Ok([
-        service.runtime.spawn(over_udp).abort_handle(),
-        service.runtime.spawn(over_tcp).abort_handle(),
+        runtime.spawn(over_udp).abort_handle(),
+        runtime.spawn(over_tcp).abort_handle(),
     ])
 }
 
-async fn datagrams(socket: UdpSocket, names: Arc<Names>, quota: Arc<Semaphore>) {
+async fn datagrams(socket: UdpSocket, names: Arc<dyn Names>, quota: Arc<Semaphore>) {
     let Ok(batches) = Batches::of(&socket) else {
         return;
     };
@@ -76,7 +77,7 @@ async fn datagrams(socket: UdpSocket, names: Arc<Names>, quota: Arc<Semaphore>) 
 struct Desk {
     socket: Arc<UdpSocket>,
     batches: Batches,
-    names: Arc<Names>,
+    names: Arc<dyn Names>,
     quota: Arc<Semaphore>,
     waiting: JoinSet<()>,
 }
@@ -118,15 +119,17 @@ impl Desk {
 async fn forward(
     place: OwnedSemaphorePermit,
     socket: Arc<UdpSocket>,
-    names: Arc<Names>,
+    names: Arc<dyn Names>,
     (question, client): (Vec<u8>, SocketAddr),
 ) {
-    let answer = upstream::ask(&question, &names.upstreams(), Transport::Udp).await;
-    socket.send_to(&answer, client).await.ok();
+    if let Some(view) = names.view() {
+        let answer = upstream::ask(&question, view.upstreams(), Transport::Udp).await;
+        socket.send_to(&answer, client).await.ok();
+    }
     drop(place);
 }
 
-async fn connections(listener: TcpListener, names: Arc<Names>, quota: Arc<Semaphore>) {
+async fn connections(listener: TcpListener, names: Arc<dyn Names>, quota: Arc<Semaphore>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut clients = JoinSet::new();
     loop {
@@ -139,7 +142,8 @@ async fn connections(listener: TcpListener, names: Arc<Names>, quota: Arc<Semaph
         };
         let (names, quota) = (Arc::clone(&names), Arc::clone(&quota));
         clients.spawn(async move {
-            while let Ok(Some(())) = timeout(SILENCE, exchange(&mut client, &names, &quota)).await {
+            while let Ok(Some(())) = timeout(SILENCE, exchange(&mut client, &*names, &quota)).await
+            {
             }
             drop(place);
         });
@@ -148,15 +152,16 @@ async fn connections(listener: TcpListener, names: Arc<Names>, quota: Arc<Semaph
 }
 
 /// Answers one question of a TCP client; `None` when there are no more.
-async fn exchange(client: &mut TcpStream, names: &Names, quota: &Semaphore) -> Option<()> {
+async fn exchange(client: &mut TcpStream, names: &dyn Names, quota: &Semaphore) -> Option<()> {
     let length = client.read_u16().await.ok()?;
     let mut question = vec![0; usize::from(length)];
     client.read_exact(&mut question).await.ok()?;
-    let answer = match names.decide(&question, Transport::Tcp) {
+    let view = names.view()?;
+    let answer = match view.decide(&question, Transport::Tcp) {
         Decision::Answer(answer) => answer,
         Decision::Forward => {
             let _place = quota.try_acquire().ok()?;
-            upstream::ask(&question, &names.upstreams(), Transport::Tcp).await
+            upstream::ask(&question, view.upstreams(), Transport::Tcp).await
         }
         Decision::Drop => return None,
     };

@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::service::random;
+use crate::view::random;
 
 /// How long one resolver may take; the client gives up after five seconds and asks again.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -30,7 +30,7 @@ const HEADER: usize = 12;
 
 /// Asks one resolver after the other, over the transport by which the client asked, so that an answer too long for a
 /// datagram is asked again over TCP by the client; when none answers, the answer says so.
-pub(super) async fn ask(question: &[u8], resolvers: &[IpAddr], transport: Transport) -> Vec<u8> {
+pub(crate) async fn ask(question: &[u8], resolvers: &[IpAddr], transport: Transport) -> Vec<u8> {
     for resolver in resolvers.iter().take(RESOLVERS) {
         let id = u16::from_ne_bytes(random());
         let Some(sent) = upstream_query(question, id) else {

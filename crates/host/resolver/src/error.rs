@@ -1,0 +1,14 @@
+//! Why a resolver could not be set up.
+
+use std::io;
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No socket could be had.
+    #[error("could not set up the embedded resolver")]
+    Socket(#[from] io::Error),
+    /// The way from port 53 to the sockets could not be laid.
+    #[error(transparent)]
+    Redirect(#[from] hakone_netlink::Error),
+}
