@@ -88,7 +88,7 @@ impl Inner {
         container.state().may_attach(typed)?;
         let detach_keys = DetachKeys::parse(options.detach_keys.as_deref())?;
         let history = match options.logs {
-            true => Some(self.history(&container, &options).await?),
+            true => Some(self.history(&container, &options)?),
             false => None,
         };
         let live = match options.stream {
@@ -111,17 +111,13 @@ impl Inner {
         })
     }
 
-    async fn history(
-        self: &Arc<Self>,
-        container: &Arc<Container>,
-        options: &AttachOptions,
-    ) -> Result<Output, Error> {
+    fn history(&self, container: &Container, options: &AttachOptions) -> Result<Output, Error> {
         let wanted = LogOptions {
             stdout: options.stdout,
             stderr: options.stderr,
             ..LogOptions::default()
         };
-        Ok(self.logs(container.id.as_str(), wanted).await?.output)
+        Ok(self.logs(container.id.as_str(), wanted)?.output)
     }
 
     async fn live(

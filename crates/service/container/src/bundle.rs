@@ -9,12 +9,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use hakone_container_log::Logged;
 use hakone_spec::{
     ContainerSpec, EtcFiles, Joined, MountSource, Netns, Propagation, ReadOnly, Resolved,
     ResolvedMount, ResolvedSource, Shm, runtime_spec, seccomp_for_runc,
 };
 use hakone_supervision::WindowSize;
-use hakone_supervision::{CONFIG_FILE, CopyUp, ORDER_FILE, Order, ROOTFS, Rootfs, Runtime};
+use hakone_supervision::{CONFIG_FILE, CopyUp, Log, ORDER_FILE, Order, ROOTFS, Rootfs, Runtime};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use tracing::warn;
 
@@ -22,8 +23,8 @@ use crate::{
     Error, Etc,
     container::Container,
     device,
-    inner::Inner,
-    log, mounts,
+    inner::{Inner, now},
+    mounts,
     record::{Mount, MountKind, Record},
     seccomp,
 };
@@ -332,9 +333,24 @@ fn order(
         console: command
             .console
             .map(|(rows, cols)| WindowSize { rows, cols }),
-        log: log::order(plan, container)?,
+        log: log(plan, container)?,
         cgroup: plan.cgroup.clone(),
         seccomp,
+    })
+}
+
+fn log(plan: &Plan, container: &Container) -> Result<Log, Error> {
+    let logged = Logged {
+        record: &plan.record,
+        spec: &plan.spec,
+        hostname: &plan.hostname,
+        path: &container.log_path(),
+        now: now(),
+    };
+    hakone_container_log::order(&logged).map_err(|reason| {
+        Error::Supervisor(format!(
+            "failed to create task for container: failed to initialize logging driver: {reason}"
+        ))
     })
 }
 

@@ -112,7 +112,7 @@ impl Container {
         let mut record = self.lock();
         change(&mut record);
         self.tell(&record, 0);
-        record.save(&self.folder)
+        Ok(record.save(&self.folder)?)
     }
 
     /// Changes the state and tells waiters. Not saved: a daemon that dies now finds the container as it was before.
@@ -136,7 +136,7 @@ impl Container {
         self.tell(&record, 1);
         match next {
             Next::Remove => Ok(()),
-            Next::Rest | Next::Restart(_) => record.save(&self.folder),
+            Next::Rest | Next::Restart(_) => Ok(record.save(&self.folder)?),
         }
     }
 
@@ -184,32 +184,7 @@ pub(crate) fn hold<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use hakone_base::{Digest, Timestamp};
-
-    /// Makes a record for tests.
-    pub(crate) fn record(byte: u8, name: &str) -> Record {
-        Record {
-            id: ContainerId::from_bytes([byte; 32]),
-            name: name.parse().unwrap(),
-            created: Timestamp::from_nanos(i64::from(byte) * 1_000_000_000),
-            image: Digest::of(b"image"),
-            image_reference: "busybox".into(),
-            asked: Default::default(),
-            config: Default::default(),
-            host: Default::default(),
-            networks: Default::default(),
-            command: vec!["sleep".into(), "1".into()],
-            mounts: Vec::new(),
-            state: State::Created,
-            run: Run::default(),
-            restarts: 0,
-            stopped: false,
-            health: None,
-            sandbox: None,
-            volumes_go: false,
-            replugging: None,
-        }
-    }
+    use hakone_container_record::fixture::record;
 
     /// Makes a container for tests.
     pub(crate) fn container(byte: u8, name: &str) -> Container {

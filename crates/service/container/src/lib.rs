@@ -5,7 +5,8 @@
 //! for, and announces what happened. What it needs of networks, images and volumes it declares as narrow traits
 //! ([`Networks`], [`Images`], [`Volumes`]); the binary joins them.
 
-use hakone_container_model::{detach_keys, health, merge, name, restart, run, state, status};
+use hakone_container_model::{detach_keys, health, merge, name, restart, run, state};
+use hakone_container_record as record;
 
 mod attach;
 mod bundle;
@@ -17,13 +18,11 @@ mod error;
 mod exec;
 mod exit;
 mod facts;
-mod filter;
 mod inner;
 mod inside;
 mod inspect;
 mod joined;
 mod list;
-mod log;
 mod logs;
 mod mounts;
 mod neighbour;
@@ -31,7 +30,6 @@ mod network;
 mod options;
 mod pause;
 mod probe;
-mod record;
 mod remap;
 mod remove;
 mod rename;
@@ -51,12 +49,13 @@ mod wait;
 pub use config::Config;
 pub use error::Error;
 pub use hakone_container_model::LogOptions;
+pub use hakone_container_record::{Network, Replug, Sandbox};
 pub use hakone_spec::IdMapping;
 pub use inside::{Glance, Inlay, Inside, Place};
 pub use neighbour::{
-    BoxFuture, Etc, Images, Launch, Launcher, Neighbours, Network, NetworkMode, Networks,
-    PortRequest, Prepared, Refusal, Replug, Replugged, ResolvedImage, Restoration, Sandbox,
-    SandboxRequest, Volume, VolumeRequest, Volumes, Wiring,
+    BoxFuture, Etc, Images, Launch, Launcher, Neighbours, NetworkMode, Networks, PortRequest,
+    Prepared, Refusal, Replugged, ResolvedImage, Restoration, SandboxRequest, Volume,
+    VolumeRequest, Volumes, Wiring,
 };
 pub use options::{
     AttachOptions, Counts, CreateRequest, Created, ExecStarted, ImageUse, ListOptions, Probes,

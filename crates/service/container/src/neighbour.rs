@@ -7,7 +7,8 @@ use std::{
     pin::Pin, sync::Arc,
 };
 
-use hakone_base::{ContainerId, Digest, ExposedPort, Fault, PublishedPort};
+use hakone_base::{ContainerId, Digest, ExposedPort, Fault};
+use hakone_container_record::{Network, Replug, Sandbox};
 use hakone_engine_api::wire;
 use serde::{Deserialize, Serialize};
 
@@ -97,18 +98,6 @@ pub struct PortRequest {
     pub host_ports: String,
 }
 
-/// A wired sandbox: what inspect shows, and what the network service wants back after a daemon restart.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Sandbox {
-    /// Endpoints by network name, as inspect shows them.
-    pub endpoints: BTreeMap<String, wire::EndpointSettings>,
-    /// Host ports that lead here.
-    pub published: Vec<PublishedPort>,
-    /// The network service's own notes, opaque here, given back at restore.
-    pub notes: serde_json::Value,
-}
-
 /// Contents of the three files that containers find in `/etc`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Etc {
@@ -127,16 +116,6 @@ pub struct Replugged {
     pub was: Etc,
     /// What it is to find in `/etc` now.
     pub etc: Etc,
-}
-
-/// A change of a running container's networks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Replug {
-    /// Into one more.
-    Connect,
-    /// Out of one.
-    Disconnect,
 }
 
 /// Finishes a sandbox while the supervisor starts.
@@ -173,15 +152,6 @@ pub struct Restoration {
     pub sandbox: Sandbox,
     /// The sockets that the supervisor held.
     pub held: Vec<OwnedFd>,
-}
-
-/// A network, looked up by name or id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Network {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
 }
 
 /// Sandboxes and their wiring.

@@ -190,7 +190,7 @@ fn unless_missing(done: io::Result<()>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Service, container::tests::record};
+    use crate::{Service, record::fixture::record};
 
     #[test]
     fn a_prune_takes_stopped_containers_that_pass_its_filters() {

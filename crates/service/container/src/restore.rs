@@ -381,7 +381,7 @@ fn load(containers: &Path, trash: &Path) -> Result<Vec<Record>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::tests::record;
+    use crate::record::fixture::record;
 
     #[test]
     fn half_made_containers_go_and_unreadable_ones_stay() {

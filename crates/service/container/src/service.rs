@@ -10,6 +10,7 @@ use std::{
 };
 
 use hakone_base::ContainerId;
+use hakone_container_record::{LIST_FILTERS, PRUNE_FILTERS};
 use hakone_control::Link;
 use hakone_engine_api::{Filters, wire};
 use hakone_events::Bus;
@@ -34,25 +35,9 @@ pub struct Service(Arc<Inner>);
 
 impl Service {
     /// The keys that list filters may have.
-    pub const LIST_FILTERS: &[&str] = &[
-        "ancestor",
-        "before",
-        "exited",
-        "expose",
-        "health",
-        "id",
-        "is-task",
-        "isolation",
-        "label",
-        "name",
-        "network",
-        "publish",
-        "since",
-        "status",
-        "volume",
-    ];
+    pub const LIST_FILTERS: &[&str] = LIST_FILTERS;
     /// The keys that prune filters may have.
-    pub const PRUNE_FILTERS: &[&str] = &["label", "label!", "until"];
+    pub const PRUNE_FILTERS: &[&str] = PRUNE_FILTERS;
 
     /// Reads all records, takes over running containers, applies restart policies.
     ///
@@ -238,7 +223,7 @@ impl Service {
     /// # Errors
     /// When no stream is chosen or the log driver keeps nothing.
     pub async fn logs(&self, container: &str, options: LogOptions) -> Result<LogStream, Error> {
-        self.0.logs(container, options).await
+        self.0.logs(container, options)
     }
 
     /// Attaches to a container, before or after its start.

@@ -3,71 +3,72 @@
 //! Entries come from a hostile container by way of the supervisor's writer, and a crash may tear the last one: a line
 //! that does not parse, or is too long to be one, is skipped and the reading goes on.
 
-mod follow;
-
 use std::{
+    fmt,
     path::PathBuf,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
+use hakone_base::ContainerId;
+use hakone_container_model::log_entry::{Entry, LogOptions, Verdict};
+use hakone_log::{Lines, Position, position};
 use tokio::{
     fs::File,
     io::{self, AsyncRead, AsyncSeekExt as _, AsyncWriteExt as _, DuplexStream, ReadBuf},
     task::AbortHandle,
 };
 
-use crate::{Error, LogOptions, LogStream, container::Container, inner::Inner, log};
-
-use follow::Bell;
-use hakone_container_model::log_entry::{Entry, Verdict};
-use hakone_log::{Lines, Position, position};
-use hakone_spec::LogSpec;
+use crate::follow::{self, Bell, End};
 
 /// Bytes on their way to a client at most.
 const PIPE: usize = 64 * 1024;
 
-impl Inner {
-    /// Reads a container's log.
-    pub(crate) async fn logs(
-        self: &Arc<Self>,
-        typed: &str,
-        options: LogOptions,
-    ) -> Result<LogStream, Error> {
-        let container = self.table.lookup(typed)?;
-        if !options.stdout && !options.stderr {
-            return Err(Error::Invalid(
-                "Bad parameters: you must choose at least one stream".into(),
-            ));
+/// A log to be read.
+pub struct Reading {
+    /// Whose it is.
+    pub container: ContainerId,
+    /// Its newest file.
+    pub path: PathBuf,
+    /// What of it.
+    pub options: LogOptions,
+    /// Whether a terminal wrote it.
+    pub terminal: bool,
+    /// The container's end, if it runs: nothing is followed without.
+    pub ended: Option<End>,
+}
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reading")
+            .field("container", &self.container)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads a log in a task of its own; the reading ends with the stream given back.
+#[must_use]
+pub fn read(reading: Reading) -> impl AsyncRead + Send + Unpin + use<> {
+    let (ours, client) = tokio::io::duplex(PIPE);
+    let Reading {
+        container, ended, ..
+    } = reading;
+    let reader = Reader {
+        path: reading.path,
+        options: reading.options,
+        terminal: reading.terminal,
+        out: ours,
+    };
+    let task = tokio::spawn(async move {
+        if let Err(error) = reader.run(ended).await
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            tracing::warn!(container.id = %container, error = %error, "a log could not be read");
         }
-        let (config, terminal) =
-            container.with(|record| (record.host.log_config.clone(), record.terminal()));
-        let spec = LogSpec::parse(config.as_ref(), &self.defaults.log)?;
-        if !log::is_readable(&spec) {
-            return Err(Error::LogUnreadable);
-        }
-        let (ours, client) = tokio::io::duplex(PIPE);
-        let reader = Reader {
-            path: container.log_path(),
-            options,
-            terminal,
-            out: ours,
-        };
-        let task = tokio::spawn(async move {
-            if let Err(error) = reader.run(&container).await
-                && error.kind() != io::ErrorKind::BrokenPipe
-            {
-                tracing::warn!(container.id = %container.id, error = %error, "a log could not be read");
-            }
-        });
-        Ok(LogStream {
-            terminal,
-            output: Box::new(Output {
-                client,
-                task: task.abort_handle(),
-            }),
-        })
+    });
+    Output {
+        client,
+        task: task.abort_handle(),
     }
 }
 
@@ -101,11 +102,11 @@ struct Reader {
 }
 
 impl Reader {
-    async fn run(mut self, container: &Container) -> io::Result<()> {
-        let mut bell = match self.options.follow && container.state().has_process() {
-            true => Some(Bell::new(&self.path, container)?),
-            false => None,
-        };
+    async fn run(mut self, ended: Option<End>) -> io::Result<()> {
+        let ended = ended.filter(|_| self.options.follow);
+        let mut bell = ended
+            .map(|ended| Bell::new(&self.path, ended))
+            .transpose()?;
         let files = hakone_log::files(&self.path);
         let start = match self.options.tail {
             Some(count) => {
@@ -190,7 +191,6 @@ async fn open(path: PathBuf) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::tests::record;
     use tokio::io::AsyncReadExt as _;
 
     fn line(text: &str, second: u32) -> String {
@@ -212,14 +212,13 @@ mod tests {
             .unwrap();
         }
         let (ours, mut client) = tokio::io::duplex(16);
-        let container = Container::new(record(1, "web"), folder.path(), folder.path());
         let reader = Reader {
             path,
             options,
             terminal: true,
             out: ours,
         };
-        let task = tokio::spawn(async move { reader.run(&container).await });
+        let task = tokio::spawn(reader.run(None));
         let mut text = String::new();
         client.read_to_string(&mut text).await.unwrap();
         task.await.unwrap().unwrap();

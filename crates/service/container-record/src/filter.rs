@@ -1,34 +1,67 @@
 //! Which containers a list means. Pure but for what neighbours know of images and volumes.
 
-use hakone_base::Timestamp;
+use std::fmt;
+
+use hakone_base::{Digest, Timestamp};
+use hakone_container_model::state::State;
 use hakone_engine_api::{FilterError, Filters};
 use regex::Regex;
 
-use crate::{
-    Images,
-    record::{MountKind, Record},
-    state::State,
-};
+use crate::{MountKind, Record};
+
+/// The keys that list filters may have.
+pub const LIST_FILTERS: &[&str] = &[
+    "ancestor",
+    "before",
+    "exited",
+    "expose",
+    "health",
+    "id",
+    "is-task",
+    "isolation",
+    "label",
+    "name",
+    "network",
+    "publish",
+    "since",
+    "status",
+    "volume",
+];
+/// The keys that prune filters may have.
+pub const PRUNE_FILTERS: &[&str] = &["label", "label!", "until"];
 
 /// Filters made ready: references looked up, patterns compiled.
-pub(crate) struct Prepared<'a> {
+pub struct Prepared<'a> {
     filters: &'a Filters,
     names: Vec<Regex>,
     before: Option<Timestamp>,
     since: Option<Timestamp>,
-    images: &'a dyn Images,
+    descends: Descent<'a>,
 }
 
 /// Looks the creation time of a named container up.
-pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Result<Timestamp, crate::Error>;
+pub type Lookup<'a, E> = &'a dyn Fn(&str) -> Result<Timestamp, E>;
+/// Reports whether an image is the one named, or was built upon it.
+pub type Descent<'a> = &'a dyn Fn(&Digest, &str) -> bool;
+
+impl fmt::Debug for Prepared<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared")
+            .field("filters", &self.filters)
+            .finish_non_exhaustive()
+    }
+}
 
 impl<'a> Prepared<'a> {
     /// Checks the values of all filters.
-    pub(crate) fn new(
+    ///
+    /// # Errors
+    /// When a value is refused, or names no container.
+    pub fn new<E: From<FilterError>>(
         filters: &'a Filters,
-        images: &'a dyn Images,
-        created: Lookup<'_>,
-    ) -> Result<Self, crate::Error> {
+        descends: Descent<'a>,
+        created: Lookup<'_, E>,
+    ) -> Result<Self, E> {
         check(filters)?;
         let names = filters.get("name").map(|pattern| {
             let found = Regex::new(pattern).ok();
@@ -40,17 +73,19 @@ impl<'a> Prepared<'a> {
             names: names.collect::<Result<_, _>>()?,
             before: all("before")?.into_iter().min(),
             since: all("since")?.into_iter().max(),
-            images,
+            descends,
         })
     }
 
     /// Reports whether filters ask for containers that do not run, which stand in for `all`.
-    pub(crate) fn asks_for_stopped(&self) -> bool {
+    #[must_use]
+    pub fn asks_for_stopped(&self) -> bool {
         ["status", "exited"].iter().any(|key| self.filters.has(key))
     }
 
     /// Reports whether a container passes all filters.
-    pub(crate) fn passes(&self, record: &Record) -> bool {
+    #[must_use]
+    pub fn passes(&self, record: &Record) -> bool {
         let filters = self.filters;
         let name = record.name.as_str();
         let slashed = format!("/{name}");
@@ -79,7 +114,7 @@ impl<'a> Prepared<'a> {
     }
 
     fn descends(&self, record: &Record, image: &str) -> bool {
-        record.image_reference == image || self.images.descends(&record.image, image)
+        record.image_reference == image || (self.descends)(&record.image, image)
     }
 }
 
@@ -161,28 +196,24 @@ fn ports(text: &str) -> Option<(std::ops::RangeInclusive<u16>, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BoxFuture, Error, Refusal, ResolvedImage, Service, container::tests::record};
-    use hakone_base::Digest;
+    use crate::fixture::record;
 
-    struct NoImages;
-
-    impl Images for NoImages {
-        fn resolve<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<ResolvedImage, Refusal>> {
-            Box::pin(std::future::pending())
-        }
-
-        fn descends(&self, _: &Digest, ancestor: &str) -> bool {
-            ancestor == "base"
-        }
+    #[derive(Debug, thiserror::Error)]
+    enum Error {
+        #[error(transparent)]
+        Filter(#[from] FilterError),
+        #[error("No such container: {0}")]
+        NotFound(String),
     }
 
     fn passes(text: &str, record: &Record) -> Result<bool, Error> {
-        let filters = Filters::parse(text, Service::LIST_FILTERS)?;
+        let filters = Filters::parse(text, LIST_FILTERS)?;
         let created = |name: &str| match name {
             "old" => Ok(Timestamp::from_nanos(1)),
             other => Err(Error::NotFound(other.into())),
         };
-        Ok(Prepared::new(&filters, &NoImages, &created)?.passes(record))
+        let descends = |_: &Digest, ancestor: &str| ancestor == "base";
+        Ok(Prepared::new(&filters, &descends, &created)?.passes(record))
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Waits for a log to grow: the kernel tells of writes in its folder, the container of its end.
 
 use std::{
+    future::Future,
     io,
     mem::MaybeUninit,
     os::{fd::OwnedFd, unix::fs::MetadataExt as _},
     path::Path,
+    pin::Pin,
     time::Duration,
 };
 
@@ -12,24 +14,23 @@ use rustix::fs::inotify;
 use tokio::{
     fs::File,
     io::{Interest, unix::AsyncFd},
-    sync::watch,
 };
-
-use crate::container::{Change, Container};
 
 /// A lost notice delays a line by no more than this.
 const GLANCE: Duration = Duration::from_secs(1);
 
+/// Comes to pass when a container ends and nothing is written any more.
+pub type End = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Rings when there may be something new.
-#[derive(Debug)]
-pub(super) struct Bell {
+pub(crate) struct Bell {
     folder: AsyncFd<OwnedFd>,
-    changes: watch::Receiver<Change>,
+    ended: End,
 }
 
 impl Bell {
     /// Listens from now on: what is written after this call rings.
-    pub(super) fn new(log: &Path, container: &Container) -> io::Result<Self> {
+    pub(crate) fn new(log: &Path, ended: End) -> io::Result<Self> {
         let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
         let watch = inotify::init(flags)?;
         let folder = log.parent().unwrap_or(log);
@@ -40,18 +41,15 @@ impl Bell {
         inotify::add_watch(&watch, folder, events)?;
         Ok(Self {
             folder: register(watch)?,
-            changes: container.changes(),
+            ended,
         })
     }
 
     /// Waits; `false` when the container ended, after which nothing new comes.
-    pub(super) async fn wait(&mut self) -> bool {
-        let ended = self
-            .changes
-            .wait_for(|change| change.removed || !change.state.has_process());
+    pub(crate) async fn wait(&mut self) -> bool {
         tokio::select! {
             biased;
-            _ = ended => return false,
+            () = &mut self.ended => return false,
             ready = self.folder.readable() => {
                 if let Ok(mut ready) = ready {
                     empty(ready.get_inner());
@@ -80,7 +78,7 @@ fn empty(watch: &OwnedFd) {
 }
 
 /// Reports whether an open log is still the one at `path`, or was rotated away.
-pub(super) async fn is_same(open: &File, path: &Path) -> bool {
+pub(crate) async fn is_same(open: &File, path: &Path) -> bool {
     let (Ok(open), Ok(named)) = (open.metadata().await, tokio::fs::metadata(path).await) else {
         return false;
     };

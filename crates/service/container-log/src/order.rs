@@ -3,25 +3,47 @@
 //! Log servers are looked up now: the supervisor never waits for a name server. A server that does not answer keeps a
 //! container from starting, as in Docker, unless its lines may be dropped or come later.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
+use hakone_base::Timestamp;
+use hakone_container_record::Record;
 use hakone_log::server;
 use hakone_log_wire::{Compression, Fluentd, Form, Gelf, Journald, Syslog, Wire, field_name};
 use hakone_spec::{
-    Delivery, GelfPacking, LogAddress, LogFields, LogFile, LogForward, LogProtocol, LogSpec,
-    SyslogForm,
+    ContainerSpec, Delivery, GelfPacking, LogAddress, LogFields, LogFile, LogForward, LogProtocol,
+    LogSpec, SyslogForm,
 };
 use hakone_supervision::{Forward, Log, LogFile as FileOrder};
 use hakone_template::Template;
 use serde_json::{Value, json};
 
-use crate::{Error, bundle::Plan, container::Container, record::Record};
-
 /// Bytes that wait for a log server before the container does.
 const ROOM: u64 = 256 * 1024;
+
+/// The container whose log is ordered.
+#[derive(Clone, Copy, Debug)]
+pub struct Logged<'a> {
+    /// What is stored of it.
+    pub record: &'a Record,
+    /// What it is to be.
+    pub spec: &'a ContainerSpec,
+    /// Its host name.
+    pub hostname: &'a str,
+    /// The newest file of its log.
+    pub path: &'a Path,
+    /// This moment.
+    pub now: Timestamp,
+}
+
 /// Makes the part of the order that is about the log. Blocks when the log server has a name, or must answer.
-pub(crate) fn order(plan: &Plan, container: &Container) -> Result<Log, Error> {
-    let path = container.log_path();
+///
+/// # Errors
+/// The reason, when a tag cannot be rendered or the log server not be found.
+pub fn order(plan: &Logged<'_>) -> Result<Log, String> {
+    let path = plan.path.to_owned();
     match &plan.spec.log {
         LogSpec::None => Ok(Log::None),
         LogSpec::JsonFile(file, fields) => {
@@ -38,7 +60,8 @@ pub(crate) fn order(plan: &Plan, container: &Container) -> Result<Log, Error> {
 }
 
 /// Reports whether a container's log can be read here.
-pub(crate) fn is_readable(spec: &LogSpec) -> bool {
+#[must_use]
+pub fn is_readable(spec: &LogSpec) -> bool {
     match spec {
         LogSpec::JsonFile(..) | LogSpec::Local(_) => true,
         LogSpec::Forward(log) => log.cache.is_some(),
@@ -56,7 +79,7 @@ fn file_order(file: &LogFile, path: PathBuf, attributes: BTreeMap<String, String
     }
 }
 
-fn forward(log: &LogForward, plan: &Plan, path: PathBuf) -> Result<Forward, Error> {
+fn forward(log: &LogForward, plan: &Logged<'_>, path: PathBuf) -> Result<Forward, String> {
     let (room, lossy) = match log.delivery {
         Delivery::Blocking => (ROOM, false),
         Delivery::NonBlocking(room) => (room, true),
@@ -65,7 +88,7 @@ fn forward(log: &LogForward, plan: &Plan, path: PathBuf) -> Result<Forward, Erro
     let cache = log.cache.as_ref();
     let attributes = log.fields.pick(&plan.spec.labels, &plan.spec.command.env);
     Ok(Forward {
-        peer: server::find(&log.address, patient).map_err(|reason| failed(&reason))?,
+        peer: server::find(&log.address, patient)?,
         wire: wire(log, plan)?,
         room,
         lossy,
@@ -73,20 +96,14 @@ fn forward(log: &LogForward, plan: &Plan, path: PathBuf) -> Result<Forward, Erro
     })
 }
 
-fn failed(reason: &str) -> Error {
-    Error::Supervisor(format!(
-        "failed to create task for container: failed to initialize logging driver: {reason}"
-    ))
-}
-
 /// Decides what the server is told of the container.
-fn wire(log: &LogForward, plan: &Plan) -> Result<Wire, Error> {
+fn wire(log: &LogForward, plan: &Logged<'_>) -> Result<Wire, String> {
     let fields = Told::new(log, plan)?;
     Ok(match log.protocol {
         LogProtocol::Syslog { facility, form } => Wire::Syslog(fields.syslog(facility, form, log)),
         LogProtocol::Gelf(packing) => Wire::Gelf(fields.gelf(packing, &log.address)),
         LogProtocol::Fluentd { subsecond } => Wire::Fluentd(fields.fluentd(subsecond)),
-        LogProtocol::Journald => Wire::Journald(fields.journald()),
+        LogProtocol::Journald => Wire::Journald(fields.journald(plan.now)),
     })
 }
 
@@ -99,10 +116,10 @@ struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
-    fn new(log: &LogForward, plan: &'a Plan) -> Result<Self, Error> {
+    fn new(log: &LogForward, plan: &'a Logged<'a>) -> Result<Self, String> {
         let LogFields { tag, .. } = &log.fields;
         Ok(Self {
-            record: &plan.record,
+            record: plan.record,
             tag: render(tag.as_deref().unwrap_or("{{.ID}}"), plan)?,
             host: rustix::system::uname()
                 .nodename()
@@ -169,7 +186,7 @@ impl<'a> Told<'a> {
         }
     }
 
-    fn journald(self) -> Journald {
+    fn journald(self, now: Timestamp) -> Journald {
         let record = self.record;
         let chosen = self.chosen.iter();
         let mut fields: BTreeMap<String, String> = chosen
@@ -187,16 +204,16 @@ impl<'a> Told<'a> {
         fields.extend(own.map(|(key, value)| (key.to_owned(), value)));
         Journald {
             fields,
-            epoch: format!("{}-{}", record.id.short(), crate::inner::now().nanos()),
+            epoch: format!("{}-{}", record.id.short(), now.nanos()),
         }
     }
 }
 
 /// Fills in a tag's template.
-fn render(template: &str, plan: &Plan) -> Result<String, Error> {
-    let data = fields(&plan.record, &plan.spec.command.env, &plan.hostname);
+fn render(template: &str, plan: &Logged<'_>) -> Result<String, String> {
+    let data = fields(plan.record, &plan.spec.command.env, plan.hostname);
     let rendered = Template::parse(template).and_then(|template| template.render(&data));
-    rendered.map_err(|error| failed(&error.to_string()))
+    rendered.map_err(|error| error.to_string())
 }
 
 /// The fields of a tag's template, by the names that Docker documents and those of the value they come from.
@@ -227,7 +244,7 @@ fn fields(record: &Record, env: &[String], hostname: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::tests::record;
+    use hakone_container_record::fixture::record;
 
     #[test]
     fn a_tag_is_a_template_over_the_container() {

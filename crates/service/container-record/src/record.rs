@@ -7,83 +7,99 @@
 use std::{collections::BTreeMap, path::Path};
 
 use hakone_base::{ContainerId, ContainerName, Digest, Timestamp};
+use hakone_container_model::{health::Health, run::Run, state::State};
 use hakone_engine_api::wire;
 use hakone_store::Durability;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Network, Replug, Sandbox, health::Health, run::Run, state::State};
+use crate::{Network, Replug, Sandbox};
 
 /// The record's file in the container's folder.
-pub(crate) const FILE: &str = "container.json";
+pub const FILE: &str = "container.json";
 
 /// A container.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Record {
-    pub(crate) id: ContainerId,
-    pub(crate) name: ContainerName,
-    pub(crate) created: Timestamp,
+pub struct Record {
+    /// Its id.
+    pub id: ContainerId,
+    /// Its name, without slash.
+    pub name: ContainerName,
+    /// When it was made.
+    pub created: Timestamp,
     /// The image's id.
-    pub(crate) image: Digest,
+    pub image: Digest,
     /// The image as the user typed it.
-    pub(crate) image_reference: String,
+    pub image_reference: String,
     /// The request as it came: what the specification is derived from.
-    pub(crate) asked: wire::ContainerConfig,
+    pub asked: wire::ContainerConfig,
     /// The request filled up with the image's defaults: what inspect shows.
-    pub(crate) config: wire::ContainerConfig,
-    pub(crate) host: wire::HostConfig,
+    pub config: wire::ContainerConfig,
+    /// How it is to be run.
+    pub host: wire::HostConfig,
     /// Networks asked for, by name or id as typed; connect and disconnect change them.
-    pub(crate) networks: BTreeMap<String, wire::EndpointSettings>,
+    pub networks: BTreeMap<String, wire::EndpointSettings>,
     /// The program and its arguments after merging.
-    pub(crate) command: Vec<String>,
+    pub command: Vec<String>,
     /// What is mounted where.
-    pub(crate) mounts: Vec<Mount>,
-    pub(crate) state: State,
-    pub(crate) run: Run,
-    pub(crate) restarts: u32,
+    pub mounts: Vec<Mount>,
+    /// Where it stands.
+    pub state: State,
+    /// The present run, or the last one.
+    pub run: Run,
+    /// How often a policy started it again.
+    pub restarts: u32,
     /// Whether the user stopped it, which a restart policy respects.
-    pub(crate) stopped: bool,
-    pub(crate) health: Option<Health>,
+    pub stopped: bool,
+    /// What its probes say.
+    pub health: Option<Health>,
     /// Its network while it runs.
-    pub(crate) sandbox: Option<Sandbox>,
+    pub sandbox: Option<Sandbox>,
     /// Whether a removal under way takes its anonymous volumes along.
     #[serde(default)]
-    pub(crate) volumes_go: bool,
+    pub volumes_go: bool,
     /// A change of its networks under way, said before anything is touched.
     #[serde(default)]
-    pub(crate) replugging: Option<Replugging>,
+    pub replugging: Option<Replugging>,
 }
 
 /// A change of a running container's networks that has begun.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Replugging {
-    pub(crate) change: Replug,
-    pub(crate) network: Network,
+pub struct Replugging {
+    /// What is done.
+    pub change: Replug,
+    /// To which network.
+    pub network: Network,
 }
 
 /// A mount of a container, its source resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Mount {
-    pub(crate) kind: MountKind,
+pub struct Mount {
+    /// What is mounted.
+    pub kind: MountKind,
     /// The volume's name.
-    pub(crate) name: Option<String>,
+    pub name: Option<String>,
     /// The path on the host; empty for a tmpfs.
-    pub(crate) source: String,
-    pub(crate) destination: String,
-    pub(crate) driver: Option<String>,
+    pub source: String,
+    /// Where it is inside.
+    pub destination: String,
+    /// The volume's driver.
+    pub driver: Option<String>,
     /// The mode part of a bind as typed.
-    pub(crate) mode: String,
-    pub(crate) writable: bool,
-    pub(crate) propagation: String,
+    pub mode: String,
+    /// Whether the container may write.
+    pub writable: bool,
+    /// How mounts spread between inside and outside.
+    pub propagation: String,
     /// Whether the volume was made for this container alone and goes with it.
-    pub(crate) anonymous: bool,
+    pub anonymous: bool,
     /// Whether an empty volume is filled from the image.
-    pub(crate) copy_up: bool,
+    pub copy_up: bool,
 }
 
 /// What is mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum MountKind {
+pub enum MountKind {
     /// A path of the host.
     Bind,
     /// A volume.
@@ -94,7 +110,8 @@ pub(crate) enum MountKind {
 
 impl MountKind {
     /// Gives the word of the API.
-    pub(crate) const fn as_str(self) -> &'static str {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Bind => "bind",
             Self::Volume => "volume",
@@ -109,44 +126,48 @@ impl hakone_store::Record for Record {
 
 impl Record {
     /// Writes the record into the container's folder.
-    pub(crate) fn save(&self, folder: &Path) -> Result<(), Error> {
-        Ok(hakone_store::save(
-            &folder.join(FILE),
-            self,
-            Durability::Process,
-        )?)
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn save(&self, folder: &Path) -> Result<(), hakone_store::Error> {
+        hakone_store::save(&folder.join(FILE), self, Durability::Process)
     }
 
     /// Gives a label's value.
-    pub(crate) fn label(&self, key: &str) -> Option<&str> {
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<&str> {
         self.config.labels.as_ref()?.get(key).map(String::as_str)
     }
 
     /// Reports whether it is on a network, by whatever word the user named it.
-    pub(crate) fn knows_network(&self, id: &str, name: &str) -> bool {
+    #[must_use]
+    pub fn knows_network(&self, id: &str, name: &str) -> bool {
         let on = |known: &String| known == name || known == id;
         self.networks.keys().any(on)
     }
 
     /// Forgets that it is on a network, by whatever word the user named it.
-    pub(crate) fn leave_network(&mut self, network: &Network) {
+    pub fn leave_network(&mut self, network: &Network) {
         let names = [network.name.as_str(), network.id.as_str()];
         self.networks
             .retain(|name, _| !names.contains(&name.as_str()));
     }
 
     /// Reports whether it goes when it ends.
-    pub(crate) fn auto_remove(&self) -> bool {
+    #[must_use]
+    pub fn auto_remove(&self) -> bool {
         self.host.auto_remove.unwrap_or(false)
     }
 
     /// Reports whether it has a terminal.
-    pub(crate) fn terminal(&self) -> bool {
+    #[must_use]
+    pub fn terminal(&self) -> bool {
         self.config.tty.unwrap_or(false)
     }
 
     /// Gives the log driver.
-    pub(crate) fn log_driver(&self) -> &str {
+    #[must_use]
+    pub fn log_driver(&self) -> &str {
         let config = self.host.log_config.as_ref();
         config
             .and_then(|log| log.typ.as_deref())
