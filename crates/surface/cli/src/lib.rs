@@ -8,9 +8,7 @@
 mod command;
 mod complete;
 mod container;
-mod image;
 mod network;
-mod registry;
 mod security;
 mod system;
 mod volume;

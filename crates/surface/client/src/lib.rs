@@ -1,7 +1,7 @@
 //! What every verb of the command line stands on: the daemon's connection, the console, flags in common, a person's terminal, tables and templates.
 //!
 //! Requests travel over a small client of our own (`api`), and everything printed goes through one writer ([`Console`]), so that
-//! tests see it. A [`Session`] joins both. Verbs, their flags and their words are in `hakone-cli`.
+//! tests see it. A [`Session`] joins both. Verbs, their flags and their words are in `hakone-cli` and its siblings.
 
 mod api;
 mod console;

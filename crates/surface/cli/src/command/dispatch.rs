@@ -2,12 +2,13 @@
 
 use clap::Command;
 use hakone_client::{Error, Session};
+use hakone_image_cli::{self as image, registry};
 use hakone_policy_cli as policy;
 
 use super::tree::{
     ContainerVerb, ImageVerb, NetworkVerb, PolicyVerb, SystemVerb, Verb, VolumeVerb,
 };
-use crate::{complete, container, image, network, registry, security, system, volume};
+use crate::{complete, container, network, security, system, volume};
 
 pub(super) async fn verb(session: &Session, verb: &Verb, command: Command) -> Result<u8, Error> {
     match verb {

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use hakone_client::flag::shared::{Containers, PruneFlags};
 
+use hakone_image_cli::{self as image, registry};
 use hakone_policy_cli as policy;
 
-use crate::{complete, container, image, network, registry, security, system, volume};
+use crate::{complete, container, network, security, system, volume};
 
 /// A container engine whose subject is what may reach what
 #[derive(Parser, Debug)]

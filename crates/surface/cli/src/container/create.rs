@@ -7,7 +7,7 @@ use hakone_client::{Error, Request, Session};
 use hakone_engine_api::wire::ContainerCreateResponse;
 use hakone_run_flags::{CreateFlags, Creation, create};
 
-use crate::image::pull;
+use hakone_image_cli::pull;
 
 /// Create a new container
 #[derive(Args, Clone, Debug)]

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use hakone_client::{Error, Request, Session};
 
 use super::path;
-use crate::image::archive;
+use hakone_image_cli::archive;
 
 /// Export a container's filesystem as a tar archive
 #[derive(Args, Clone, Debug)]

@@ -10,7 +10,7 @@ use hakone_client::{
         value,
     },
     now,
-    output::{Column, Format, Row, list},
+    output::{Column, Format, Row, ellipsis, list, shortened},
 };
 use hakone_engine_api::wire::{ContainerSummary, MountPoint, PortSummary};
 use serde_json::Value;
@@ -195,32 +195,6 @@ pub(crate) fn row(container: &ContainerSummary, whole: bool, now: i64) -> Row {
         .labels(container.labels.clone().unwrap_or_default())
 }
 
-/// Cuts an id.
-pub(crate) fn shortened(id: &str, length: usize, whole: bool) -> String {
-    let bare = if whole {
-        id
-    } else {
-        id.strip_prefix("sha256:").unwrap_or(id)
-    };
-    if whole {
-        bare.to_owned()
-    } else {
-        bare.chars().take(length).collect()
-    }
-}
-
-/// Cuts a text and says so.
-pub(crate) fn ellipsis(text: &str, length: usize, whole: bool) -> String {
-    match whole || text.chars().count() <= length {
-        true => text.to_owned(),
-        false => text
-            .chars()
-            .take(length.saturating_sub(1))
-            .chain(['…'])
-            .collect(),
-    }
-}
-
 fn names_shown(names: &[String], whole: bool) -> String {
     // A name with two slashes is a link of another container.
     let own = names
@@ -372,14 +346,5 @@ mod tests {
             ])),
             "0.0.0.0:8080-8081->80-81/tcp, [::]:8080->80/tcp, 443/tcp"
         );
-    }
-
-    #[test]
-    fn long_commands_are_cut_with_an_ellipsis() {
-        assert_eq!(
-            ellipsis("sleep 1000000000000000000", 20, false),
-            "sleep 1000000000000…"
-        );
-        assert_eq!(ellipsis("sh", 20, false), "sh");
     }
 }

@@ -4,11 +4,9 @@ use clap::Args;
 use hakone_client::{
     Error, Request, Session,
     flag::shared::{FilterFlags, ListFormat},
-    output::{Column, Format, Row, list},
+    output::{Column, Format, Row, list, shortened},
 };
 use hakone_engine_api::wire::Network;
-
-use crate::container::ls::shortened;
 
 /// List networks
 #[derive(Args, Clone, Debug)]

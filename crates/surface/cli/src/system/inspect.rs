@@ -2,9 +2,10 @@
 
 use clap::Args;
 use hakone_client::{Client, Error, Request, Session, flag::shared::ObjectFormat, output::inspect};
+use hakone_image_cli as image;
 use serde_json::Value;
 
-use crate::{container, image, network, volume};
+use crate::{container, network, volume};
 
 /// Return low-level information on Docker objects
 #[derive(Args, Clone, Debug)]

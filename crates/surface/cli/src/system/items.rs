@@ -2,14 +2,15 @@
 
 use hakone_client::{
     Error, Session, now,
-    output::{Column, Format, Row, list},
+    output::{Column, Format, Row, list, shortened},
 };
 use hakone_engine_api::wire::{ContainerSummary, ImageSummary, Volume};
+use hakone_image_cli as image;
 use hakone_template::Template;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{container, image, quantity, volume};
+use crate::{container, quantity, volume};
 
 const IMAGES: &str = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}";
 const CONTAINERS: &str = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}";
@@ -106,7 +107,7 @@ fn cached(entry: &Value) -> Row {
     };
     let size = entry.get("Size").and_then(Value::as_i64);
     Row::default()
-        .with("ID", container::ls::shortened(&text("ID"), 12, false))
+        .with("ID", shortened(&text("ID"), 12, false))
         .with("CacheType", text("Type"))
         .with("Size", quantity::human_size(size.unwrap_or_default(), 3))
         .with("CreatedSince", text("CreatedAt"))

@@ -5,16 +5,15 @@ use hakone_client::{
     Error, Request, Session,
     flag::shared::{FilterFlags, ListFormat},
     now,
-    output::{Column, Format, Row, list},
+    output::{Column, Format, Row, list, shortened},
 };
 use hakone_engine_api::wire::ImageSummary;
-
-use crate::{container::ls::shortened, quantity};
+use hakone_run_flags::quantity;
 
 /// List images
 #[expect(clippy::struct_excessive_bools, reason = "docker's switches, one each")]
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// Show all images (default hides intermediate images)
     #[arg(short, long)]
     all: bool,
@@ -37,7 +36,7 @@ pub(crate) struct Arguments {
 }
 
 /// What can be shown of an image.
-pub(crate) const COLUMNS: [Column; 11] = [
+pub const COLUMNS: [Column; 11] = [
     Column {
         field: "ID",
         heading: "IMAGE ID",
@@ -85,7 +84,7 @@ pub(crate) const COLUMNS: [Column; 11] = [
 ];
 
 /// Lists images, one line for each name.
-pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
+pub async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
     let mut filters = arguments.filter.filters();
     if let Some(name) = &arguments.name {
         filters
@@ -114,7 +113,7 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), 
 }
 
 /// Makes an image's lines of a list: one a name.
-pub(crate) fn rows(image: &ImageSummary, whole: bool) -> Vec<Row> {
+pub fn rows(image: &ImageSummary, whole: bool) -> Vec<Row> {
     let digest = image
         .repo_digests
         .first()

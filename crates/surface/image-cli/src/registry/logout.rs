@@ -10,14 +10,14 @@ use super::{
 
 /// Log out from a registry
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// The registry; Docker Hub when not given
     #[arg(value_name = "SERVER")]
     server: Option<String>,
 }
 
 /// Forgets a password.
-pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
+pub async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
     let server = config::key(arguments.server.as_deref().unwrap_or_default());
     let mut config = Config::load(session.around())?;
     if let Some(name) = config.helper(&server) {

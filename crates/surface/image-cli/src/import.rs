@@ -9,7 +9,7 @@ use super::archive;
 
 /// Import the contents from a tarball to create a filesystem image
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// Apply Dockerfile instruction to the created image
     #[arg(short, long, value_name = "list")]
     change: Vec<String>,
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
 }
 
 /// Sends a tarball and prints the new image's id.
-pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
+pub async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
     if arguments.source.contains("://") {
         return Err(Error::usage(
             "an image is imported from a file or standard input, not from a URL: fetch it first",

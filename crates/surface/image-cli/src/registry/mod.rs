@@ -1,10 +1,10 @@
 //! The verbs of registries, and the passwords that docker keeps for them.
 
-pub(crate) mod config;
-pub(crate) mod helper;
-pub(crate) mod login;
-pub(crate) mod logout;
-pub(crate) mod search;
+pub mod config;
+pub mod helper;
+pub mod login;
+pub mod logout;
+pub mod search;
 
 use hakone_base::ImageRef;
 use hakone_client::{Error, Request, Session};

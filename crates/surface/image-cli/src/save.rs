@@ -10,7 +10,7 @@ use super::archive;
 
 /// Save one or more images to a tar archive (streamed to STDOUT by default)
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// Write to a file, instead of STDOUT
     #[arg(short, long, value_name = "string")]
     output: Option<PathBuf>,
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 }
 
 /// Writes images into one archive.
-pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
+pub async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
     if arguments.output.is_none() && session.console.terminal().stdout {
         return Err(Error::usage(
             "cowardly refusing to save to a terminal. Use the -o flag or redirect",

@@ -14,7 +14,7 @@ use super::{
 
 /// Authenticate to a registry
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// Username
     #[arg(short, long, value_name = "string")]
     username: Option<String>,
@@ -39,7 +39,7 @@ struct Answer {
 }
 
 /// Checks a password at a registry and keeps it.
-pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
+pub async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
     check(session, arguments)?;
     let server = config::key(arguments.server.as_deref().unwrap_or_default());
     let mut config = Config::load(session.around())?;

@@ -6,7 +6,7 @@ use hakone_engine_api::wire::ImageDeleteResponseItem;
 
 /// Remove one or more images
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// Force removal of the image
     #[arg(short, long)]
     force: bool,
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
 }
 
 /// Removes images and says what became of each name and layer.
-pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
+pub async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
     let client = session.client().await?;
     let mut failed = false;
     for image in &arguments.images {

@@ -14,7 +14,7 @@ use super::{archive, import};
 
 /// Make a base image from Debian's packages with debootstrap
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// Where packages come from
     #[arg(long, value_name = "url")]
     mirror: Option<String>,
@@ -36,7 +36,7 @@ const MIRRORS: [(&str, &str); 2] = [
 ];
 
 /// Makes the image and prints its id.
-pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
+pub async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
     let (distribution, suite) = arguments
         .suite
         .split_once(':')

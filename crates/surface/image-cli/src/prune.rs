@@ -5,11 +5,11 @@ use hakone_client::{Error, Request, Session, flag::shared::PruneFlags};
 use hakone_engine_api::wire::ImagePruneResponse;
 
 use super::rm;
-use crate::quantity;
+use hakone_run_flags::quantity;
 
 /// Remove unused images
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// Remove all unused images, not just dangling ones
     #[arg(short, long)]
     all: bool,
@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
 }
 
 /// Removes images that no container uses, after asking.
-pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
+pub async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
     let question = match arguments.all {
         true => {
             "WARNING! This will remove all images without at least one container associated to them."

@@ -4,15 +4,13 @@ use clap::Args;
 use hakone_client::{
     Error, Request, Session,
     flag::shared::{FilterFlags, ListFormat},
-    output::{Column, Format, Row, list},
+    output::{Column, Format, Row, ellipsis, list},
 };
 use serde::Deserialize;
 
-use crate::container::ls::ellipsis;
-
 /// Search Docker Hub, or a registry that has a search, for images
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     #[command(flatten)]
     filter: FilterFlags,
     #[command(flatten)]
@@ -59,7 +57,7 @@ const COLUMNS: [Column; 4] = [
 ];
 
 /// Prints what was found, the best liked first.
-pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
+pub async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
     let request = Request::get("/images/search")
         .query("term", &arguments.term)
         .maybe("limit", arguments.limit.map(|limit| limit.to_string()))

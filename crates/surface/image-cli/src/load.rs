@@ -9,7 +9,7 @@ use super::archive;
 
 /// Load an image from a tar archive or STDIN
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// Read from tar archive file, instead of STDIN
     #[arg(short, long, value_name = "string")]
     input: Option<PathBuf>,
@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 }
 
 /// Sends an archive and says what was in it.
-pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
+pub async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
     if arguments.input.is_none() && session.console.terminal().stdin {
         return Err(Error::usage(
             "requested load from stdin, but stdin is empty",

@@ -5,19 +5,16 @@ use hakone_client::{
     Error, Request, Session,
     flag::{shared::ListFormat, value},
     now,
-    output::{Column, Format, Row, list},
+    output::{Column, Format, Row, ellipsis, list, shortened},
 };
+use hakone_run_flags::quantity;
 use serde::Deserialize;
 
 use super::path;
-use crate::{
-    container::ls::{ellipsis, shortened},
-    quantity,
-};
 
 /// Show the history of an image
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     #[command(flatten)]
     format: ListFormat,
     /// Print sizes and dates in human readable format (default true)
@@ -73,7 +70,7 @@ const COLUMNS: [Column; 6] = [
 ];
 
 /// Prints the steps that made an image, the newest first.
-pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
+pub async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
     let steps: Vec<Step> = session
         .client()
         .await?

@@ -7,7 +7,7 @@ use super::path;
 
 /// Display detailed information on one or more images
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     #[command(flatten)]
     format: ObjectFormat,
     /// Inspect a specific platform of the multi-platform image
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
 }
 
 /// Prints images whole.
-pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
+pub async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
     let client = session.client().await?;
     let mut found = Vec::new();
     for name in &arguments.images {

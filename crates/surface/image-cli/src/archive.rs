@@ -34,7 +34,7 @@ pub(crate) async fn read(
 }
 
 /// Writes a stream to a new file that appears only when it is complete.
-pub(crate) async fn write(
+pub async fn write(
     console: &Console,
     path: &Path,
     stream: impl Stream<Item = Result<Bytes, Error>>,

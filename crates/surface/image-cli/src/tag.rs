@@ -8,7 +8,7 @@ use super::path;
 
 /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// The image
     #[arg(value_name = "SOURCE_IMAGE[:TAG]")]
     source: String,
@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
 }
 
 /// Gives an image another name.
-pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
+pub async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
     let target: ImageRef = arguments.target.parse().map_err(|error| {
         Error::usage(format!(
             "error parsing reference: {:?} is not a valid repository/tag: {error}",

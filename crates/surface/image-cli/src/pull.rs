@@ -8,7 +8,7 @@ use crate::registry::authorize;
 
 /// Download an image from a registry
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// Download all tagged images in the repository
     #[arg(short, long)]
     all_tags: bool,
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 }
 
 /// Pulls an image, or all of a repository.
-pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
+pub async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
     let name = parse(&arguments.image)?;
     let tagged = name.tag().is_some() || name.digest().is_some();
     if arguments.all_tags && tagged {
@@ -49,7 +49,7 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), 
 }
 
 /// Asks the daemon to fetch the image that a container is to be made of.
-pub(crate) async fn fetch(session: &Session, image: &str, quiet: bool) -> Result<(), Error> {
+pub async fn fetch(session: &Session, image: &str, quiet: bool) -> Result<(), Error> {
     let request = request(&parse(image)?.with_default_tag());
     let request = authorize(session, request, image).await?;
     let stream = session.client().await?.stream(request).await?;
@@ -78,7 +78,8 @@ fn whole(name: &ImageRef) -> String {
 }
 
 /// Says the name with its tag, as docker does in its messages.
-pub(crate) fn with_tag(image: &str) -> String {
+#[must_use]
+pub fn with_tag(image: &str) -> String {
     match image.parse::<ImageRef>() {
         Ok(reference) => {
             let reference = reference.with_default_tag();

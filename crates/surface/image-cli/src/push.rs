@@ -9,7 +9,7 @@ use crate::registry::authorize;
 
 /// Upload an image to a registry
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// Push all tags of an image to the repository
     #[arg(short, long)]
     all_tags: bool,
@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 }
 
 /// Pushes an image, or all of a repository.
-pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
+pub async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
     let refuse = |error: hakone_base::ImageRefError| Error::usage(error.to_string());
     let name: ImageRef = arguments.image.parse().map_err(refuse)?;
     let name = match (arguments.all_tags, name.tag()) {
