@@ -140,6 +140,7 @@ fn chains(quota: FlowQuota) -> Vec<Chain> {
         chain("entering", None, entering()),
         chain("among_members", None, among_members()),
         chain("linked", None, linked()),
+        chain("beginning", None, vec![count_flow(), to_policies()]),
         chain("forward", filter(Forward, FILTER), forward()),
         chain("leave", nat(Postrouting, SOURCE_NAT), masquerade()),
     ]
@@ -394,8 +395,18 @@ fn is_protocol(number: u8) -> Expression {
 
 /// What begins, or fits no flow, is judged by policies; both ends of a known flow were asked when it began.
 fn judged_by_policies() -> Rule {
-    let begins = Expression::State(&[State::New, State::Invalid, State::Untracked]);
-    rule("", [begins, Expression::Do(Action::Jump(name(POLICIES)))])
+    rule(
+        "",
+        [not_known(), Expression::Do(Action::Jump(name(POLICIES)))],
+    )
+}
+
+fn to_policies() -> Rule {
+    rule("", [Expression::Do(Action::Jump(name(POLICIES)))])
+}
+
+const fn not_known() -> Expression {
+    Expression::State(&[State::New, State::Invalid, State::Untracked])
 }
 
 /// What endpoints may say, by the policies that select them: first the sender's, then the receiver's. What passes here still has
@@ -435,11 +446,19 @@ fn output() -> Vec<Rule> {
 }
 
 /// Policies, then between two members, then out of a network, then into one. What concerns no bridge of ours passes.
+///
+/// A known flow between members that may talk is most of what comes: it passes with one question and one lookup.
 fn forward() -> Vec<Rule> {
     let (from, to) = (Field::InputInterface, Field::OutputInterface);
+    let beginning = Expression::Do(Action::Jump(name("beginning")));
+    let peer = |family, set| {
+        let there = Expression::In(vec![from, to, Field::Destination(family)], name(set));
+        rule("a member", [there, Expression::Do(Action::Accept)])
+    };
     vec![
-        count_flow(),
-        judged_by_policies(),
+        rule("", [not_known(), beginning]),
+        peer(V4, "peers_ip"),
+        peer(V6, "peers_ip6"),
         rule(
             "members of one network",
             [Expression::Look(vec![from, to], name("members"))],
@@ -470,18 +489,11 @@ fn leaving() -> Vec<Rule> {
     ]
 }
 
-/// To whom is there, for a question about an address that nobody has would take a place in the host's neighbour table. With
-/// `bridge-nf-call-iptables` this is the way of what the bridge forwards, too.
+/// Whoever is there was let in before: a question about an address that nobody has would take a place in the host's
+/// neighbour table. With `bridge-nf-call-iptables` this is the way of what the bridge forwards, too.
 fn among_members() -> Vec<Rule> {
-    let there = |family, set| {
-        let key = vec![Field::OutputInterface, Field::Destination(family)];
-        let there = Expression::In(key, name(set));
-        rule("a member", [there, Expression::Do(Action::Accept)])
-    };
     let nobody = |family, set| dropping("nobody there", [within(Field::Destination(family), set)]);
     vec![
-        there(V4, "receivers_ip"),
-        there(V6, "receivers_ip6"),
         nobody(V4, "subnets_ip"),
         nobody(V6, "subnets_ip6"),
         rule("everybody", [Expression::Do(Action::Accept)]),

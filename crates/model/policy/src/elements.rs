@@ -37,6 +37,8 @@ pub(crate) struct Contents {
     pub(crate) sources: BTreeMap<IfName, BTreeSet<Subnet>>,
     pub(crate) gateways: BTreeSet<(IfName, IpAddr)>,
     pub(crate) receivers: BTreeSet<(IfName, IpAddr)>,
+    /// Bridges whose members talk to each other.
+    talking: BTreeSet<IfName>,
     metadata: BTreeSet<IfName>,
     hardened: BTreeSet<IfName>,
     host_ports: BTreeSet<(IfName, ExposedPort)>,
@@ -71,7 +73,10 @@ impl Contents {
         let name = || Value::IfName(bridge.name.clone());
         self.bridges.insert(bridge.name.clone());
         let members = match bridge.icc {
-            Icc::Allowed => Action::Goto("among_members".into()),
+            Icc::Allowed => {
+                self.talking.insert(bridge.name.clone());
+                Action::Goto("among_members".into())
+            }
             Icc::Denied => Action::Goto("linked".into()),
         };
         self.members.insert(vec![name(), name()], members);
@@ -314,7 +319,7 @@ impl Contents {
     }
 
     /// Who is there to receive, what links lead where, which resolvers answer, and the flows that are counted.
-    fn member_sets(&self, family: IpFamily) -> [Set; 4] {
+    fn member_sets(&self, family: IpFamily) -> [Set; 5] {
         let address = Type::Address(family);
         let is_like = |address: &IpAddr| IpFamily::of(*address) == family;
         let receivers = self.receivers.iter().filter(|(_, own)| is_like(own));
@@ -351,6 +356,7 @@ impl Contents {
                 vec![Type::IfName, address],
                 receivers,
             ),
+            self.peers(family),
             keys(["links_ip", "links_ip6"], family, link_key, links),
             keys(
                 ["resolvers_ip", "resolvers_ip6"],
@@ -363,6 +369,19 @@ impl Contents {
                 ..flows
             },
         ]
+    }
+
+    /// Who may be spoken to by the other members, by the bridge on both sides.
+    fn peers(&self, family: IpFamily) -> Set {
+        let peers = self.receivers.iter();
+        let peers = peers
+            .filter(|(bridge, own)| IpFamily::of(*own) == family && self.talking.contains(bridge));
+        let peers = peers.map(|(bridge, own)| {
+            let bridge = || Value::IfName(bridge.clone());
+            vec![bridge(), bridge(), Value::Address(*own)]
+        });
+        let key = vec![Type::IfName, Type::IfName, Type::Address(family)];
+        keys(["peers_ip", "peers_ip6"], family, key, peers)
     }
 
     fn port_sets(&self, family: IpFamily) -> [Set; 3] {
