@@ -1,0 +1,152 @@
+//! Where a result goes: exporters and their attributes.
+
+use std::collections::BTreeMap;
+
+use hakone_base::ImageRef;
+
+use crate::{Error, wire::control};
+
+/// One exporter of a build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// The kind.
+    pub target: Target,
+    /// Names for the image.
+    pub names: Vec<ImageRef>,
+    /// Which of the client's outputs it fills.
+    pub output: usize,
+}
+
+/// The kinds of exporters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// An image of this engine.
+    Image,
+    /// The files, into a folder of the client.
+    Folder,
+    /// The files, as a tar stream to the client.
+    Tar,
+    /// An image archive for `docker load`, to the client.
+    DockerArchive,
+    /// An OCI image layout as a tar stream, to the client.
+    OciArchive,
+}
+
+impl Export {
+    /// Reads the exporters of a request; old clients name one in fields of its own.
+    ///
+    /// # Errors
+    /// When one is unknown or a name is no image name.
+    pub fn all(request: &control::SolveRequest) -> Result<Vec<Self>, Error> {
+        if request.exporters.is_empty() && !request.exporter_deprecated.is_empty() {
+            let attributes = request
+                .exporter_attrs_deprecated
+                .clone()
+                .into_iter()
+                .collect();
+            return Ok(vec![Self::parse(
+                0,
+                &request.exporter_deprecated,
+                &attributes,
+            )?]);
+        }
+        let parse = |(output, one): (usize, &control::Exporter)| {
+            let attributes = one.attrs.clone().into_iter().collect();
+            Self::parse(output, &one.r#type, &attributes)
+        };
+        request.exporters.iter().enumerate().map(parse).collect()
+    }
+
+    fn parse(
+        output: usize,
+        kind: &str,
+        attributes: &BTreeMap<String, String>,
+    ) -> Result<Self, Error> {
+        let target = match kind {
+            "moby" | "image" => Target::Image,
+            "local" => Target::Folder,
+            "tar" => Target::Tar,
+            "docker" => Target::DockerArchive,
+            "oci" => Target::OciArchive,
+            other => return Err(Error::Unsupported(format!("exporter {other:?}"))),
+        };
+        check(target, attributes)?;
+        let names = attributes
+            .get("name")
+            .map(String::as_str)
+            .unwrap_or_default();
+        Ok(Self {
+            target,
+            names: parse_names(names)?,
+            output,
+        })
+    }
+}
+
+fn check(target: Target, attributes: &BTreeMap<String, String>) -> Result<(), Error> {
+    let wants = |key: &str| attributes.get(key).is_some_and(|value| value == "true");
+    if wants("push-by-digest") {
+        return Err(Error::Unsupported("push-by-digest".into()));
+    }
+    let archive = matches!(target, Target::DockerArchive | Target::OciArchive);
+    let folder = attributes.get("tar").is_some_and(|value| value == "false");
+    if archive && folder {
+        return Err(Error::Unsupported(
+            "an image layout that is no tar (tar=false)".into(),
+        ));
+    }
+    Ok(())
+}
+
+fn parse_names(text: &str) -> Result<Vec<ImageRef>, Error> {
+    let parse = |name: &str| {
+        let name: Result<ImageRef, _> = name.trim().parse();
+        name.map(ImageRef::with_default_tag)
+            .ok()
+            .ok_or_else(|| Error::attribute("name", text, "it is no image name"))
+    };
+    text.split(',')
+        .filter(|name| !name.is_empty())
+        .map(parse)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(kind: &str, name: &str) -> control::SolveRequest {
+        control::SolveRequest {
+            exporters: vec![control::Exporter {
+                r#type: kind.into(),
+                attrs: [("name".to_owned(), name.to_owned())].into(),
+            }],
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn an_image_may_have_several_names_and_gets_the_default_tag() {
+        let all = Export::all(&request("moby", "a,docker.io/library/b:2")).unwrap();
+        let names: Vec<_> = all[0].names.iter().map(ToString::to_string).collect();
+        assert_eq!((all[0].target, names.len()), (Target::Image, 2));
+        assert!(names[0].ends_with("a:latest"), "{names:?}");
+    }
+
+    #[test]
+    fn old_clients_name_one_exporter_elsewhere() {
+        let old = control::SolveRequest {
+            exporter_deprecated: "tar".into(),
+            ..Default::default()
+        };
+        assert_eq!(Export::all(&old).unwrap()[0].target, Target::Tar);
+        assert_eq!(Export::all(&control::SolveRequest::default()).unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_unknown_is_refused_by_name() {
+        let error = Export::all(&request("gha", "")).unwrap_err();
+        assert!(error.to_string().contains("exporter \"gha\""), "{error}");
+        assert!(Export::all(&request("moby", "UPPER/../x")).is_err());
+    }
+}

@@ -1,0 +1,30 @@
+//! What buildx and the engine say to each other, judged: attributes of a build, files of a context, definitions, progress.
+//!
+//! buildx speaks gRPC in two directions: it calls the engine (`Control`, `LLBBridge`), and the engine calls it back for files,
+//! secrets and passwords. All of it comes from outside: sizes, counts and depths have limits, paths stay inside, what is not
+//! understood is refused by name. Pure; `hakone-buildkit` carries the messages.
+
+mod attributes;
+mod capability;
+mod definition;
+mod entry;
+mod error;
+mod export;
+mod header;
+mod list;
+pub mod patterns;
+mod progress;
+mod receiver;
+mod sender;
+pub mod wire;
+
+pub use attributes::{Fresh, MainContext, Network, Order, Pull, Question, Ulimit};
+pub use capability::{FRONTEND, LLB, capabilities};
+pub use definition::{Graph, Limits, Node, Operation};
+pub use entry::{Entry, What};
+pub use error::Error;
+pub use export::{Export, Target};
+pub use header::selection;
+pub use progress::{Moment, clip, vertex_digest};
+pub use receiver::{Bounds, Receiver, Step};
+pub use sender::{Answer, Sender, listed};

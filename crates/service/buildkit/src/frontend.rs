@@ -1,0 +1,175 @@
+//! The Dockerfile front end: fetches the Dockerfile, says who answers its `# syntax` line, and has it built.
+//!
+//! Front ends are programs of strangers elsewhere; here there is this one alone. A `# syntax` line that names another is refused:
+//! to build it by other rules than its author wrote it for would be worse.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use hakone_buildkit_model::{MainContext, Order, patterns, wire::bridge};
+
+use crate::{
+    Error,
+    materials::{Folder, Materials},
+    neighbour::{Answer, Builder, Built, Dockerfile, Job},
+    receive::Asked,
+    sessions::Sessions,
+    solve::Solve,
+    writer,
+};
+
+/// Bytes of a Dockerfile, as BuildKit has it.
+const LARGEST: u64 = 16 << 20;
+
+/// What a front end gave.
+pub(crate) enum Outcome {
+    /// An image.
+    Built(Built),
+    /// An answer to a question.
+    Answer(Answer),
+}
+
+/// What the front end works with.
+#[derive(Clone)]
+pub(crate) struct Bench {
+    pub(crate) builder: Arc<dyn Builder>,
+    pub(crate) sessions: Sessions,
+    pub(crate) scratch: std::path::PathBuf,
+}
+
+/// Runs the front end that a client names.
+pub(crate) async fn run(
+    bench: &Bench,
+    solve: &Solve,
+    request: bridge::SolveRequest,
+) -> Result<Outcome, Error> {
+    let attributes: BTreeMap<String, String> = request.frontend_opt.into_iter().collect();
+    check(&request.frontend, &attributes)?;
+    let order = Order::parse(&attributes)?;
+    let session = bench.sessions.wait(&solve.request.session).await?;
+    let gone = session.gone.clone();
+    let report = solve.report.clone();
+    let mut materials = Materials::new(session, bench.scratch.clone(), report, &order);
+    materials.inputs = request.frontend_inputs.into_iter().collect();
+    let dockerfile = Arc::new(definition(&order, &materials).await?);
+    if let Some(frontend) =
+        patterns::syntax(&dockerfile.text).filter(|name| !patterns::answers(name))
+    {
+        return Err(unsupported(&frontend));
+    }
+    if order.question.is_some() {
+        return Ok(Outcome::Answer(bench.builder.explain(&order, &dockerfile)?));
+    }
+    let job = Job {
+        order,
+        dockerfile,
+        materials: Arc::new(materials),
+        report: solve.report.clone(),
+    };
+    tokio::select! {
+        built = bench.builder.build(job) => Ok(Outcome::Built(built?)),
+        () = gone.cancelled() => Err(Error::NoSession(solve.request.session.clone())),
+    }
+}
+
+fn check(frontend: &str, attributes: &BTreeMap<String, String>) -> Result<(), Error> {
+    let source = attributes.get("source").map(String::as_str);
+    let replaced = attributes
+        .get("build-arg:BUILDKIT_SYNTAX")
+        .filter(|name| !name.is_empty());
+    match (frontend, source, replaced) {
+        (_, _, Some(name)) if !patterns::answers(name) => Err(unsupported(name)),
+        ("dockerfile.v0", ..) => Ok(()),
+        ("gateway.v0", Some(name), _) if patterns::answers(name) => Ok(()),
+        ("gateway.v0", Some(name), _) => Err(unsupported(name)),
+        (other, ..) => Err(unsupported(other)),
+    }
+}
+
+fn unsupported(frontend: &str) -> Error {
+    let name: String = frontend.chars().take(128).collect();
+    Error::Refused(hakone_buildkit_model::Error::Unsupported(format!(
+        "frontend {name:?}"
+    )))
+}
+
+/// Reads the Dockerfile, and the ignore file beside it when there is one.
+async fn definition(order: &Order, materials: &Materials) -> Result<Dockerfile, Error> {
+    let name = &order.filename;
+    let folder = match &order.context {
+        MainContext::Upload(_) => materials.uploaded().await?,
+        MainContext::Folder | MainContext::Named(_) | MainContext::Remote(_) => {
+            let vertex = format!("[internal] load build definition from {name}");
+            let asked = Asked {
+                folder: order.dockerfile_folder.clone(),
+                follow: names(name),
+                ..Asked::default()
+            };
+            materials
+                .fetch(&vertex, "transferring dockerfile:", asked)
+                .await?
+        }
+    };
+    let beside = read(&folder, &format!("{name}.dockerignore"))?;
+    if let Some(text) = beside {
+        materials.ignored("", Some(text)).await?;
+    }
+    for candidate in names(name)
+        .iter()
+        .filter(|one| !one.ends_with(".dockerignore"))
+    {
+        if let Some(text) = read(&folder, candidate)? {
+            return Ok(Dockerfile {
+                name: name.clone(),
+                text,
+            });
+        }
+    }
+    Err(Error::NoDockerfile(name.clone()))
+}
+
+/// The names asked for: the file, its ignore file, and the lower-case name that Docker also takes.
+fn names(name: &str) -> Vec<String> {
+    let mut names = vec![name.to_owned(), format!("{name}.dockerignore")];
+    if let Some(folder) = name
+        .strip_suffix("Dockerfile")
+        .filter(|rest| rest.is_empty() || rest.ends_with('/'))
+    {
+        names.push(format!("{folder}dockerfile"));
+    }
+    names
+}
+
+fn read(folder: &Folder, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    writer::read(folder.path(), name, LARGEST).map_err(Error::host("read the Dockerfile"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asks(frontend: &str, source: &str) -> Result<(), Error> {
+        check(frontend, &[("source".to_owned(), source.to_owned())].into())
+    }
+
+    #[test]
+    fn front_ends_of_strangers_are_refused_by_name() {
+        assert!(asks("dockerfile.v0", "").is_ok());
+        assert!(asks("gateway.v0", "docker/dockerfile:1").is_ok());
+        let error = asks("gateway.v0", "evil/front:1").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "frontend \"evil/front:1\" is not supported by this engine"
+        );
+        let replaced = [(
+            "build-arg:BUILDKIT_SYNTAX".to_owned(),
+            "evil/front".to_owned(),
+        )];
+        assert!(check("dockerfile.v0", &replaced.into()).is_err());
+    }
+
+    #[test]
+    fn the_lower_case_name_is_looked_for_too() {
+        assert_eq!(names("a/Dockerfile").last().unwrap(), "a/dockerfile");
+        assert_eq!(names("my.Dockerfile").len(), 2);
+    }
+}

@@ -1,0 +1,306 @@
+//! What a build reads of its client: folders, secrets, agents, passwords. Asked for when it is needed and never earlier.
+//!
+//! Secrets and passwords pass through memory alone: they are neither kept nor logged.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use hakone_base::Secret;
+use hakone_buildkit_model::{
+    Graph, Limits, MainContext, Operation, Order, patterns,
+    wire::{files, pb, secrets, upload},
+};
+use tokio::sync::OnceCell;
+use tonic::{Code, Streaming};
+
+use crate::{
+    Agent, Error, agent, receive,
+    receive::{Asked, Scratch},
+    report::{Count, Report, now},
+    sessions::Session,
+    writer,
+};
+
+const SECRET: &str = "/moby.buildkit.secrets.v1.Secrets/GetSecret";
+const CREDENTIALS: &str = "/moby.filesync.v1.Auth/Credentials";
+const UPLOAD: &str = "/moby.upload.v1.Upload/Pull";
+/// Bytes of one secret, as BuildKit has it.
+const LARGEST_SECRET: usize = 500 << 10;
+/// Bytes of an ignore file.
+const LARGEST_LIST: u64 = 4 << 20;
+
+/// A folder of a context; it vanishes with its last holder.
+#[derive(Clone, Debug)]
+pub struct Folder(Scratch);
+
+impl Folder {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// What a name of a context means.
+#[derive(Clone, Debug)]
+pub enum Named {
+    /// An image.
+    Image(String),
+    /// A folder.
+    Folder(Folder),
+}
+
+/// What one build may read.
+#[derive(Debug)]
+pub struct Materials {
+    pub(crate) session: Arc<Session>,
+    pub(crate) above: std::path::PathBuf,
+    pub(crate) report: Report,
+    pub(crate) main: MainContext,
+    pub(crate) contexts: BTreeMap<String, String>,
+    pub(crate) inputs: BTreeMap<String, pb::Definition>,
+    /// Patterns of `.dockerignore`.
+    pub(crate) ignored: OnceCell<Vec<String>>,
+    /// A context that came as an archive.
+    pub(crate) archive: OnceCell<Folder>,
+}
+
+impl Materials {
+    pub(crate) fn new(
+        session: Arc<Session>,
+        above: std::path::PathBuf,
+        report: Report,
+        order: &Order,
+    ) -> Self {
+        Self {
+            session,
+            above,
+            report,
+            main: order.context.clone(),
+            contexts: order.contexts.clone(),
+            inputs: BTreeMap::new(),
+            ignored: OnceCell::new(),
+            archive: OnceCell::new(),
+        }
+    }
+
+    /// Gives the main context; `wanted` are the paths and patterns that will be read, empty for all.
+    ///
+    /// # Errors
+    /// When the client does not give it.
+    pub async fn context(&self, wanted: &[String]) -> Result<Folder, Error> {
+        let folder = match &self.main {
+            MainContext::Folder => "context",
+            MainContext::Named(name) => name,
+            MainContext::Upload(_) => return self.uploaded().await,
+            MainContext::Remote(address) => return Err(remote(address)),
+        };
+        let ignored = self.ignored(folder, None).await?;
+        let asked = Asked {
+            folder: folder.to_owned(),
+            exclude: ignored,
+            follow: patterns::narrowed(wanted),
+        };
+        self.fetch(
+            "[internal] load build context",
+            "transferring context:",
+            asked,
+        )
+        .await
+    }
+
+    /// Gives the patterns of `.dockerignore`; `beside` are those that lie beside the Dockerfile and come first.
+    pub(crate) async fn ignored(
+        &self,
+        folder: &str,
+        beside: Option<Vec<u8>>,
+    ) -> Result<Vec<String>, Error> {
+        let load = async || match beside {
+            Some(text) => Ok(patterns::ignored(&text)),
+            None => {
+                self.ignore_file("[internal] load .dockerignore", folder)
+                    .await
+            }
+        };
+        self.ignored.get_or_try_init(load).await.cloned()
+    }
+
+    async fn ignore_file(&self, vertex: &str, folder: &str) -> Result<Vec<String>, Error> {
+        let asked = Asked {
+            folder: folder.to_owned(),
+            follow: vec![".dockerignore".to_owned()],
+            ..Asked::default()
+        };
+        let folder = self.fetch(vertex, "transferring context:", asked).await?;
+        let text = writer::read(folder.path(), ".dockerignore", LARGEST_LIST);
+        let text = text.map_err(Error::host("read .dockerignore"))?;
+        Ok(patterns::ignored(&text.unwrap_or_default()))
+    }
+
+    /// Fetches a folder, and tells of it as a vertex.
+    pub(crate) async fn fetch(
+        &self,
+        vertex: &str,
+        what: &str,
+        asked: Asked,
+    ) -> Result<Folder, Error> {
+        let into = receive::scratch(&self.above)?;
+        let started = now();
+        self.report
+            .during(vertex, async |digest| {
+                let count = |current: u64, completed| Count {
+                    id: what.to_owned(),
+                    current,
+                    total: 0,
+                    started: Some(started),
+                    completed,
+                };
+                let told = |bytes| self.report.count(digest, count(bytes, None));
+                let bytes = receive::folder(&self.session, &asked, Arc::clone(&into), told).await?;
+                self.report.count(digest, count(bytes, Some(now())));
+                Ok::<_, Error>(())
+            })
+            .await?;
+        Ok(Folder(into))
+    }
+
+    /// Gives what a name of a context means; none when the client did not say.
+    ///
+    /// # Errors
+    /// When the client does not give it, or it is somewhere that this engine does not look.
+    pub async fn named(&self, name: &str) -> Result<Option<Named>, Error> {
+        let Some(place) = self.contexts.get(name) else {
+            return Ok(None);
+        };
+        let (kind, rest) = place.split_once(':').unwrap_or((place, ""));
+        let named = match kind {
+            "docker-image" => Named::Image(rest.trim_start_matches("//").to_owned()),
+            "local" => Named::Folder(self.local(name, rest).await?),
+            "input" => self.input(rest)?,
+            _ => return Err(remote(place)),
+        };
+        Ok(Some(named))
+    }
+
+    async fn local(&self, name: &str, folder: &str) -> Result<Folder, Error> {
+        let vertex = format!("[context {name}] load .dockerignore");
+        let asked = Asked {
+            folder: folder.to_owned(),
+            exclude: self.ignore_file(&vertex, folder).await?,
+            ..Asked::default()
+        };
+        let vertex = format!("[context {name}] load from client");
+        self.fetch(&vertex, "transferring context:", asked).await
+    }
+
+    /// The result of another build is handed over as a definition; those of this engine name an image.
+    fn input(&self, name: &str) -> Result<Named, Error> {
+        let definition = self.inputs.get(name).cloned().unwrap_or_default();
+        let graph = Graph::decode(&definition, Limits::default())?;
+        match graph.root().map(|node| &node.operation) {
+            Some(Operation::Source { identifier, .. }) => {
+                match identifier.strip_prefix("docker-image://") {
+                    Some(image) => Ok(Named::Image(image.to_owned())),
+                    None => Err(remote(identifier)),
+                }
+            }
+            Some(other) => Err(remote(&other.kind())),
+            None => Ok(Named::Image("scratch".into())),
+        }
+    }
+
+    /// Gives the archive that the client streams as its context, unpacked.
+    pub(crate) async fn uploaded(&self) -> Result<Folder, Error> {
+        let MainContext::Upload(id) = &self.main else {
+            return Err(Error::Cancelled);
+        };
+        let load = async || self.unpack(id).await;
+        self.archive.get_or_try_init(load).await.cloned()
+    }
+
+    async fn unpack(&self, id: &str) -> Result<Folder, Error> {
+        let into = receive::scratch(&self.above)?;
+        let headers = [("urlpath".to_owned(), format!("/{id}"))];
+        let name = "[internal] load remote build context";
+        self.report
+            .during(name, async |_| {
+                let quiet = tokio_stream::pending::<upload::BytesMessage>();
+                let stream: Streaming<upload::BytesMessage> =
+                    self.session.channel.stream(UPLOAD, &headers, quiet).await?;
+                receive::archive(stream, Arc::clone(&into)).await
+            })
+            .await?;
+        Ok(Folder(into))
+    }
+
+    /// Gives a secret; none when the client has none of that id.
+    ///
+    /// # Errors
+    /// When the client cannot be asked, or it is too large.
+    pub async fn secret(&self, id: &str) -> Result<Option<Secret<Vec<u8>>>, Error> {
+        if !self.session.offers(SECRET) {
+            return Ok(None);
+        }
+        let question = secrets::GetSecretRequest {
+            id: id.to_owned(),
+            ..Default::default()
+        };
+        match self
+            .session
+            .channel
+            .ask::<_, secrets::GetSecretResponse>(SECRET, question)
+            .await
+        {
+            Ok(answer) if answer.data.len() > LARGEST_SECRET => {
+                let words = format!("invalid secret size {}", answer.data.len());
+                Err(Error::Refused(hakone_buildkit_model::Error::Sender(words)))
+            }
+            Ok(answer) => Ok(Some(Secret::new(answer.data))),
+            Err(status) if status.code() == Code::NotFound => Ok(None),
+            Err(status) => Err(status.into()),
+        }
+    }
+
+    /// Lends an agent of the client; none when it has none of that id.
+    ///
+    /// # Errors
+    /// When no socket can be made.
+    pub async fn agent(&self, id: &str) -> Result<Option<Agent>, Error> {
+        let id = if id.is_empty() { "default" } else { id };
+        agent::open(&self.session, id, receive::scratch(&self.above)?).await
+    }
+
+    /// Gives the user's name and password for a registry, in the JSON of `X-Registry-Auth`; none for nobody.
+    ///
+    /// # Errors
+    /// When the client cannot be asked.
+    pub async fn credentials(&self, host: &str) -> Result<Option<Secret<String>>, Error> {
+        if !self.session.offers(CREDENTIALS) {
+            return Ok(None);
+        }
+        let host = match host {
+            "docker.io" | "index.docker.io" => "registry-1.docker.io",
+            other => other,
+        };
+        let question = files::CredentialsRequest {
+            host: host.to_owned(),
+        };
+        let answer: files::CredentialsResponse =
+            self.session.channel.ask(CREDENTIALS, question).await?;
+        Ok(match (answer.username.as_str(), answer.secret) {
+            ("", secret) if secret.is_empty() => None,
+            // As docker keeps a token: without a user's name.
+            ("", token) => Some(serde_json::json!({"identitytoken": token}).to_string()),
+            (user, password) => {
+                Some(serde_json::json!({"username": user, "password": password}).to_string())
+            }
+        }
+        .map(Secret::new))
+    }
+}
+
+fn remote(place: &str) -> Error {
+    let kind: String = place.chars().take(128).collect();
+    Error::Refused(hakone_buildkit_model::Error::Unsupported(format!(
+        "a build context at {kind:?}"
+    )))
+}

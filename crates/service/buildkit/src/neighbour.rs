@@ -1,0 +1,204 @@
+//! What this service needs of others: a builder. `crates/hakone/src/compose` joins it with the one there is.
+
+use std::{fmt, pin::Pin, sync::Arc};
+
+use hakone_base::{ImageRef, Kind};
+use hakone_buildkit_model::{
+    Order,
+    wire::{self, pb},
+};
+use prost::Message as _;
+use tokio::io::AsyncRead;
+use tonic::{Code, Status};
+
+use crate::{materials::Materials, report::Report};
+
+/// A future that can be stored.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Bytes that come one after the other.
+pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
+
+/// A build to be done.
+#[derive(Debug)]
+pub struct Job {
+    /// What is wanted.
+    pub order: Order,
+    /// The Dockerfile.
+    pub dockerfile: Arc<Dockerfile>,
+    /// What the build reads of its client.
+    pub materials: Arc<Materials>,
+    /// Where it tells what it does.
+    pub report: Report,
+}
+
+/// The text of a build.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dockerfile {
+    /// Its name, for messages.
+    pub name: String,
+    /// Its bytes.
+    pub text: Vec<u8>,
+}
+
+/// What a build gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Built {
+    /// The image's id, `sha256:…`.
+    pub image: String,
+    /// Its config as it is stored.
+    pub config: Vec<u8>,
+}
+
+/// An answer to a question about a Dockerfile: documents by name.
+pub type Answer = Vec<(String, Vec<u8>)>;
+
+/// The kinds of image archives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Archive {
+    /// As `docker save` writes.
+    Docker,
+    /// An OCI image layout.
+    Oci,
+}
+
+/// A remembered result of a step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Its id.
+    pub id: String,
+    /// What it came from.
+    pub description: String,
+    /// Bytes.
+    pub size: u64,
+    /// When it was made: nanoseconds since the epoch.
+    pub created: u64,
+    /// When it was last used.
+    pub used: u64,
+    /// How often.
+    pub uses: u64,
+    /// Whether something needs it now.
+    pub in_use: bool,
+    /// Whether an image has it too.
+    pub shared: bool,
+    /// `regular`, `exec.cachemount`.
+    pub kind: String,
+}
+
+/// Which remembered results go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prune {
+    /// Also those that images share.
+    pub all: bool,
+    /// Only what was not used for so many nanoseconds.
+    pub unused_for: u64,
+    /// So many bytes may stay.
+    pub keep: u64,
+    /// Conditions, `type==regular`.
+    pub filters: Vec<String>,
+}
+
+/// Builds images.
+pub trait Builder: Send + Sync + 'static {
+    /// Carries a build out; dropping the future cancels it. The result has no name yet.
+    fn build(&self, job: Job) -> BoxFuture<'_, Result<Built, Failure>>;
+
+    /// Answers a question about a Dockerfile, without building.
+    fn explain(&self, order: &Order, dockerfile: &Dockerfile) -> Result<Answer, Failure>;
+
+    /// Gives a result its names.
+    fn name<'a>(
+        &'a self,
+        image: &'a str,
+        names: &'a [ImageRef],
+    ) -> BoxFuture<'a, Result<(), Failure>>;
+
+    /// Gives the files of a result as a tar stream.
+    fn files<'a>(&'a self, built: &'a Built) -> BoxFuture<'a, Result<Reader, Failure>>;
+
+    /// Gives a result as an archive.
+    fn archive<'a>(
+        &'a self,
+        built: &'a Built,
+        names: &'a [ImageRef],
+        kind: Archive,
+    ) -> BoxFuture<'a, Result<Reader, Failure>>;
+
+    /// Lists what is remembered.
+    fn remembered(&self) -> BoxFuture<'_, Result<Vec<Remembered>, Failure>>;
+
+    /// Forgets, and gives what is gone.
+    fn prune(&self, wish: Prune) -> BoxFuture<'_, Result<Vec<Remembered>, Failure>>;
+}
+
+/// Why a build failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// In words for its user.
+    pub message: String,
+    /// Of what sort it is.
+    pub kind: Kind,
+    /// Where in the Dockerfile: its name and text, and the first and last line from 1.
+    pub place: Option<(Arc<Dockerfile>, usize, usize)>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Failure {
+    /// A failure of which only the words are known.
+    #[must_use]
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            kind,
+            place: None,
+        }
+    }
+
+    /// Prints it as a call's status, with the lines of the Dockerfile for the client to show.
+    pub(crate) fn status(&self) -> Status {
+        let Some((dockerfile, first, last)) = &self.place else {
+            return Status::unknown(self.message.clone());
+        };
+        let detail = wire::Any {
+            type_url: "github.com/moby/buildkit/errdefs.Source+json".into(),
+            value: source(dockerfile, *first, *last).to_string().into_bytes(),
+        };
+        let full = wire::Status {
+            code: Code::Unknown.into(),
+            message: self.message.clone(),
+            details: vec![detail],
+        };
+        Status::with_details(
+            Code::Unknown,
+            self.message.clone(),
+            full.encode_to_vec().into(),
+        )
+    }
+}
+
+fn source(dockerfile: &Dockerfile, first: usize, last: usize) -> serde_json::Value {
+    let data = data_encoding::BASE64.encode(&dockerfile.text);
+    serde_json::json!({
+        "info": {"filename": dockerfile.name, "data": data, "language": "Dockerfile"},
+        "ranges": [{"start": {"line": first}, "end": {"line": last}}],
+    })
+}
+
+/// Gives a range of lines as messages have it.
+pub(crate) fn range(first: usize, last: usize) -> pb::Range {
+    let position = |line| {
+        Some(pb::Position {
+            line: i32::try_from(line).unwrap_or(0),
+            character: 0,
+        })
+    };
+    pb::Range {
+        start: position(first),
+        end: position(last),
+    }
+}

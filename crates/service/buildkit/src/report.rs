@@ -1,0 +1,344 @@
+//! What a build tells while it works, kept so that a client that looks late sees it from the beginning.
+//!
+//! Bounded: the output of one step is cut at a limit, and a build that says too much is not heard any more.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use futures_util::{Stream, stream};
+use hakone_buildkit_model::{
+    Moment, clip, vertex_digest,
+    wire::{Timestamp, control, pb},
+};
+use tokio::sync::watch;
+use tonic::Status;
+
+use crate::neighbour::{Dockerfile, range};
+
+/// Messages that one build may send.
+const MESSAGES: usize = 200_000;
+/// Messages that go out at once.
+const BATCH: usize = 512;
+
+/// The story of one build.
+#[derive(Clone, Debug)]
+pub struct Report(Arc<Story>);
+
+#[derive(Debug)]
+struct Story {
+    build: String,
+    told: Mutex<Told>,
+    changed: watch::Sender<State>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    messages: Vec<control::StatusResponse>,
+    vertices: HashMap<String, control::Vertex>,
+    shown: HashMap<String, usize>,
+}
+
+/// How far the story is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct State {
+    messages: usize,
+    ended: bool,
+}
+
+/// A counter that proceeds.
+#[derive(Clone, Debug, Default)]
+pub struct Count {
+    /// What proceeds.
+    pub id: String,
+    /// How far it is.
+    pub current: u64,
+    /// How far it goes; 0 when nobody knows.
+    pub total: u64,
+    /// When it began.
+    pub started: Option<Moment>,
+    /// When it ended.
+    pub completed: Option<Moment>,
+}
+
+/// Something that the user should know.
+#[derive(Clone, Debug, Default)]
+pub struct Warning {
+    /// One sentence.
+    pub message: String,
+    /// More of it.
+    pub detail: Vec<String>,
+    /// A page about it.
+    pub url: String,
+    /// The Dockerfile, and the first and last line, from 1.
+    pub place: Option<(Arc<Dockerfile>, usize, usize)>,
+}
+
+/// Tells the time.
+#[must_use]
+pub fn now() -> Moment {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Moment(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+impl Report {
+    /// Begins a story.
+    pub(crate) fn new(build: &str) -> Self {
+        Self(Arc::new(Story {
+            build: build.to_owned(),
+            told: Mutex::default(),
+            changed: watch::channel(State::default()).0,
+        }))
+    }
+
+    /// Names a vertex of this build by what it is called.
+    #[must_use]
+    pub fn digest(&self, name: &str) -> String {
+        vertex_digest(&self.0.build, name)
+    }
+
+    /// Tells of a vertex that will be worked on.
+    pub fn vertex(&self, digest: &str, name: &str, inputs: Vec<String>) {
+        self.change(digest, |vertex| {
+            name.clone_into(&mut vertex.name);
+            vertex.inputs = inputs;
+        });
+    }
+
+    /// Tells that work on a vertex began.
+    pub fn started(&self, digest: &str, at: Moment) {
+        self.change(digest, |vertex| vertex.started = Some(Timestamp::from(at)));
+    }
+
+    /// Tells that work on a vertex ended.
+    pub fn completed(&self, digest: &str, at: Moment, cached: bool, error: Option<&str>) {
+        self.change(digest, |vertex| {
+            vertex.started.get_or_insert(Timestamp::from(at));
+            vertex.completed = Some(Timestamp::from(at));
+            vertex.cached = cached;
+            vertex.error = error.unwrap_or_default().to_owned();
+        });
+    }
+
+    /// Passes a program's output on.
+    pub fn log(&self, digest: &str, stream: i64, bytes: &[u8], at: Moment) {
+        let mut told = self.told();
+        let shown = told.shown.entry(digest.to_owned()).or_default();
+        let msg = clip(*shown, bytes);
+        *shown = shown.saturating_add(bytes.len().max(msg.len()));
+        if msg.is_empty() {
+            return;
+        }
+        let log = control::VertexLog {
+            vertex: digest.to_owned(),
+            timestamp: Some(at.into()),
+            stream,
+            msg,
+        };
+        let message = control::StatusResponse {
+            logs: vec![log],
+            ..Default::default()
+        };
+        self.tell(&mut told, message);
+    }
+
+    /// Tells how far something is.
+    pub fn count(&self, digest: &str, count: Count) {
+        let bounded = |number| i64::try_from(number).unwrap_or(i64::MAX);
+        let status = control::VertexStatus {
+            id: count.id.clone(),
+            vertex: digest.to_owned(),
+            name: count.id,
+            current: bounded(count.current),
+            total: bounded(count.total),
+            timestamp: Some(now().into()),
+            started: count.started.map(Into::into),
+            completed: count.completed.map(Into::into),
+        };
+        let message = control::StatusResponse {
+            statuses: vec![status],
+            ..Default::default()
+        };
+        self.tell(&mut self.told(), message);
+    }
+
+    /// Tells of something that the user should know.
+    pub fn warn(&self, digest: &str, warning: Warning) {
+        let info = |dockerfile: &Dockerfile| pb::SourceInfo {
+            filename: dockerfile.name.clone(),
+            data: dockerfile.text.clone(),
+            language: "Dockerfile".into(),
+            ..Default::default()
+        };
+        let place = warning.place.as_ref();
+        let warning = control::VertexWarning {
+            vertex: digest.to_owned(),
+            level: 1,
+            short: warning.message.into_bytes(),
+            detail: warning.detail.into_iter().map(String::into_bytes).collect(),
+            url: warning.url,
+            info: place.map(|(dockerfile, ..)| info(dockerfile)),
+            ranges: place
+                .map(|(_, first, last)| range(*first, *last))
+                .into_iter()
+                .collect(),
+        };
+        let message = control::StatusResponse {
+            warnings: vec![warning],
+            ..Default::default()
+        };
+        self.tell(&mut self.told(), message);
+    }
+
+    /// Works on one vertex: tells that it began, and how it ended.
+    pub(crate) async fn during<T, E: std::fmt::Display>(
+        &self,
+        name: &str,
+        work: impl AsyncFnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let digest = self.digest(name);
+        self.vertex(&digest, name, Vec::new());
+        self.started(&digest, now());
+        let done = work(&digest).await;
+        let error = done.as_ref().err().map(ToString::to_string);
+        self.completed(&digest, now(), false, error.as_deref());
+        done
+    }
+
+    /// Ends the story.
+    pub(crate) fn end(&self) {
+        self.0.changed.send_modify(|state| state.ended = true);
+    }
+
+    /// Counts the steps: all, completed, cached.
+    pub(crate) fn steps(&self) -> (i32, i32, i32) {
+        let told = self.told();
+        let count = |fits: &dyn Fn(&control::Vertex) -> bool| {
+            let steps = told
+                .vertices
+                .values()
+                .filter(|vertex| !vertex.name.starts_with("[internal]"));
+            i32::try_from(steps.filter(|vertex| fits(vertex)).count()).unwrap_or(i32::MAX)
+        };
+        (
+            count(&|_| true),
+            count(&|vertex| vertex.completed.is_some()),
+            count(&|vertex| vertex.cached),
+        )
+    }
+
+    /// Tells the story from its beginning to its end.
+    pub(crate) fn listen(
+        &self,
+    ) -> impl Stream<Item = Result<control::StatusResponse, Status>> + use<> {
+        let state = (Self(Arc::clone(&self.0)), self.0.changed.subscribe(), 0);
+        stream::unfold(state, async |(report, mut changed, from)| {
+            let now = changed
+                .wait_for(|state| state.messages > from || state.ended)
+                .await;
+            let to = now.ok()?.messages.min(from + BATCH);
+            if to <= from {
+                return None;
+            }
+            let message = report.merged(from, to);
+            Some((Ok(message), (report, changed, to)))
+        })
+    }
+
+    fn merged(&self, from: usize, to: usize) -> control::StatusResponse {
+        let told = self.told();
+        let mut all = control::StatusResponse::default();
+        for one in told.messages.get(from..to).unwrap_or_default() {
+            all.vertexes.extend(one.vertexes.iter().cloned());
+            all.statuses.extend(one.statuses.iter().cloned());
+            all.logs.extend(one.logs.iter().cloned());
+            all.warnings.extend(one.warnings.iter().cloned());
+        }
+        all
+    }
+
+    fn change(&self, digest: &str, change: impl FnOnce(&mut control::Vertex)) {
+        let mut told = self.told();
+        let vertex = told.vertices.entry(digest.to_owned()).or_default();
+        digest.clone_into(&mut vertex.digest);
+        change(vertex);
+        let vertexes = vec![vertex.clone()];
+        let message = control::StatusResponse {
+            vertexes,
+            ..Default::default()
+        };
+        self.tell(&mut told, message);
+    }
+
+    fn tell(&self, told: &mut Told, message: control::StatusResponse) {
+        if told.messages.len() >= MESSAGES {
+            return;
+        }
+        told.messages.push(message);
+        let messages = told.messages.len();
+        self.0
+            .changed
+            .send_modify(|state| state.messages = messages);
+    }
+
+    fn told(&self) -> std::sync::MutexGuard<'_, Told> {
+        self.0.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_comes_late_hears_all_and_then_the_end() {
+        let report = Report::new("b");
+        report
+            .during("[1/1] FROM x", async |_| Ok::<_, Status>(()))
+            .await
+            .unwrap();
+        report.log(&report.digest("[1/1] FROM x"), 1, b"hello", now());
+        report.end();
+        let heard: Vec<_> = report.listen().collect().await;
+        let all = heard[0].as_ref().unwrap();
+        assert_eq!((heard.len(), all.vertexes.len(), all.logs.len()), (1, 3, 1));
+        assert!(all.vertexes[2].completed.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_failure_stands_at_its_vertex() {
+        let report = Report::new("b");
+        let failed = report
+            .during("x", async |_| Err::<(), _>(Status::unknown("no")))
+            .await;
+        assert!(failed.is_err());
+        assert!(
+            report
+                .told()
+                .vertices
+                .values()
+                .all(|vertex| !vertex.error.is_empty())
+        );
+    }
+
+    #[test]
+    fn a_build_that_says_too_much_is_cut() {
+        let report = Report::new("b");
+        for _ in 0..100 {
+            report.log("v", 1, &[b'x'; 100_000], now());
+        }
+        let bytes: usize = report
+            .merged(0, 1000)
+            .logs
+            .iter()
+            .map(|log| log.msg.len())
+            .sum();
+        assert!(bytes < 3 << 20, "{bytes}");
+    }
+}
