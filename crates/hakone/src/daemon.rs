@@ -13,7 +13,7 @@ use std::{
 };
 
 use clap::Args;
-use hakone_http::Listener;
+use hakone_http::{Door, Gate, Listener};
 use hakone_store::{Durability, write_atomic};
 use rustix::fs::{FlockOperation, flock};
 use tokio::{
@@ -181,12 +181,12 @@ fn private_folder(path: &Path) -> Result<(), Error> {
 
 async fn serve(resolved: Resolved) -> Result<(), Error> {
     let services = Arc::new(compose::open(&resolved).await?);
-    let mut listeners = listen(&resolved).await?;
+    let mut doors = listen(&resolved).await?;
     let mut compatible = resolved.docker_socket.clone();
     if let Some(path) = compatible.take() {
         let opened = listen_for_docker(&resolved, &path).await;
         compatible = (!opened.is_empty()).then_some(path);
-        listeners.extend(opened);
+        doors.extend(behind(&Arc::new(Gate::open("docker.sock")), opened));
     }
     let (stop, stopped) = watch::channel(false);
     if let Some(address) = resolved.metrics {
@@ -198,7 +198,7 @@ async fn serve(resolved: Resolved) -> Result<(), Error> {
     notify(&[sd_notify::NotifyState::Ready]);
     info!(data_root = %resolved.data_root.display(), "ready");
     let serving = tokio::spawn(hakone_http::serve(
-        listeners,
+        doors,
         Arc::clone(&services),
         stopped,
         GRACE,
@@ -220,14 +220,26 @@ async fn serve(resolved: Resolved) -> Result<(), Error> {
     Ok(())
 }
 
-async fn listen(resolved: &Resolved) -> Result<Vec<Listener>, Error> {
-    let mut listeners = Vec::new();
+async fn listen(resolved: &Resolved) -> Result<Vec<Door>, Error> {
+    let mut doors = Vec::new();
     for address in &resolved.addresses {
         let opened = hakone_http::listen(address, resolved.access, resolved.tls.as_ref()).await?;
         info!(?address, "listening");
-        listeners.extend(opened);
+        let gate = Arc::new(Gate::open(format!("{address:?}")));
+        doors.extend(behind(&gate, opened));
     }
-    Ok(listeners)
+    for scoped in &resolved.sockets {
+        let address = hakone_http::Address::Unix(scoped.path.clone());
+        let opened = hakone_http::listen(&address, scoped.access, None).await?;
+        info!(path = %scoped.path.display(), role = scoped.gate.grant.name(), "listening");
+        doors.extend(behind(&scoped.gate, opened));
+    }
+    Ok(doors)
+}
+
+fn behind(gate: &Arc<Gate>, listeners: Vec<Listener>) -> impl Iterator<Item = Door> {
+    let with = |listener| (listener, Arc::clone(gate));
+    listeners.into_iter().map(with)
 }
 
 /// Opens the socket that Docker's clients look for, if nobody else answers there.
@@ -280,5 +292,8 @@ fn remove_own(resolved: &Resolved) {
         if let hakone_http::Address::Unix(path) = address {
             fs::remove_file(path).ok();
         }
+    }
+    for scoped in &resolved.sockets {
+        fs::remove_file(&scoped.path).ok();
     }
 }

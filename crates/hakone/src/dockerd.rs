@@ -29,6 +29,8 @@ use Meaning::{Converted, Holds, Later, Pairs, Same, Spread};
 const KEYS: &[(&str, Meaning)] = &[
     ("hosts", Same("hosts")),
     ("group", Same("group")),
+    // Ours: dockerd has none.
+    ("sockets", Same("sockets")),
     ("data-root", Same("data-root")),
     ("graph", Same("data-root")),
     ("exec-root", Same("exec-root")),

@@ -13,6 +13,7 @@ mod reference;
 mod registries;
 mod resolve;
 mod settings;
+mod sockets;
 
 use std::{path::Path, process::ExitCode};
 

@@ -8,12 +8,15 @@ use hakone_network::PoolBase;
 use crate::{
     logging::Form,
     settings::{Error, Settings, pairs},
+    sockets::{self, Scoped},
 };
 
 /// Settings ready to use.
 #[derive(Debug)]
 pub(crate) struct Resolved {
     pub(crate) addresses: Vec<Address>,
+    /// Sockets with less power.
+    pub(crate) sockets: Vec<Scoped>,
     pub(crate) access: SocketAccess,
     pub(crate) tls: Option<TlsFiles>,
     /// Where Docker's clients look first, if we are to answer there too.
@@ -64,6 +67,12 @@ pub(crate) fn resolve(settings: Settings) -> Result<Resolved, Error> {
     let shm = settings.default_shm_size.as_deref();
     Ok(Resolved {
         addresses: addresses(&settings, &exec_root)?,
+        sockets: settings
+            .sockets
+            .iter()
+            .flatten()
+            .map(|text| sockets::parse(text))
+            .collect::<Result<_, _>>()?,
         access: access(&settings)?,
         tls: tls(&settings)?,
         docker_socket: (settings.docker_compat == Some(true)).then(|| DOCKER_SOCKET.into()),
@@ -132,7 +141,7 @@ fn access(settings: &Settings) -> Result<SocketAccess, Error> {
 }
 
 /// Looks a group up in the host's own file: a static binary must not call into NSS.
-fn group(name: &str) -> Option<u32> {
+pub(crate) fn group(name: &str) -> Option<u32> {
     let numeric = name.parse().ok();
     let text = fs::read_to_string("/etc/group").unwrap_or_default();
     numeric.or_else(|| {

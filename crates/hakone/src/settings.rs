@@ -30,6 +30,15 @@ pub(crate) struct Settings {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) hosts: Option<Vec<String>>,
+    /// Further socket with less power, repeatable: path=PATH,role=read-only|operator or rules=FILE[,label=KEY=VALUE][,uid=ID][,gid=ID][,mode=MODE][,group=GROUP]
+    #[arg(
+        long = "socket",
+        value_name = "SOCKET",
+        env = "HAKONE_SOCKETS",
+        value_delimiter = ';'
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sockets: Option<Vec<String>>,
     /// Permission bits of unix sockets, octal [default: 660]
     #[arg(long, value_name = "MODE", env = "HAKONE_SOCKET_MODE")]
     #[serde(skip_serializing_if = "Option::is_none")]

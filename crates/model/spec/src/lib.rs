@@ -56,8 +56,9 @@ pub use port::{PortBinding, PortRange, Ports};
 pub use resources::{Cpu, Resources};
 pub use restart::RestartPolicy;
 pub use runtime::{
-    CgroupVersion, EtcFiles, HostFacts, INIT_ANNOTATION, IdMapping, Joined, Mappings, Netns,
-    Resolved, ResolvedDevice, ResolvedMount, ResolvedSource, Shm, runtime_spec, seccomp_for_runc,
+    CgroupVersion, EtcFiles, HostFacts, INIT_ANNOTATION, IdMapping, Joined, MASKED_PATHS, Mappings,
+    Netns, READ_ONLY_PATHS, Resolved, ResolvedDevice, ResolvedMount, ResolvedSource, Shm,
+    runtime_spec, seccomp_for_runc,
 };
 pub use security::{SeccompChoice, Security};
 pub use signal::Signal;

@@ -18,7 +18,7 @@ use hakone_base::ContainerId;
 use crate::{Access, DeviceKind, Propagation, ReadOnly};
 
 pub(crate) use cgroup::memory_and_cpu;
-pub use compose::{INIT_ANNOTATION, runtime_spec};
+pub use compose::{INIT_ANNOTATION, MASKED_PATHS, READ_ONLY_PATHS, runtime_spec};
 pub use seccomp::seccomp_for_runc;
 
 /// The facts of one start.

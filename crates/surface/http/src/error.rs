@@ -39,6 +39,10 @@ pub(crate) enum Error {
     Read(String),
     #[error("a page of another site may not attach")]
     Origin,
+    #[error("this socket is not open to you")]
+    Stranger,
+    #[error(transparent)]
+    Denied(#[from] hakone_authorize::Denial),
     #[error("{0}")]
     Parameter(String),
     #[error(transparent)]
@@ -74,7 +78,8 @@ impl Fault for Error {
             | Self::Parameter(_)
             | Self::Filter(_) => Kind::InvalidParameter,
             Self::Unknown | Self::NoPlugin(_) => Kind::NotFound,
-            Self::Origin => Kind::Forbidden,
+            Self::Denied(denial) if denial.is_absence() => Kind::NotFound,
+            Self::Origin | Self::Stranger | Self::Denied(_) => Kind::Forbidden,
             Self::NotImplemented(_) => Kind::NotImplemented,
             Self::Service { kind, .. } => *kind,
         }

@@ -4,6 +4,7 @@
 //! (`routes`), parse, one call of a service, reply. No decision is taken here, and statuses live in one table.
 
 mod archive;
+mod authorize;
 mod containers;
 mod debug;
 mod dispatch;
@@ -31,8 +32,9 @@ mod version;
 mod volumes;
 mod websocket;
 
+pub use authorize::Gate;
 pub use listen::{Address, ListenError, Listener, SocketAccess, TlsFiles, listen};
 pub use metrics::{MetricsError, Timings, serve as serve_metrics};
 pub use reference::markdown;
-pub use serve::{Headers, serve};
+pub use serve::{Door, Headers, serve};
 pub use services::{About, Services};

@@ -10,10 +10,11 @@ use http_body_util::{BodyExt as _, BodyStream, LengthLimitError, Limited};
 use hyper::{
     Request,
     body::Incoming,
-    header::{CONTENT_TYPE, HeaderMap},
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
 };
-use serde::de::DeserializeOwned;
-use tokio::io::AsyncRead;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio_util::io::StreamReader;
 
 use crate::error::Error;
@@ -27,6 +28,8 @@ pub(crate) struct Call {
     pub(crate) version: ApiVersion,
     query: HashMap<String, Vec<String>>,
     request: Request<Incoming>,
+    /// What stands for the body, or for its beginning, once somebody has read that.
+    early: Option<Bytes>,
 }
 
 impl Call {
@@ -43,6 +46,7 @@ impl Call {
             version,
             query,
             request,
+            early: None,
         }
     }
 
@@ -52,6 +56,60 @@ impl Call {
             .first()
             .map(String::as_str)
             .filter(|value| !value.is_empty())
+    }
+
+    /// Replaces all values of a parameter by one.
+    pub(crate) fn set(&mut self, key: &str, value: String) {
+        self.query.insert(key.to_owned(), vec![value]);
+    }
+
+    /// Gives every parameter, repeated ones too.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query.iter().flat_map(|(key, values)| {
+            values
+                .iter()
+                .map(move |value| (key.as_str(), value.as_str()))
+        })
+    }
+
+    /// Reads a JSON body through its type, so that what is judged is what a handler reads; `None` when there is none.
+    pub(crate) async fn typed<T: DeserializeOwned + Serialize>(
+        &mut self,
+    ) -> Result<Option<Value>, Error> {
+        let body = self.body().await?;
+        let Some(parsed) = self.parse::<T>(&body)? else {
+            return Ok(None);
+        };
+        serde_json::to_value(parsed).map(Some).map_err(Error::Json)
+    }
+
+    /// Puts a value in the place of the body.
+    pub(crate) fn put(&mut self, body: &Value) -> Result<(), Error> {
+        let text = serde_json::to_vec(body).map_err(Error::Json)?;
+        self.early = Some(text.into());
+        let json = HeaderValue::from_static("application/json");
+        self.request.headers_mut().insert(CONTENT_TYPE, json);
+        Ok(())
+    }
+
+    /// Reads the body of a JSON request, whole, and keeps it.
+    async fn body(&mut self) -> Result<Bytes, Error> {
+        if let Some(body) = &self.early {
+            return Ok(body.clone());
+        }
+        let body = collect(self.request.body_mut(), JSON_LIMIT).await?;
+        self.early = Some(body.clone());
+        Ok(body)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, body: &Bytes) -> Result<Option<T>, Error> {
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(None);
+        }
+        check_kind(self.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes))?;
+        serde_json::from_slice(body)
+            .map(Some)
+            .map_err(|error| refused(error, body))
     }
 
     /// Gives all values of a repeated parameter.
@@ -105,37 +163,34 @@ impl Call {
     pub(crate) async fn json_and_request<T: DeserializeOwned>(
         mut self,
     ) -> Result<(Option<T>, Request<Incoming>), Error> {
-        let kind = self
-            .headers()
-            .get(CONTENT_TYPE)
-            .map(|kind| kind.as_bytes().to_vec());
-        let body = collect(self.request.body_mut(), JSON_LIMIT).await?;
-        if body.iter().all(u8::is_ascii_whitespace) {
-            return Ok((None, self.request));
-        }
-        check_kind(kind.as_deref())?;
-        let value = serde_json::from_slice(&body).map_err(|error| refused(error, &body))?;
-        Ok((Some(value), self.request))
+        let body = self.body().await?;
+        let value = self.parse(&body)?;
+        Ok((value, self.request))
     }
 
     /// Reads a body of text, whatever it says of its kind.
     pub(crate) async fn plain_text(mut self, limit: usize) -> Result<String, Error> {
-        let body = collect(self.request.body_mut(), limit).await?;
+        let body = match self.early.take() {
+            Some(body) if body.len() > limit => return Err(Error::TooLarge(limit)),
+            Some(body) => body,
+            None => collect(self.request.body_mut(), limit).await?,
+        };
         let text = String::from_utf8(body.to_vec());
         text.map_err(|error| Error::parameter(format!("the body is no UTF-8: {error}")))
     }
 
     /// Gives the body as a reader, for archives.
     pub(crate) fn reader(self) -> impl AsyncRead + Send + Unpin + 'static {
+        let early = std::io::Cursor::new(self.early.unwrap_or_default());
         let frames = BodyStream::new(self.request.into_body());
-        StreamReader::new(
+        early.chain(StreamReader::new(
             frames
                 .filter_map(async |frame| match frame {
                     Ok(frame) => frame.into_data().ok().map(Ok),
                     Err(error) => Some(Err(io::Error::other(error))),
                 })
                 .boxed(),
-        )
+        ))
     }
 }
 

@@ -14,7 +14,9 @@ use tokio::{
 use tracing::{Instrument as _, debug, info_span, warn};
 
 use crate::{
-    Services, dispatch, error,
+    Services,
+    authorize::{self, Client, Gate},
+    dispatch, error,
     listen::Listener,
     reply::Body,
     request::Call,
@@ -27,16 +29,19 @@ const HEADERS: Duration = Duration::from_secs(60);
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
+/// A listener and the gate before it.
+pub type Door = (Listener, Arc<Gate>);
+
 /// Serves all listeners until `stop` turns true, then lets open requests end within `grace`.
 pub async fn serve(
-    listeners: Vec<Listener>,
+    doors: Vec<Door>,
     services: Arc<Services>,
     stop: watch::Receiver<bool>,
     grace: Duration,
 ) {
     let mut accepting = JoinSet::new();
-    for listener in listeners {
-        accepting.spawn(accept(listener, Arc::clone(&services), stop.clone()));
+    for door in doors {
+        accepting.spawn(accept(door, Arc::clone(&services), stop.clone()));
     }
     let mut connections = JoinSet::new();
     while let Some(ended) = accepting.join_next().await {
@@ -47,11 +52,7 @@ pub async fn serve(
     timeout(grace, connections.join_all()).await.ok();
 }
 
-async fn accept(
-    listener: Listener,
-    services: Arc<Services>,
-    stop: watch::Receiver<bool>,
-) -> JoinSet<()> {
+async fn accept(door: Door, services: Arc<Services>, stop: watch::Receiver<bool>) -> JoinSet<()> {
     let mut connections = JoinSet::new();
     let stopped = stopped(stop.clone());
     tokio::pin!(stopped);
@@ -60,7 +61,7 @@ async fn accept(
             biased;
             () = stopped.as_mut() => return connections,
             Some(_) = connections.join_next() => {}
-            accepted = one(&listener, &services, &stop) => match accepted {
+            accepted = one(&door, &services, &stop) => match accepted {
                 Ok(connection) => { connections.spawn(connection); }
                 // Out of descriptors, mostly: without a pause this loop would spin.
                 Err(error) => {
@@ -75,7 +76,7 @@ async fn accept(
 type Connection = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 async fn one(
-    listener: &Listener,
+    (listener, gate): &Door,
     services: &Arc<Services>,
     stop: &watch::Receiver<bool>,
 ) -> std::io::Result<Connection> {
@@ -83,15 +84,18 @@ async fn one(
     match listener {
         Listener::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
-            let peer = stream.peer_cred().ok().map(|peer| peer.uid());
-            Ok(Box::pin(speak(stream, services, stop, peer)))
+            let peer = stream.peer_cred().ok();
+            let peer = peer.map(|peer| (peer.uid(), peer.gid()));
+            let client = Client::new(gate, peer);
+            Ok(Box::pin(speak(stream, services, stop, client)))
         }
         Listener::Tls(listener, acceptor) => {
             let (stream, _) = listener.accept().await?;
             let acceptor = acceptor.clone();
+            let client = Client::new(gate, None);
             Ok(Box::pin(async move {
                 match timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => speak(stream, services, stop, None).await,
+                    Ok(Ok(stream)) => speak(stream, services, stop, client).await,
                     Ok(Err(error)) => warn!(%error, "TLS client refused"),
                     Err(_) => debug!("TLS handshake took too long"),
                 }
@@ -100,16 +104,13 @@ async fn one(
     }
 }
 
-async fn speak<S>(
-    stream: S,
-    services: Arc<Services>,
-    stop: watch::Receiver<bool>,
-    peer: Option<u32>,
-) where
+async fn speak<S>(stream: S, services: Arc<Services>, stop: watch::Receiver<bool>, client: Client)
+where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let answer =
-        hyper::service::service_fn(move |request| answer(Arc::clone(&services), request, peer));
+    let answer = hyper::service::service_fn(move |request| {
+        answer(Arc::clone(&services), request, client.clone())
+    });
     let connection = http1::Builder::new()
         .half_close(true)
         .timer(TokioTimer::new())
@@ -137,10 +138,10 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
 async fn answer(
     services: Arc<Services>,
     request: Request<Incoming>,
-    peer: Option<u32>,
+    client: Client,
 ) -> Result<Response<Body>, std::convert::Infallible> {
-    let span = info_span!("request", method = %request.method(), path = request.uri().path(), peer.uid = peer);
-    let mut response = route(&services, request).instrument(span).await;
+    let span = info_span!("request", method = %request.method(), path = request.uri().path(), peer.uid = client.uid(), socket = client.gate().name);
+    let mut response = route(&services, &client, request).instrument(span).await;
     let headers = response.headers_mut();
     headers.insert("Api-Version", services.headers.api_version.clone());
     headers.insert("Docker-Experimental", HeaderValue::from_static("false"));
@@ -149,7 +150,11 @@ async fn answer(
     Ok(response)
 }
 
-async fn route(services: &Arc<Services>, request: Request<Incoming>) -> Response<Body> {
+async fn route(
+    services: &Arc<Services>,
+    client: &Client,
+    request: Request<Incoming>,
+) -> Response<Body> {
     if request.method() == hyper::Method::OPTIONS {
         return crate::reply::empty(hyper::StatusCode::OK);
     }
@@ -160,8 +165,11 @@ async fn route(services: &Arc<Services>, request: Request<Incoming>) -> Response
             None => Err(error::Error::Unknown),
             Some((State::Later(subject), _)) => Err(error::Error::NotImplemented(subject)),
             Some((State::Served(operation), object)) => {
-                let call = Call::new(version, request);
-                dispatch::run(services, operation, object, call).await
+                let asked = (object, Call::new(version, request));
+                match authorize::judge(services, client, operation, asked).await {
+                    Err(denied) => Err(denied),
+                    Ok((object, call)) => dispatch::run(services, operation, object, call).await,
+                }
             }
         },
     };

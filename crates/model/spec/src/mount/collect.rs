@@ -25,8 +25,12 @@ pub(crate) fn collect(
         mounts.push(tmpfs::parse(path, options)?);
     }
     refuse_duplicates(&mounts)?;
-    for path in config.volumes.iter().chain(&image.volumes).flatten() {
+    for path in config.volumes.iter().flatten() {
         add_volume(&mut mounts, driven_by(driver, bind::parse(path)?));
+    }
+    // An image names places alone: a whole `-v` text of its own choice would give it any folder of the host.
+    for path in image.volumes.iter().flatten() {
+        add_volume(&mut mounts, driven_by(driver, bind::anonymous(path)?));
     }
     mounts.sort_by(|a, b| {
         depth(a)
@@ -101,6 +105,14 @@ mod tests {
         )
         .unwrap();
         assert_eq!(mounts.len(), 1);
+    }
+
+    #[test]
+    fn an_image_names_no_folder_of_the_host() {
+        let (config, host) = (ContainerConfig::default(), HostConfig::default());
+        let mounts = collect(&config, &host, &image("/etc:/host")).unwrap();
+        let source = |mount: &MountSpec| matches!(mount.source, MountSource::Volume(_));
+        assert!(mounts.iter().all(source), "{mounts:?}");
     }
 
     #[test]

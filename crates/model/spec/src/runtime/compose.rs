@@ -10,7 +10,7 @@ use crate::{ContainerSpec, UtsMode};
 pub const INIT_ANNOTATION: &str = "dev.hakone.init";
 
 /// Paths that look empty: they tell of the host or reach its hardware.
-const MASKED: [&str; 12] = [
+pub const MASKED_PATHS: [&str; 12] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
@@ -26,7 +26,7 @@ const MASKED: [&str; 12] = [
 ];
 
 /// Paths that may be read only: writing there changes the host.
-const READ_ONLY: [&str; 5] = [
+pub const READ_ONLY_PATHS: [&str; 5] = [
     "/proc/bus",
     "/proc/fs",
     "/proc/irq",
@@ -97,7 +97,7 @@ fn masked(spec: &ContainerSpec, resolved: &Resolved) -> Vec<String> {
         _ if spec.security.privileged => Vec::new(),
         Some(paths) => paths.clone(),
         None => {
-            let own = MASKED.map(str::to_owned);
+            let own = MASKED_PATHS.map(str::to_owned);
             own.into_iter()
                 .chain(resolved.host.masked_paths.iter().cloned())
                 .collect()
@@ -109,7 +109,7 @@ fn read_only(spec: &ContainerSpec) -> Vec<String> {
     match &spec.security.readonly_paths {
         _ if spec.security.privileged => Vec::new(),
         Some(paths) => paths.clone(),
-        None => READ_ONLY.map(str::to_owned).into(),
+        None => READ_ONLY_PATHS.map(str::to_owned).into(),
     }
 }
 
