@@ -4,7 +4,7 @@
 use std::{fs, os::unix::fs::symlink, path::Path, sync::LazyLock};
 
 use hakone_mount::Root;
-use hakone_tar::{Devices, Ids, Options, extract};
+use hakone_tar::{Devices, Ids, Options, Privileges, extract};
 use libfuzzer_sys::fuzz_target;
 
 /// A folder for the whole run, made anew inside for each archive.
@@ -22,6 +22,7 @@ fuzz_target!(|data: &[u8]| {
         owner: Some((own_id(), own_id())),
         ids: Ids::default(),
         devices: Devices::Common,
+        privileges: Privileges::Keep,
     };
     extract(&root, Path::new("/dest"), data, &options).ok();
     assert_eq!(fs::read_dir(lab).expect("the lab").count(), 2);

@@ -17,6 +17,6 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let (head, tail) = data.split_at(data.len().min(14));
-    hakone_flow_model::read_frame(head, tail);
-    hakone_flow_model::read_packet(data);
+    drop(hakone_flow_model::read_frame(head, tail));
+    drop(hakone_flow_model::read_packet(data));
 });

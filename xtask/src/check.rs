@@ -7,7 +7,7 @@ use crate::{
     tidy,
 };
 
-/// Format, lints, layers, documentation.
+/// Format, lints, layers, documentation, and that the fuzz targets still fit what they fuzz.
 pub(crate) fn run() -> Result<()> {
     call("cargo", &["fmt", "--all", "--check"])?;
     tidy::run()?;
@@ -28,5 +28,16 @@ pub(crate) fn run() -> Result<()> {
         "cargo",
         &["doc", "--workspace", "--no-deps", "--quiet"],
         &[("RUSTDOCFLAGS", "-D warnings")],
+    )?;
+    call(
+        "cargo",
+        &[
+            "check",
+            "--quiet",
+            "--manifest-path",
+            "fuzz/Cargo.toml",
+            "--target-dir",
+            "target",
+        ],
     )
 }

@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 
 const USAGE: &str = "usage: cargo xtask VERB
 
-  check              format, clippy, tidy (layers, sizes, headers), docs
+  check              format, clippy, tidy (layers, sizes, headers), docs, fuzz targets
   test               unit, property and kernel tests of all crates, then e2e (root)
   e2e [FILTER]       the suites that drive the built binary through the docker CLI (root)
   e2e --peers        Compose of three ages, docker-py and dockerode, installed for it (root)

@@ -31,6 +31,8 @@ pub enum ImageRefError {
 
 const DEFAULT_DOMAIN: &str = "docker.io";
 const OFFICIAL: &str = "library/";
+/// What the default domain was called once.
+const LEGACY_DOMAIN: &str = "index.docker.io";
 
 impl ImageRef {
     /// Gives the registry's host and port.
@@ -94,11 +96,11 @@ impl ImageRef {
     #[must_use]
     pub fn familiar_name(&self) -> String {
         match self.domain.as_ref() {
-            DEFAULT_DOMAIN => self
-                .path
-                .strip_prefix(OFFICIAL)
-                .unwrap_or(&self.path)
-                .to_owned(),
+            DEFAULT_DOMAIN => match self.path.strip_prefix(OFFICIAL) {
+                // Of `library/team/app` the beginning is part of the name: without it, another repository is meant.
+                Some(name) if !name.contains('/') => name.to_owned(),
+                _ => self.path.to_string(),
+            },
             domain => format!("{domain}/{}", self.path),
         }
     }
@@ -168,10 +170,14 @@ fn parse_tag(tag: &str) -> Result<&str, ImageRefError> {
 }
 
 fn split_domain(name: &str) -> (String, String) {
-    match name.split_once('/') {
-        Some((host, path)) if is_domain(host) => (host.to_owned(), path.to_owned()),
-        Some(_) => (DEFAULT_DOMAIN.to_owned(), name.to_owned()),
-        None => (DEFAULT_DOMAIN.to_owned(), format!("{OFFICIAL}{name}")),
+    let (host, path) = match name.split_once('/') {
+        Some((LEGACY_DOMAIN, path)) => (DEFAULT_DOMAIN, path),
+        Some((host, path)) if is_domain(host) => (host, path),
+        _ => (DEFAULT_DOMAIN, name),
+    };
+    match host == DEFAULT_DOMAIN && !path.contains('/') {
+        true => (host.to_owned(), format!("{OFFICIAL}{path}")),
+        false => (host.to_owned(), path.to_owned()),
     }
 }
 
@@ -244,6 +250,13 @@ mod tests {
         );
         assert_eq!(debian.to_string(), "debian:bookworm");
         assert_eq!(parse("debian").with_default_tag().tag(), Some("latest"));
+        for other in [
+            "docker.io/debian",
+            "index.docker.io/debian",
+            "docker.io/library/debian",
+        ] {
+            assert_eq!(parse(other), parse("debian"), "{other}");
+        }
     }
 
     #[test]
@@ -255,6 +268,21 @@ mod tests {
         );
         assert_eq!(parse("hakone/hello").domain(), "docker.io");
         assert_eq!(app.to_string(), "127.0.0.1:5000/team/app:1");
+    }
+
+    #[test]
+    fn what_is_printed_names_the_same_image() {
+        for text in [
+            "docker.io/library/team/app",
+            "library/team/app",
+            "docker.io/library/library/app",
+            "library/library",
+            "library/x.y/z",
+        ] {
+            let reference = parse(text);
+            assert_eq!(parse(&reference.to_string()), reference, "{text}");
+        }
+        assert_eq!(parse("library/team/app").to_string(), "library/team/app");
     }
 
     #[test]
