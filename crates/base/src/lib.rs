@@ -4,6 +4,7 @@
 
 mod address;
 mod digest;
+mod domain;
 mod event;
 mod fault;
 mod id;
@@ -16,6 +17,7 @@ mod version;
 
 pub use address::{BridgeName, IfName, IfNameError, MacAddr, MacAddrError, Subnet, SubnetError};
 pub use digest::{Digest, DigestError};
+pub use domain::{DomainError, DomainPattern};
 pub use event::{Event, EventKind};
 pub use fault::{Fault, Kind};
 pub use id::{ContainerId, EndpointId, ExecId, IdError, NetworkId};

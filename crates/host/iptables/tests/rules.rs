@@ -110,6 +110,7 @@ fn topology() -> Topology {
         options: Options::default(),
         resolvers: vec!["169.254.0.2".parse().unwrap()],
         policies: Vec::new(),
+        resolved: Vec::new(),
     }
 }
 

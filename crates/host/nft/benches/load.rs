@@ -71,6 +71,7 @@ fn topology(endpoints: u16) -> Topology {
         options: Options::default(),
         resolvers: Vec::new(),
         policies: Vec::new(),
+        resolved: Vec::new(),
     }
 }
 

@@ -103,6 +103,7 @@ pub(crate) mod attribute {
     pub(crate) const ELEMENT_KEY: u16 = 1;
     pub(crate) const ELEMENT_DATA: u16 = 2;
     pub(crate) const ELEMENT_FLAGS: u16 = 3;
+    pub(crate) const ELEMENT_TIMEOUT: u16 = 4;
     pub(crate) const ELEMENT_KEY_END: u16 = 10;
 
     pub(crate) const DATA_VALUE: u16 = 1;

@@ -4,12 +4,13 @@ use std::fmt;
 
 use hakone_base::MacAddr;
 use hakone_policy::{
-    Change, SetRef,
+    Change, Moment, SetRef,
     ruleset::{
         Action, Base, Chain, ChainKind, DYNAMIC_SIZE, Elements, Family, Group, Hook, Key, Name,
         Rule, Set, Table, Target, Type,
     },
 };
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::{
     expression,
@@ -79,11 +80,19 @@ pub(crate) fn requests(changes: &[Change]) -> Vec<Request> {
             Change::Remove(family, name) => remove(&mut all, *family, name),
             Change::AddGroup(place, group) => add_group(&mut all, place, group),
             Change::RemoveGroup(place, group) => remove_group(&mut all, place, group),
-            Change::Take(set, elements) => edit(&mut all, DELSETELEM, set, elements),
+            Change::Take(set, elements) => take(&mut all, set, elements),
             Change::Put(set, elements) => edit(&mut all, NEWSETELEM, set, elements),
         }
     }
     all
+}
+
+/// What the kernel forgot by itself cannot be taken out; putting it in first makes that succeed.
+fn take(all: &mut Vec<Request>, set: &SetRef, elements: &Elements) {
+    if matches!(elements, Elements::Timed(_)) {
+        edit(all, NEWSETELEM, set, elements);
+    }
+    edit(all, DELSETELEM, set, elements);
 }
 
 /// Creating it first makes the removal of a missing table succeed as well.
@@ -247,7 +256,7 @@ fn declare((family, table): &Place, set: &Set, id: u32) -> Request {
 
 fn flags(set: &Set) -> u32 {
     let map = match set.elements {
-        Elements::Keys(_) => 0,
+        Elements::Keys(_) | Elements::Timed(_) => 0,
         Elements::Actions(_) | Elements::Targets(..) | Elements::Ethers(_) => SET_MAP,
     };
     let interval = if set.intervals { SET_INTERVAL } else { 0 };
@@ -270,7 +279,7 @@ fn key_length(set: &Set) -> u32 {
 
 fn declare_data(message: &mut Message, elements: &Elements) {
     match elements {
-        Elements::Keys(_) => {}
+        Elements::Keys(_) | Elements::Timed(_) => {}
         Elements::Actions(_) => message.number(a::SET_DATA_TYPE, DATA_VERDICT),
         Elements::Targets(family, _) => {
             let parts = [Type::Address(*family), Type::Port];
@@ -308,6 +317,12 @@ fn describe_part(fields: &mut Message, part: Type) {
 fn edit(all: &mut Vec<Request>, kind: u16, set: &SetRef, elements: &Elements) {
     let data: Vec<(&Key, Data<'_>)> = match elements {
         Elements::Keys(keys) => keys.keys().map(|key| (key, Data::None)).collect(),
+        Elements::Timed(keys) => {
+            let now = clock_gettime(ClockId::Boottime).tv_sec;
+            let now = u64::try_from(now).unwrap_or(0);
+            let left = |until: &Moment| Data::For(until.0.saturating_sub(now).max(1));
+            keys.iter().map(|(key, until)| (key, left(until))).collect()
+        }
         Elements::Actions(map) => map.iter().map(|(k, v)| (k, Data::Action(v))).collect(),
         Elements::Targets(_, map) => map.iter().map(|(k, v)| (k, Data::Target(v))).collect(),
         Elements::Ethers(map) => map.iter().map(|(k, v)| (k, Data::Ether(v))).collect(),
@@ -331,6 +346,8 @@ fn edit(all: &mut Vec<Request>, kind: u16, set: &SetRef, elements: &Elements) {
 /// What stands beside a key.
 enum Data<'a> {
     None,
+    /// So many seconds.
+    For(u64),
     Action(&'a Action),
     Target(&'a Target),
     Ether(&'a MacAddr),
@@ -347,6 +364,10 @@ fn element(list: &mut Message, intervals: bool, key: &Key, data: &Data<'_>) {
         }
         match data {
             Data::None => {}
+            Data::For(seconds) => {
+                let milliseconds = seconds.saturating_mul(1000);
+                element.bytes(a::ELEMENT_TIMEOUT, &milliseconds.to_be_bytes());
+            }
             Data::Action(action) => {
                 element.nest(a::ELEMENT_DATA, |data| expression::action(data, action));
             }

@@ -11,16 +11,18 @@ use std::{
     io::Write as _,
     net::IpAddr,
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use hakone_base::{ContainerId, EndpointId, MacAddr, PublishedPort};
 use hakone_netns::Netns;
 use hakone_nft::Firewall;
-use hakone_policy::{Endpoint, Ruleset, Topology, compile};
+use hakone_policy::{Endpoint, Moment, Ruleset, Topology, compile, ruleset::Elements};
 use proptest::{
     strategy::{Strategy, ValueTree as _},
     test_runner::TestRunner,
 };
+use rustix::time::{ClockId, clock_gettime};
 
 fn topologies(count: usize) -> Vec<Topology> {
     let mut runner = TestRunner::deterministic();
@@ -30,7 +32,39 @@ fn topologies(count: usize) -> Vec<Topology> {
             .unwrap()
             .current()
     };
-    (0..count).map(|_| sample()).collect()
+    // What the kernel forgets by itself is another test's subject.
+    let forgotten = |topology| Topology {
+        resolved: Vec::new(),
+        ..topology
+    };
+    (0..count).map(|_| forgotten(sample())).collect()
+}
+
+/// A topology with answers that open something, for so many seconds from now on; `None` leaves them out.
+fn named(seconds: Option<u64>) -> Topology {
+    let mut runner = TestRunner::deterministic();
+    let now = u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap();
+    let until = |seconds| Moment(now + seconds);
+    let timed = |topology: &Topology| {
+        let rules = compile(topology);
+        let mut sets = rules.tables.iter().flat_map(|table| table.all_sets());
+        sets.any(|set| matches!(&set.elements, Elements::Timed(keys) if !keys.is_empty()))
+    };
+    let mut topology = std::iter::repeat_with(|| {
+        let any = worlds::any_topology().new_tree(&mut runner);
+        any.unwrap().current()
+    })
+    .find(timed)
+    .unwrap();
+    match seconds {
+        None => topology.resolved.clear(),
+        Some(seconds) => {
+            for one in &mut topology.resolved {
+                one.until = one.until.map(|_| until(seconds));
+            }
+        }
+    }
+    topology
 }
 
 fn nft(arguments: &[&str], input: &str) -> String {
@@ -103,6 +137,45 @@ fn the_kernel_holds_what_the_text_says() {
         let (ours, text) = (loaded.unwrap().1, listing_of_text(&rules));
         assert_same(&ours, &text);
     }
+}
+
+/// Counts the elements that the kernel forgets by itself.
+fn expiring() -> usize {
+    nft(&["list", "ruleset"], "").matches(" expires ").count()
+}
+
+#[test]
+fn the_kernel_forgets_answers_by_itself_and_updates_go_on_from_there() {
+    let done = Netns::create(|_| {
+        let mut firewall = Firewall::open().unwrap();
+        firewall.load(&compile(&named(Some(1)))).unwrap();
+        assert!(expiring() > 0);
+        let start = Instant::now();
+        while expiring() > 0 {
+            assert!(
+                start.elapsed() < Duration::from_secs(30),
+                "nothing was forgotten"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let listed = listing();
+        let mut update = |seconds| firewall.update(&compile(&named(seconds))).unwrap();
+        // Taken out though it is gone, put in, put in anew for longer, taken out.
+        update(None);
+        assert_eq!(listing(), listed, "not loaded whole");
+        update(Some(100));
+        assert!(nft(&["list", "ruleset"], "").contains("timeout 1m40s"));
+        update(Some(3000));
+        let text = nft(&["list", "ruleset"], "");
+        assert!(
+            text.contains("timeout 50m") && !text.contains("timeout 1m40s"),
+            "{text}"
+        );
+        update(None);
+        assert_eq!(expiring(), 0);
+        assert!(firewall.is_untouched().unwrap());
+    });
+    done.unwrap();
 }
 
 #[test]

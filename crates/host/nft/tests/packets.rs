@@ -16,7 +16,7 @@ use std::net::IpAddr;
 
 use hakone_base::Protocol;
 use hakone_policy::{
-    Flow, Origin, Packet, Route, SourceSeen, Topology, Transport, Verdict, compile,
+    Flow, Moment, Origin, Packet, Route, SourceSeen, Topology, Transport, Verdict, compile,
 };
 use lab::{Lab, PORTS, Place};
 use proptest::{
@@ -25,10 +25,19 @@ use proptest::{
     strategy::ValueTree as _,
     test_runner::TestRunner,
 };
-use worlds::{any_topology, host, host_addresses};
+use rustix::time::{ClockId, clock_gettime};
+use worlds::{
+    any_topology, host, host_addresses,
+    policies::{any_policies, any_resolved},
+};
 
 const TOPOLOGIES: usize = 6;
 const PROBES: u32 = 150;
+/// How many policies are checked in a commit; `HAKONE_POLICIES` asks for more.
+const POLICIES: usize = 60;
+/// Policies that one world has in turn, and what is sent under each handful of them.
+const POLICIES_A_WORLD: usize = 200;
+const PROBES_A_ROUND: u32 = 40;
 
 /// A datagram that really is sent.
 struct Probe {
@@ -45,6 +54,16 @@ fn udp(mut topology: Topology) -> Topology {
         .flat_map(|bridge| &mut bridge.endpoints);
     for port in endpoints.flat_map(|endpoint| &mut endpoint.published) {
         port.target.protocol = Protocol::Udp;
+    }
+    lasting(topology)
+}
+
+/// Lets answers about names open for as long as the test runs.
+fn lasting(mut topology: Topology) -> Topology {
+    let now = clock_gettime(ClockId::Boottime).tv_sec;
+    let later = Moment(u64::try_from(now).unwrap() + 3000);
+    for one in &mut topology.resolved {
+        one.until = one.until.map(|_| later);
     }
     topology
 }
@@ -123,7 +142,6 @@ fn receiver(lab: &Lab, route: &Route, destination: IpAddr) -> usize {
 
 fn check(topology: &Topology, runner: &mut TestRunner, bridge_calls_ip: bool) -> (usize, usize) {
     let lab = Lab::new(topology, &host_addresses(), bridge_calls_ip);
-    let (facts, rules) = (host(topology), compile(topology));
     let thief = lab.places.len() - 1;
     let victim = lab
         .places
@@ -136,11 +154,17 @@ fn check(topology: &Topology, runner: &mut TestRunner, bridge_calls_ip: bool) ->
     let probes: Vec<Probe> = (0..PROBES)
         .filter_map(|n| any_probe(&lab, thief, runner, n))
         .collect();
+    send(&lab, topology, &probes, bridge_calls_ip)
+}
+
+/// Sends probes and compares what becomes of each with what the model foretells.
+fn send(lab: &Lab, topology: &Topology, probes: &[Probe], bridge_calls_ip: bool) -> (usize, usize) {
+    let (facts, rules) = (host(topology), compile(topology));
     let verdicts: Vec<Verdict> = probes
         .iter()
         .map(|p| rules.verdict(&facts, &p.packet))
         .collect();
-    for probe in &probes {
+    for probe in probes {
         let source = Some(probe.packet.source).filter(|_| probe.packet.origin != Origin::Host);
         lab.places[probe.from].send(probe.number, source, (probe.packet.destination, probe.port));
     }
@@ -150,7 +174,7 @@ fn check(topology: &Topology, runner: &mut TestRunner, bridge_calls_ip: bool) ->
     let arrivals = lab.arrivals(&awaited);
     for (probe, verdict) in probes.iter().zip(&verdicts) {
         let arrival = arrivals.get(&probe.number).copied();
-        compare(&lab, probe, verdict, arrival, bridge_calls_ip);
+        compare(lab, probe, verdict, arrival, bridge_calls_ip);
     }
     (awaited.len(), probes.len() - awaited.len())
 }
@@ -210,4 +234,61 @@ fn real_packets_meet_the_fate_that_the_model_foretells() {
         delivered > 100 && dropped > 100,
         "{delivered} delivered, {dropped} dropped"
     );
+}
+
+fn policies_wanted() -> usize {
+    let asked = std::env::var("HAKONE_POLICIES").ok();
+    asked.and_then(|text| text.parse().ok()).unwrap_or(POLICIES)
+}
+
+/// A world with neighbours for policies to be about.
+fn populated(runner: &mut TestRunner) -> Topology {
+    let populated = |topology: &Topology| {
+        let mut bridges = topology.bridges.iter();
+        topology.bridges.len() >= 2 && bridges.all(|bridge| bridge.endpoints.len() >= 2)
+    };
+    std::iter::repeat_with(|| udp(any_topology().new_tree(runner).unwrap().current()))
+        .find(populated)
+        .unwrap()
+}
+
+/// Gives the same world other policies and answers, by the update that a running daemon makes.
+fn judge_anew(lab: &mut Lab, topology: Topology, runner: &mut TestRunner) -> Topology {
+    let (policies, resolved) = (any_policies(), any_resolved())
+        .new_tree(runner)
+        .unwrap()
+        .current();
+    let topology = lasting(Topology {
+        policies,
+        resolved,
+        ..topology
+    });
+    lab.update(&topology);
+    topology
+}
+
+#[test]
+fn random_policies_are_kept_with_real_packets() {
+    let mut runner = TestRunner::deterministic();
+    let (mut policies, mut sent) = (0, (0, 0));
+    let mut number = 0;
+    while policies < policies_wanted() {
+        let mut topology = populated(&mut runner);
+        let bridge_calls_ip = number % 2 == 1;
+        let mut lab = Lab::new(&topology, &host_addresses(), bridge_calls_ip);
+        let end = policies_wanted().min(policies + POLICIES_A_WORLD);
+        while policies < end {
+            topology = judge_anew(&mut lab, topology, &mut runner);
+            policies += topology.policies.len();
+            let numbers = number..number + PROBES_A_ROUND;
+            let probes = numbers.filter_map(|n| any_probe(&lab, usize::MAX, &mut runner, n));
+            let probes: Vec<Probe> = probes.collect();
+            let (arrived, refused) = send(&lab, &topology, &probes, bridge_calls_ip);
+            sent = (sent.0 + arrived, sent.1 + refused);
+            number += PROBES_A_ROUND + 1;
+        }
+    }
+    let (delivered, dropped) = sent;
+    eprintln!("{policies} policies: {delivered} delivered, {dropped} dropped");
+    assert!(delivered > 100 && dropped > 100, "{sent:?}");
 }

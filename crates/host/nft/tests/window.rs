@@ -69,6 +69,7 @@ fn topology(bridges: Vec<Bridge>) -> Topology {
         options: Options::default(),
         resolvers: Vec::new(),
         policies: Vec::new(),
+        resolved: Vec::new(),
     }
 }
 

@@ -77,6 +77,7 @@ fn world() -> (Lab, Witness) {
         },
         resolvers: Vec::new(),
         policies: Vec::new(),
+        resolved: Vec::new(),
     };
     let lab = Lab::new(&topology, &[IpAddr::from([192, 0, 2, 1])], false);
     let witness = lab.places[0].run(Witness::open).unwrap();

@@ -13,11 +13,11 @@ use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
-    task::{AbortHandle, JoinSet},
+    task::{AbortHandle, JoinSet, spawn_blocking},
     time::{sleep, timeout},
 };
 
-use crate::{Error, Listening, Names, batch::Batches, upstream};
+use crate::{Error, Listening, Names, View, batch::Batches, upstream};
 
 /// Questions of one container that may wait for an answer from outside; more are dropped, and asked again.
 const OUTSTANDING: usize = 256;
@@ -123,10 +123,20 @@ async fn forward(
     (question, client): (Vec<u8>, SocketAddr),
 ) {
     if let Some(view) = names.view() {
-        let answer = upstream::ask(&question, view.upstreams(), Transport::Udp).await;
+        let answer = ask(&names, &view, &question, Transport::Udp).await;
         socket.send_to(&answer, client).await.ok();
     }
     drop(place);
+}
+
+/// Asks upstream; what the answer opens is open before the client has the answer.
+async fn ask(names: &Arc<dyn Names>, view: &View, question: &[u8], over: Transport) -> Vec<u8> {
+    let answer = upstream::ask(question, view.upstreams(), over).await;
+    if let Some(opened) = view.opened(question, &answer) {
+        let names = Arc::clone(names);
+        spawn_blocking(move || names.open(opened)).await.ok();
+    }
+    answer
 }
 
 async fn connections(listener: TcpListener, names: Arc<dyn Names>, quota: Arc<Semaphore>) {
@@ -142,8 +152,7 @@ async fn connections(listener: TcpListener, names: Arc<dyn Names>, quota: Arc<Se
         };
         let (names, quota) = (Arc::clone(&names), Arc::clone(&quota));
         clients.spawn(async move {
-            while let Ok(Some(())) = timeout(SILENCE, exchange(&mut client, &*names, &quota)).await
-            {
+            while let Ok(Some(())) = timeout(SILENCE, exchange(&mut client, &names, &quota)).await {
             }
             drop(place);
         });
@@ -152,7 +161,7 @@ async fn connections(listener: TcpListener, names: Arc<dyn Names>, quota: Arc<Se
 }
 
 /// Answers one question of a TCP client; `None` when there are no more.
-async fn exchange(client: &mut TcpStream, names: &dyn Names, quota: &Semaphore) -> Option<()> {
+async fn exchange(client: &mut TcpStream, names: &Arc<dyn Names>, quota: &Semaphore) -> Option<()> {
     let length = client.read_u16().await.ok()?;
     let mut question = vec![0; usize::from(length)];
     client.read_exact(&mut question).await.ok()?;
@@ -161,7 +170,7 @@ async fn exchange(client: &mut TcpStream, names: &dyn Names, quota: &Semaphore) 
         Decision::Answer(answer) => answer,
         Decision::Forward => {
             let _place = quota.try_acquire().ok()?;
-            upstream::ask(&question, view.upstreams(), Transport::Tcp).await
+            ask(names, &view, &question, Transport::Tcp).await
         }
         Decision::Drop => return None,
     };

@@ -10,8 +10,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use hakone_base::{NetworkId, Subnet};
-use hakone_dns::{Decision, Forwarding, Scope, Transport, Zone, decide};
+use hakone_base::{DomainPattern, NetworkId, Subnet};
+use hakone_dns::{
+    Decision, Forwarding, Opened, Scope, Transport, Zone, asked_name, decide, opened,
+};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 /// Answers that are kept for one container, so that the same question costs a lookup; beyond, all are forgotten.
@@ -23,6 +25,10 @@ const KEPT_QUESTION: usize = 300;
 pub trait Names: Send + Sync + 'static {
     /// Gives the view of the present; `None` for a container that is being released, which gets no answer.
     fn view(&self) -> Option<Arc<View>>;
+
+    /// Opens to the container what the answer to its question leads to. Blocks until the kernel has it, so that the answer is
+    /// good when it arrives.
+    fn open(&self, opened: Opened);
 }
 
 /// The names of all networks at one moment, shared by the views of all containers.
@@ -47,6 +53,8 @@ pub struct Facts {
     pub forwarding: Forwarding,
     /// Whom to ask then.
     pub upstreams: Vec<IpAddr>,
+    /// The names of other machines that its policies open.
+    pub names: Vec<DomainPattern>,
 }
 
 /// Answers by what was asked, both without the number of the question.
@@ -71,6 +79,17 @@ impl View {
     /// Gives the resolvers to ask.
     pub(crate) fn upstreams(&self) -> &[IpAddr] {
         &self.facts.upstreams
+    }
+
+    /// Tells what an answer opens to the container; `None` when its policies do not open the name asked for.
+    pub(crate) fn opened(&self, question: &[u8], answer: &[u8]) -> Option<Opened> {
+        let names = &self.facts.names;
+        // Read from the question: an answer was let in only because it repeats it.
+        let asked = Some(question)
+            .filter(|_| !names.is_empty())
+            .and_then(asked_name)?;
+        let is_open = names.iter().any(|pattern| pattern.matches(&asked));
+        opened(answer).filter(|_| is_open)
     }
 
     /// Decides a question.
@@ -121,6 +140,7 @@ impl View {
             links: Some(&self.facts.links),
             subnets: &self.facts.directory.subnets,
             forwarding: self.facts.forwarding,
+            names: &self.facts.names,
         };
         decide(question, &scope, transport, u64::from_ne_bytes(random()))
     }

@@ -87,12 +87,12 @@ fn about(question: &Query, scope: &Scope<'_>) -> Verdict {
     let name = lowercase(question.name());
     match scope.addresses(&name) {
         Some(addresses) => Verdict::Addresses(of_kind(addresses, kind)),
-        None if name.is_empty() || infrastructure(kind) => outside(scope),
+        None if name.is_empty() || infrastructure(kind) => outside(&name, scope),
         // Counted by labels, not dots: a label may hold a dot of its own.
         None if question.name().iter().count() == 1 || scope.is_local(&name) => {
             Verdict::Code(ResponseCode::NXDomain)
         }
-        None => outside(scope),
+        None => outside(&name, scope),
     }
 }
 
@@ -104,9 +104,12 @@ const fn infrastructure(kind: RecordType) -> bool {
     )
 }
 
-fn outside(scope: &Scope<'_>) -> Verdict {
+fn outside(name: &str, scope: &Scope<'_>) -> Verdict {
     match scope.forwarding {
         Forwarding::Allowed => Verdict::Forward,
+        Forwarding::Named if scope.names.iter().any(|one| one.matches(name)) => Verdict::Forward,
+        // Data leaves in questions (attack `dns_tunnel`).
+        Forwarding::Named => Verdict::Code(ResponseCode::Refused),
         Forwarding::Denied => Verdict::Code(ResponseCode::ServFail),
     }
 }
@@ -137,7 +140,7 @@ fn of_kind(mut addresses: Vec<IpAddr>, kind: RecordType) -> Vec<IpAddr> {
     addresses
 }
 
-fn lowercase(name: &Name) -> String {
+pub(crate) fn lowercase(name: &Name) -> String {
     let mut text = name.to_ascii();
     text.make_ascii_lowercase();
     text.strip_suffix('.').unwrap_or(&text).to_owned()
@@ -184,6 +187,7 @@ mod tests {
             elsewhere: Vec::new(),
             subnets: &subnets,
             forwarding,
+            names: &[],
         };
         decide(&message.to_vec().unwrap(), &scope, transport, seed)
     }
@@ -266,6 +270,7 @@ mod tests {
             elsewhere: vec![&other],
             subnets: &[],
             forwarding: Forwarding::Allowed,
+            names: &[],
         };
         let about = |name: &str| {
             let asked = question(name, RecordType::A).to_vec().unwrap();
@@ -299,6 +304,39 @@ mod tests {
             with(&dns, Forwarding::Allowed, Transport::Udp, 1),
             Decision::Forward
         );
+    }
+
+    #[test]
+    fn where_policies_open_names_other_questions_are_refused() {
+        let names = ["*.example.org", "api.example.com"].map(|name| name.parse().unwrap());
+        let scope = Scope {
+            zones: Vec::new(),
+            links: None,
+            elsewhere: Vec::new(),
+            subnets: &[],
+            forwarding: Forwarding::Named,
+            names: &names,
+        };
+        let about = |name: &str| {
+            let asked = question(name, RecordType::A).to_vec().unwrap();
+            decide(&asked, &scope, Transport::Udp, 1)
+        };
+        for name in ["WWW.example.ORG.", "a.b.example.org.", "api.example.com."] {
+            assert_eq!(about(name), Decision::Forward, "{name}");
+        }
+        for name in [
+            "example.org.",
+            "secret.evil.net.",
+            "x.api.example.com.",
+            "org.",
+            ".",
+        ] {
+            let Decision::Answer(bytes) = about(name) else {
+                panic!("{name} left");
+            };
+            let code = Message::from_vec(&bytes).unwrap().metadata.response_code;
+            assert_ne!(code, ResponseCode::NoError, "{name}");
+        }
     }
 
     #[test]
@@ -356,6 +394,7 @@ mod tests {
             elsewhere: Vec::new(),
             subnets: &[],
             forwarding: Forwarding::Allowed,
+            names: &[],
         };
         for junk in [&b""[..], b"\0", &[0xff; 40], &[0; 4000]] {
             assert_eq!(decide(junk, &scope, Transport::Tcp, 1), Decision::Drop);

@@ -6,6 +6,7 @@
 
 mod decide;
 mod files;
+mod opened;
 mod reply;
 mod resolv_conf;
 mod scope;
@@ -14,6 +15,7 @@ mod zone;
 
 pub use decide::{Decision, Transport, decide};
 pub use files::{Hosts, carry_over, hostname};
+pub use opened::{Opened, asked_name, is_of_the_world, opened};
 pub use resolv_conf::{EMBEDDED, ResolvConf};
 pub use scope::{Forwarding, Scope};
 pub use upstream::{answer_from_upstream, upstream_query};

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hakone_base::Subnet;
+use hakone_base::{DomainPattern, Subnet};
 use ipnet::IpNet;
 
 use crate::Zone;
@@ -20,6 +20,8 @@ pub struct Scope<'a> {
     pub subnets: &'a [Subnet],
     /// Whether questions about other names may leave.
     pub forwarding: Forwarding,
+    /// The names of other machines that the container's policies open.
+    pub names: &'a [DomainPattern],
 }
 
 /// Whether questions may leave the host.
@@ -27,6 +29,8 @@ pub struct Scope<'a> {
 pub enum Forwarding {
     /// To the upstream servers.
     Allowed,
+    /// To the upstream servers, about the names that policies open alone.
+    Named,
     /// Not at all: every network of the container is internal (CVE-2024-29018).
     Denied,
 }

@@ -36,20 +36,21 @@ mod tests {
         #[test]
         fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..200), seed: u64) {
             let zone = zone();
-            let scope = Scope { zones: vec![&zone], links: None, elsewhere: Vec::new(), subnets: &[], forwarding: Forwarding::Allowed };
+            let scope = Scope { zones: vec![&zone], links: None, elsewhere: Vec::new(), subnets: &[], forwarding: Forwarding::Allowed, names: &[] };
             if let Decision::Answer(reply) = decide(&bytes, &scope, Transport::Udp, seed) {
                 prop_assert!(reply.len() <= 4096);
                 prop_assert_eq!(&reply[..2], &bytes[..2]);
                 prop_assert!(Message::from_vec(&reply).is_ok());
             }
             let _reply = answer_from_upstream(&bytes, 1, &bytes, Transport::Udp);
+            let _opened = (hakone_dns::opened(&bytes), hakone_dns::asked_name(&bytes));
         }
 
         /// No name of one label leaves the host when asked for its addresses.
         #[test]
         fn one_label_never_leaves(label in prop::collection::vec(any::<u8>(), 1..63), v6: bool) {
             let zone = zone();
-            let scope = Scope { zones: vec![&zone], links: None, elsewhere: Vec::new(), subnets: &[], forwarding: Forwarding::Allowed };
+            let scope = Scope { zones: vec![&zone], links: None, elsewhere: Vec::new(), subnets: &[], forwarding: Forwarding::Allowed, names: &[] };
             let query = one_label(&label, if v6 { 28 } else { 1 });
             prop_assert_ne!(decide(&query, &scope, Transport::Udp, 0), Decision::Forward);
         }
@@ -58,7 +59,7 @@ mod tests {
         #[test]
         fn internal_networks_ask_nobody(bytes in prop::collection::vec(any::<u8>(), 12..100)) {
             let zone = zone();
-            let scope = Scope { zones: vec![&zone], links: None, elsewhere: Vec::new(), subnets: &[], forwarding: Forwarding::Denied };
+            let scope = Scope { zones: vec![&zone], links: None, elsewhere: Vec::new(), subnets: &[], forwarding: Forwarding::Denied, names: &[] };
             prop_assert_ne!(decide(&bytes, &scope, Transport::Tcp, 0), Decision::Forward);
         }
     }

@@ -3,7 +3,7 @@
 //! What a packet holds is its sender's to choose, so everything behind the kernel's own framing is read as hostile.
 
 use hakone_base::Timestamp;
-use hakone_policy::BEGINNING;
+use hakone_policy::{AUDIT_IN, AUDIT_OUT, BEGINNING};
 
 use crate::{
     Packet, Tracked,
@@ -68,6 +68,13 @@ impl Refusal {
     #[must_use]
     pub fn is_beginning(&self) -> bool {
         self.words == BEGINNING
+    }
+
+    /// Reports whether it is none: a policy that is only audited would have refused it.
+    #[must_use]
+    pub fn is_audit(&self) -> bool {
+        let rule = self.words.split_once(':');
+        rule.is_some_and(|(chain, _)| [AUDIT_IN, AUDIT_OUT].contains(&chain))
     }
 }
 

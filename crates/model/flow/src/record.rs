@@ -68,6 +68,8 @@ pub enum Event {
     End,
     /// A packet was dropped.
     Drop,
+    /// A packet passed that a policy would have dropped if it was enforced and not only audited.
+    Audit,
     /// Lines were left out.
     Lost,
 }
@@ -180,6 +182,7 @@ impl Event {
             Self::Begin => "begin",
             Self::End => "end",
             Self::Drop => "drop",
+            Self::Audit => "audit",
             Self::Lost => "lost",
         }
     }

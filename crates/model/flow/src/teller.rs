@@ -136,9 +136,10 @@ impl<'a> Teller<'a> {
 
     fn refusal(&self, refusal: &Refusal, interface: Option<&IfName>, at: Timestamp) -> Record {
         let packet = &refusal.packet;
-        let (event, verdict) = match refusal.is_beginning() {
-            true => (Event::Begin, Verdict::Allowed),
-            false => (Event::Drop, Verdict::Dropped),
+        let (event, verdict) = match (refusal.is_beginning(), refusal.is_audit()) {
+            (true, _) => (Event::Begin, Verdict::Allowed),
+            (false, true) => (Event::Audit, Verdict::Allowed),
+            (false, false) => (Event::Drop, Verdict::Dropped),
         };
         let source = End {
             mac: packet.ether,

@@ -15,7 +15,7 @@ use hakone_base::{ContainerId, ExposedPort};
 use serde::Deserialize;
 
 use crate::{
-    DEFAULT_NAMESPACE, Error, Identity, LIMIT, Labels, NAMESPACE_NAME, Policy,
+    DEFAULT_NAMESPACE, Error, Identity, LIMIT, Labels, NAMESPACE_NAME, Policy, PolicyKey,
     judge::{Direction, Flow, Judgement, Party, judge},
 };
 
@@ -99,8 +99,12 @@ impl Expectations {
             (None, Err(_)) => Err(format!("{name:?} is neither an endpoint nor an address")),
         };
         let outcome = |scenario: &Scenario| {
-            let [from, to] = [party(&scenario.from)?, party(&scenario.to)?]
-                .map(|(address, identity)| Party { address, identity });
+            let [from, to] =
+                [party(&scenario.from)?, party(&scenario.to)?].map(|(address, identity)| Party {
+                    address,
+                    identity,
+                    names: &[],
+                });
             let flow = Flow {
                 from,
                 to,
@@ -128,11 +132,14 @@ fn words(judgement: &Judgement<'_>) -> String {
     match judgement {
         Judgement::Open => "open".to_owned(),
         Judgement::Allowed(key, rule) => format!("allowed by rule {rule} of {key}"),
-        Judgement::Denied(keys) => {
-            let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
-            format!("denied by {}", keys.join(", "))
-        }
+        Judgement::Denied(keys) => format!("denied by {}", list(keys)),
+        Judgement::Audited(keys) => format!("audited by {}, which would deny it", list(keys)),
     }
+}
+
+fn list(keys: &[&PolicyKey]) -> String {
+    let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    keys.join(", ")
 }
 
 impl Endpoint {

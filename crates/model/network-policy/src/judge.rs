@@ -2,12 +2,15 @@
 //!
 //! As Kubernetes publishes it: an endpoint that no policy selects for a direction is open in it; one that is selected is closed
 //! but for the union of what the rules let through; a flow needs both ends' consent; replies need nobody's.
+//!
+//! A policy that is only audited closes nothing: where no enforced one closes the direction, a flow that it would not let
+//! through passes, and is told. Where one does, it has no say, for more policies only open more.
 
 use std::net::IpAddr;
 
 use crate::{
     Identity,
-    policy::{Peer, Peers, Policy, PolicyKey, Rule},
+    policy::{Mode, Peer, Peers, Policy, PolicyKey, Rule},
 };
 
 /// A direction as the selected endpoint sees it.
@@ -26,6 +29,8 @@ pub struct Party<'a> {
     pub address: IpAddr,
     /// Who it is; `None` for whoever is no endpoint of ours.
     pub identity: Option<&'a Identity>,
+    /// The names for which the embedded resolver gave the other end this address.
+    pub names: &'a [String],
 }
 
 /// The first packet of a flow.
@@ -50,6 +55,8 @@ pub enum Judgement<'a> {
     Allowed(&'a PolicyKey, usize),
     /// These policies close it, and no rule of theirs lets it through.
     Denied(Vec<&'a PolicyKey>),
+    /// These policies would close it if they were enforced; it passes, and is told.
+    Audited(Vec<&'a PolicyKey>),
 }
 
 impl Judgement<'_> {
@@ -74,23 +81,22 @@ pub fn judge<'a>(
     let Some(subject) = subject.identity else {
         return Judgement::Open;
     };
-    let mut closing = Vec::new();
-    for policy in policies {
-        let Some(rules) = policy.rules(direction).filter(|_| policy.selects(subject)) else {
-            continue;
+    let about = |policy: &&Policy| policy.rules(direction).is_some() && policy.selects(subject);
+    let (enforced, audited): (Vec<&Policy>, Vec<&Policy>) = policies
+        .into_iter()
+        .filter(about)
+        .partition(|policy| policy.mode == Mode::Enforce);
+    let (deciding, refused): (_, fn(Vec<&'a PolicyKey>) -> Judgement<'a>) =
+        match (enforced.is_empty(), audited.is_empty()) {
+            (true, true) => return Judgement::Open,
+            (true, false) => (audited, Judgement::Audited),
+            (false, _) => (enforced, Judgement::Denied),
         };
-        let passes = |rule: &Rule| {
-            rule.ports.contain(flow.protocol, flow.port)
-                && rule.peers.mean(&policy.key.namespace, &peer)
-        };
-        if let Some(number) = rules.iter().position(passes) {
-            return Judgement::Allowed(&policy.key, number);
-        }
-        closing.push(&policy.key);
-    }
-    match closing.is_empty() {
-        true => Judgement::Open,
-        false => Judgement::Denied(closing),
+    let passing =
+        |policy: &&'a Policy| Some((&policy.key, policy.passing(direction, flow, &peer)?));
+    match deciding.iter().find_map(passing) {
+        Some((key, rule)) => Judgement::Allowed(key, rule),
+        None => refused(deciding.into_iter().map(|policy| &policy.key).collect()),
     }
 }
 
@@ -102,6 +108,15 @@ impl Policy {
             Direction::Ingress => self.ingress.as_deref(),
             Direction::Egress => self.egress.as_deref(),
         }
+    }
+
+    /// Finds the rule that lets a flow through.
+    fn passing(&self, direction: Direction, flow: &Flow<'_>, peer: &Party<'_>) -> Option<usize> {
+        let mut rules = self.rules(direction)?.iter();
+        rules.position(|rule| {
+            rule.ports.contain(flow.protocol, flow.port)
+                && rule.peers.mean(&self.key.namespace, peer)
+        })
     }
 }
 
@@ -118,6 +133,7 @@ impl Peer {
     fn is(&self, namespace: &str, party: &Party<'_>) -> bool {
         match self {
             Self::Block(block) => block.contains(party.address),
+            Self::Name(pattern) => party.names.iter().any(|name| pattern.matches(name)),
             Self::Endpoints { .. } => party
                 .identity
                 .is_some_and(|identity| self.means(namespace, identity)),
@@ -148,6 +164,7 @@ mod tests {
                 namespace: "red".into(),
                 name: name.into(),
             },
+            mode: Mode::Enforce,
             subject: Subject::Selected(Selector::default()),
             ingress,
             egress: None,
@@ -168,6 +185,7 @@ mod tests {
         let party = |address: [u8; 4], identity| Party {
             address: address.into(),
             identity,
+            names: &[],
         };
         Flow {
             from: party([172, 18, 0, 2], from),
@@ -204,6 +222,36 @@ mod tests {
         assert!(!judged(Some(&blue), 80).is_allowed());
         let elsewhere = judge([&deny], Direction::Ingress, &flow(Some(&a), &blue, 80));
         assert_eq!(elsewhere, Judgement::Open);
+    }
+
+    #[test]
+    fn an_audited_policy_tells_where_no_enforced_one_closes() {
+        let (a, b) = (identity(1, "red"), identity(2, "red"));
+        let audited = |name: &str, rules| Policy {
+            mode: Mode::Audit,
+            ..policy(name, Some(rules))
+        };
+        let (trial, web) = (
+            audited("trial", Vec::new()),
+            audited("web", vec![from_red_at_80()]),
+        );
+        let judged = |policies: &[&Policy], port| match judge(
+            policies.iter().copied(),
+            Direction::Ingress,
+            &flow(Some(&a), &b, port),
+        ) {
+            Judgement::Open => "open".to_owned(),
+            Judgement::Allowed(key, _) => format!("allowed by {}", key.name),
+            Judgement::Denied(keys) => format!("denied by {}", keys.len()),
+            Judgement::Audited(keys) => format!("audited by {}", keys.len()),
+        };
+        assert_eq!(judged(&[&trial], 80), "audited by 1");
+        assert_eq!(judged(&[&trial, &web], 80), "allowed by web");
+        assert_eq!(judged(&[&trial, &web], 81), "audited by 2");
+        let deny = policy("deny", Some(Vec::new()));
+        assert_eq!(judged(&[&trial, &web, &deny], 80), "denied by 1");
+        let open = policy("open", Some(vec![from_red_at_80()]));
+        assert_eq!(judged(&[&trial, &open], 80), "allowed by open");
     }
 
     #[test]

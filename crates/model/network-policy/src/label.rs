@@ -10,6 +10,7 @@
 //!          | NAMESPACE "/*"           everybody of another namespace
 //!          | KEY "=" VALUE            who has the label, in the same namespace
 //!          | IPV4 [ "/" LENGTH ] | "[" IPV6 [ "/" LENGTH ] "]"
+//!          | DOMAIN | "*." DOMAIN     other machines by name, in egress; DOMAIN has a dot, and may be a container's NAME too
 //! ports    = ( PORT [ "-" PORT ] | "*" ) [ "/" ( "tcp" | "udp" | "sctp" ) ]
 //! ```
 //! A label closes its direction for its own container; `none` opens nothing. A word that the grammar does not know refuses the
@@ -17,21 +18,25 @@
 
 use std::net::IpAddr;
 
-use hakone_base::{ContainerId, Protocol, Subnet};
+use hakone_base::{ContainerId, DomainPattern, Protocol, Subnet};
 use ipnet::IpNet;
 
 use crate::{
     Labels, NAMESPACE_NAME, Requirement, Selector,
     identity::CONTAINER,
-    policy::{Block, Peer, Peers, Policy, PortRange, Ports, Rule},
+    policy::{Block, Mode, Peer, Peers, Policy, PortRange, Ports, Rule},
 };
 
 /// The label that says who may reach a container.
 pub const INGRESS: &str = "dev.hakone.ingress";
 /// The label that says whom a container may reach.
 pub const EGRESS: &str = "dev.hakone.egress";
+/// The label, and the annotation of a document, that says what a policy does with what it does not let through.
+pub const MODE: &str = "dev.hakone.policy-mode";
 /// The label by which Compose names a service.
 const SERVICE: &str = "com.docker.compose.service";
+/// The annotation of a document that opens egress to other machines by their names.
+pub const EGRESS_NAMES: &str = "dev.hakone.egress-names";
 /// The longest value.
 const LONGEST: usize = 16 * 1024;
 
@@ -47,10 +52,12 @@ pub fn of_labels(
 ) -> Result<Option<Policy>, String> {
     let read = |key| labels.get(key).map(|text| value(key, text)).transpose();
     let (ingress, egress) = (read(INGRESS)?, read(EGRESS)?);
+    let mode = mode(labels)?;
     if ingress.is_none() && egress.is_none() {
         return Ok(None);
     }
     Ok(Some(Policy {
+        mode,
         ingress,
         egress,
         ..Policy::closed(container, namespace)
@@ -62,11 +69,40 @@ pub fn of_labels(
 /// # Errors
 /// Says which label has a word that the grammar does not know.
 pub fn check_labels(labels: &Labels) -> Result<(), String> {
+    mode(labels)?;
     let mut stated = [INGRESS, EGRESS].into_iter();
     stated.try_for_each(|key| match labels.get(key) {
         Some(text) => value(key, text).map(drop),
         None => Ok(()),
     })
+}
+
+fn mode(labels: &Labels) -> Result<Mode, String> {
+    let Some(word) = labels.get(MODE) else {
+        return Ok(Mode::Enforce);
+    };
+    let unknown = || format!("label {MODE}: want enforce or audit, not {word:?}");
+    Mode::named(word.trim()).ok_or_else(unknown)
+}
+
+/// Reads rules whose peers are names of other machines alone, as the annotation has them.
+pub(crate) fn names(text: &str) -> Result<Vec<Rule>, String> {
+    let rules = value(EGRESS, text)?;
+    let each = text.split(',').map(str::trim).zip(rules);
+    each.map(|(part, rule)| match rule.peers {
+        Peers::These(mut peers) => {
+            peers.retain(|peer| matches!(peer, Peer::Name(_)));
+            let none =
+                || format!("{part:?} is no name of another machine, such as *.example.org:443");
+            let peers = Some(peers)
+                .filter(|peers| !peers.is_empty())
+                .ok_or_else(none)?;
+            let peers = Peers::These(peers);
+            Ok(Rule { peers, ..rule })
+        }
+        Peers::All => Err(format!("{part:?} is no name of another machine")),
+    })
+    .collect()
 }
 
 fn value(key: &str, text: &str) -> Result<Vec<Rule>, String> {
@@ -78,14 +114,14 @@ fn value(key: &str, text: &str) -> Result<Vec<Rule>, String> {
     }
     let parsed = text.split(',').map(|part| {
         let part = part.trim();
-        rule(part).ok_or_else(|| {
+        rule(part, key).ok_or_else(|| {
             format!("label {key}: {part:?} is no rule, such as web:80 or 10.0.0.0/8:443/tcp")
         })
     });
     parsed.collect()
 }
 
-fn rule(text: &str) -> Option<Rule> {
+fn rule(text: &str, key: &str) -> Option<Rule> {
     let (peer, ports) = match text.strip_prefix('[') {
         Some(rest) => {
             let (address, rest) = rest.split_once(']')?;
@@ -100,7 +136,7 @@ fn rule(text: &str) -> Option<Rule> {
                 Some((peer, ports)) => (peer, Some(ports)),
                 None => (text, None),
             };
-            (peers(peer)?, ports)
+            (peers(peer, key)?, ports)
         }
     };
     Some(Rule {
@@ -113,9 +149,14 @@ fn rule(text: &str) -> Option<Rule> {
 }
 
 /// Gives nobody in particular for `*`.
-fn peers(text: &str) -> Option<Vec<Peer>> {
+fn peers(text: &str, key: &str) -> Option<Vec<Peer>> {
     if text == "*" {
         return Some(Vec::new());
+    }
+    let name = text.parse::<DomainPattern>().ok().filter(|_| key == EGRESS);
+    if let Some(name) = name {
+        let own = word(text).map(|word| named(None, word));
+        return Some([own.unwrap_or_default(), vec![Peer::Name(name)]].concat());
     }
     if let Some(block) = address_block(text, false) {
         return Some(vec![block]);
@@ -243,6 +284,7 @@ mod tests {
                     namespaces,
                     endpoints,
                 } => format!("{} {endpoints}", namespaces.clone().unwrap_or_default()),
+                Peer::Name(name) => name.to_string(),
             },
         };
         let rows = [
@@ -260,6 +302,40 @@ mod tests {
         for (label, wanted) in rows {
             assert_eq!(text(peers_of(label)), wanted, "{label}");
         }
+    }
+
+    #[test]
+    fn names_of_other_machines_are_for_egress_alone() {
+        let container = ContainerId::from_bytes([1; 32]);
+        let egress = |text: &str| {
+            let labels = Labels::from([(EGRESS.to_owned(), text.to_owned())]);
+            of_labels(&container, "shop", &labels).map(|policy| policy.unwrap())
+        };
+        let names = |text: &str| -> Vec<String> {
+            egress(text)
+                .unwrap()
+                .names()
+                .map(ToString::to_string)
+                .collect()
+        };
+        assert_eq!(
+            names("*.example.org:443, api.example.com, db:5432"),
+            ["*.example.org", "api.example.com"]
+        );
+        assert!(egress("*.org").is_err() && of("*.example.org").is_err());
+        // A container may be called so, too.
+        let Peers::These(both) = egress("api.example.com")
+            .unwrap()
+            .egress
+            .unwrap()
+            .remove(0)
+            .peers
+        else {
+            panic!("some");
+        };
+        assert_eq!(both.len(), 3);
+        assert!(super::names("*.example.org:443").is_ok());
+        assert!(super::names("db").is_err() && super::names("*:443").is_err());
     }
 
     #[test]

@@ -11,7 +11,8 @@ use crate::{
         API_VERSION, Document, Expression, IntOrString, IpBlock, KIND, LabelSelector, PolicyPeer,
         PolicyPort, Spec,
     },
-    policy::{Block, Peer, Peers, Policy, PolicyKey, PortRange, Ports, Rule, Subject},
+    label::{EGRESS_NAMES, MODE, names},
+    policy::{Block, Mode, Peer, Peers, Policy, PolicyKey, PortRange, Ports, Rule, Subject},
 };
 
 /// The longest text that is read.
@@ -142,7 +143,7 @@ impl Policy {
         expect("apiVersion", &document.api_version, API_VERSION)?;
         expect("kind", &document.kind, KIND)?;
         let metadata = &document.metadata;
-        check(&metadata.annotations)?;
+        let (mode, named) = annotated(&metadata.annotations)?;
         let namespace = metadata.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
         let spec = &document.spec;
         let [closes_ingress, closes_egress] = directions(spec)?;
@@ -151,12 +152,15 @@ impl Policy {
         let ingress = rules("spec.ingress", "from", ingress)?;
         let egress = spec.egress.iter().flatten();
         let egress = egress.map(|rule| (&rule.to, &rule.ports));
-        let egress = rules("spec.egress", "to", egress)?;
+        let mut egress = rules("spec.egress", "to", egress)?;
+        let closes_egress = closes_egress || named.is_some();
+        egress.extend(named.into_iter().flatten());
         Ok(Self {
             key: PolicyKey {
                 namespace: name("metadata.namespace", namespace, LONGEST_NAMESPACE)?,
                 name: name("metadata.name", &metadata.name, LONGEST_NAME)?,
             },
+            mode,
             subject: Subject::Selected(selector("spec.podSelector", &spec.pod_selector)?),
             ingress: closes_ingress.then_some(ingress),
             egress: closes_egress.then_some(egress),
@@ -181,18 +185,33 @@ fn name(path: &str, text: &str, longest: usize) -> Parsed<String> {
     }
 }
 
-/// Annotations are notes of others; one under our name asks for something that we do not do.
-fn check(annotations: &BTreeMap<String, String>) -> Parsed<()> {
-    match annotations
-        .keys()
-        .find(|key| key.starts_with("dev.hakone."))
-    {
-        None => Ok(()),
-        Some(own) => Err(fault(
-            &format!("metadata.annotations[{own}]"),
-            format_args!("no annotation of ours has a meaning"),
-        )),
+/// Annotations are notes of others; those under our name give a mode, and names of other machines that egress opens.
+fn annotated(annotations: &BTreeMap<String, String>) -> Parsed<(Mode, Option<Vec<Rule>>)> {
+    let (mut mode, mut named) = (Mode::Enforce, None);
+    for (own, value) in annotations {
+        let path = || format!("metadata.annotations[{own}]");
+        match own.as_str() {
+            MODE => {
+                mode = Mode::named(value).ok_or_else(|| {
+                    fault(
+                        &path(),
+                        format_args!("want enforce or audit, not {value:?}"),
+                    )
+                })?;
+            }
+            EGRESS_NAMES => {
+                let read = names(value).map_err(|error| fault(&path(), format_args!("{error}")));
+                named = Some(read?);
+            }
+            other if other.starts_with("dev.hakone.") => {
+                let known =
+                    format_args!("of our annotations, {MODE} and {EGRESS_NAMES} have a meaning");
+                return Err(fault(&path(), known));
+            }
+            _ => {}
+        }
     }
+    Ok((mode, named))
 }
 
 /// Without `policyTypes`, a policy always closes ingress, and egress when it has a rule for it.

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr};
 
-use hakone_base::{ContainerId, Protocol, Subnet};
+use hakone_base::{ContainerId, DomainPattern, Protocol, Subnet};
 
 use crate::{Identity, Selector};
 
@@ -23,12 +23,24 @@ pub struct PolicyKey {
 pub struct Policy {
     /// What it is known by.
     pub key: PolicyKey,
+    /// What it does with what it does not let through.
+    pub mode: Mode,
     /// Whom it is about.
     pub subject: Subject,
     /// What it lets in.
     pub ingress: Option<Vec<Rule>>,
     /// What it lets out.
     pub egress: Option<Vec<Rule>>,
+}
+
+/// What a policy does with what it does not let through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Drops it.
+    #[default]
+    Enforce,
+    /// Lets it pass and tells the flow log, where no policy that is enforced closes the direction.
+    Audit,
 }
 
 /// Whom a policy is about.
@@ -70,6 +82,8 @@ pub enum Peer {
     },
     /// Addresses, whoever has them.
     Block(Block),
+    /// The addresses that the embedded resolver gave the container for a name, for as long as it said; egress alone.
+    Name(DomainPattern),
 }
 
 /// A prefix without some prefixes inside.
@@ -110,6 +124,7 @@ impl Policy {
                 namespace: namespace.to_owned(),
                 name: format!("labels-of-{}", container.short()),
             },
+            mode: Mode::Enforce,
             subject: Subject::Container(container.clone()),
             ingress: Some(Vec::new()),
             egress: Some(Vec::new()),
@@ -128,12 +143,46 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// Gives the names of other machines that its egress opens.
+    pub fn names(&self) -> impl Iterator<Item = &DomainPattern> {
+        let rules = self.egress.iter().flatten();
+        let peers = rules.flat_map(|rule| match &rule.peers {
+            Peers::All => &[],
+            Peers::These(list) => list.as_slice(),
+        });
+        peers.filter_map(|peer| match peer {
+            Peer::Name(name) => Some(name),
+            Peer::Endpoints { .. } | Peer::Block(_) => None,
+        })
+    }
+}
+
+impl Mode {
+    /// Reads its word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::Enforce, Self::Audit]
+            .into_iter()
+            .find(|mode| mode.as_str() == word)
+    }
+
+    /// Gives its word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Audit => "audit",
+        }
+    }
+}
+
 impl Peer {
-    /// Reports whether an endpoint is meant by a policy of that namespace; blocks mean addresses, never endpoints.
+    /// Reports whether an endpoint is meant by a policy of that namespace; blocks and names mean addresses, never endpoints.
     #[must_use]
     pub fn means(&self, namespace: &str, identity: &Identity) -> bool {
         match self {
-            Self::Block(_) => false,
+            Self::Block(_) | Self::Name(_) => false,
             Self::Endpoints {
                 namespaces,
                 endpoints,

@@ -3,10 +3,15 @@
 //! The rule set judges packets. What goes on beside it is judged here, by the same policies: a flow that was let through before a
 //! policy came, a connection that the daemon carries itself.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{
+    collections::{BTreeSet, HashMap},
+    net::IpAddr,
+};
 
-use hakone_base::Protocol;
-use hakone_network_policy::{Direction, Flow, Identity, Judgement, Party, Policy, judge};
+use hakone_base::{ContainerId, DomainPattern, Protocol};
+use hakone_network_policy::{
+    Direction, Flow, Identity, Judgement, Mode, Party, Peer, Peers, Policy, judge,
+};
 
 use crate::topology::Topology;
 
@@ -33,6 +38,8 @@ pub struct Consent {
 struct Person {
     identity: Identity,
     policies: Vec<Policy>,
+    /// The names for which its container was given an address of another machine.
+    given: HashMap<IpAddr, Vec<String>>,
 }
 
 impl Consent {
@@ -43,6 +50,7 @@ impl Consent {
             return Self::default();
         }
         let mut people = HashMap::new();
+        let given = given(topology);
         let endpoints = topology.bridges.iter().flat_map(|bridge| &bridge.endpoints);
         for endpoint in endpoints {
             let selecting = topology
@@ -54,6 +62,7 @@ impl Consent {
                 let person = Person {
                     identity: endpoint.identity.clone(),
                     policies: policies.clone(),
+                    given: given.get(&endpoint.container).cloned().unwrap_or_default(),
                 };
                 people.insert(address, person);
             }
@@ -83,6 +92,36 @@ impl Consent {
         self.is_given() || resolvers.iter().any(|one| self.lets_ask_one(own, *one))
     }
 
+    /// Gives the names of other machines that policies open to a container of these addresses, and whether egress is closed but for
+    /// what they open.
+    #[must_use]
+    pub fn names(&self, own: &[IpAddr]) -> (BTreeSet<DomainPattern>, bool) {
+        let people = own.iter().filter_map(|address| self.people.get(address));
+        let policies = people.flat_map(|person| &person.policies);
+        let policies: Vec<&Policy> = policies.collect();
+        let names = policies.iter().flat_map(|policy| policy.names());
+        let enforced = |policy: &&Policy| policy.egress.is_some() && policy.mode == Mode::Enforce;
+        (names.cloned().collect(), policies.iter().any(enforced))
+    }
+
+    /// Reports whether a flow leads to another machine at a port that the sender's policies open by some name.
+    #[must_use]
+    pub fn may_be_named(&self, ends: &Ends) -> bool {
+        let Some(sender) = self.people.get(&ends.source) else {
+            return false;
+        };
+        let rules = sender
+            .policies
+            .iter()
+            .flat_map(|policy| policy.egress.iter().flatten());
+        let mut by_name = rules.filter(|rule| match &rule.peers {
+            Peers::All => false,
+            Peers::These(peers) => peers.iter().any(|peer| matches!(peer, Peer::Name(_))),
+        });
+        let open = by_name.any(|rule| rule.ports.contain(ends.protocol, ends.port));
+        open && !self.people.contains_key(&ends.destination)
+    }
+
     /// A container asks by its addresses like the resolver's, and by all where it has none: the host asks for it.
     fn lets_ask_one(&self, own: &[IpAddr], resolver: IpAddr) -> bool {
         let asks = |source: &IpAddr| {
@@ -107,9 +146,13 @@ impl Consent {
             self.people.get(&ends.source),
             self.people.get(&ends.destination),
         );
+        let names = sender.and_then(|sender| sender.given.get(&ends.destination));
         let flow = Flow {
             from: party(ends.source, sender),
-            to: party(ends.destination, receiver),
+            to: Party {
+                names: names.map_or(&[], Vec::as_slice),
+                ..party(ends.destination, receiver)
+            },
             protocol: ends.protocol,
             port: ends.port,
         };
@@ -124,6 +167,7 @@ fn party(address: IpAddr, person: Option<&Person>) -> Party<'_> {
     Party {
         address,
         identity: person.map(|person| &person.identity),
+        names: &[],
     }
 }
 
@@ -132,4 +176,14 @@ fn consent<'a>(person: Option<&'a Person>, direction: Direction, flow: &Flow<'_>
         Some(person) => judge(&person.policies, direction, flow),
         None => Judgement::Open,
     }
+}
+
+/// Gives what containers were given for names, also what is over: flows that began before go on.
+fn given(topology: &Topology) -> HashMap<&ContainerId, HashMap<IpAddr, Vec<String>>> {
+    let mut given: HashMap<_, HashMap<_, _>> = HashMap::new();
+    for one in &topology.resolved {
+        let own = given.entry(&one.container).or_default();
+        own.insert(one.address, one.names.clone());
+    }
+    given
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use hakone_base::ExposedPort;
-use hakone_network_policy::Judgement;
+use hakone_network_policy::{Judgement, PolicyKey};
 
 use crate::{
     consent::{Consent, Ends},
@@ -121,9 +121,15 @@ fn words(judgement: &Judgement<'_>) -> String {
     match judgement {
         Judgement::Open => "no policy selects it".to_owned(),
         Judgement::Allowed(key, rule) => format!("allowed by rule {rule} of policy {key}"),
-        Judgement::Denied(keys) => {
-            let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
-            format!("denied: no rule of {} lets it through", keys.join(", "))
-        }
+        Judgement::Denied(keys) => format!("denied: no rule of {} lets it through", list(keys)),
+        Judgement::Audited(keys) => format!(
+            "passes, and is told: no rule of {} lets it through, audited only",
+            list(keys)
+        ),
     }
+}
+
+fn list(keys: &[&PolicyKey]) -> String {
+    let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    keys.join(", ")
 }

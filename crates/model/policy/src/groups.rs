@@ -2,7 +2,7 @@
 //! a thousand.
 //!
 //! A map leads from an endpoint's address to its group; the group looks once into what is open by protocol and once into what
-//! is open by port, and drops the rest. All that the policies of a group open is one cover of addresses and ports, so the
+//! is open by port, and drops the rest, or tells of it where policies are audited only. All that the policies of a group open is one cover of addresses and ports, so the
 //! union is taken here and not for each packet. Groups are known by the policies that make them: an endpoint that comes or
 //! goes changes elements of their sets, and no chain.
 
@@ -10,13 +10,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hakone_base::IfName;
 use hakone_network_policy::{
-    Direction, Identity, Peer, Peers, Policy, Ports, Requirement, Rule, Selector,
+    Direction, Identity, Mode, Peer, Peers, Policy, Ports, Requirement, Rule, Selector,
 };
 
 use crate::{
     compile::{chain, dropping, rule},
     cover::{Cover, Ranges},
+    named::Given,
     ruleset::{Action, Elements, Expression, Field, Group, IpFamily, Key, Name, Set, Type, Value},
+    tell::{AUDIT_IN, AUDIT_OUT},
     topology::{Bridge, Endpoint, Topology},
 };
 
@@ -38,6 +40,7 @@ pub(crate) struct Compiled {
 /// Compiles the policies.
 pub(crate) fn compile(topology: &Topology) -> Compiled {
     let places = Places::of(topology);
+    let given = Given::of(topology);
     let mut compiled = Compiled {
         judged: places.judged().collect(),
         ..Compiled::default()
@@ -51,7 +54,12 @@ pub(crate) fn compile(topology: &Topology) -> Compiled {
         for (policies, members) in members {
             let name = places.name(direction, &policies, &compiled.groups);
             compiled.lead(direction, &places, &members, &name);
-            let group = opened.group(&policies, direction, &name);
+            let mut group = opened.group(&policies, &name);
+            if direction == Egress {
+                let (policies, members) = places.found(&policies, &members);
+                given.open(&policies, &members, &mut group);
+            }
+            places.end(direction, &policies, &mut group);
             compiled.groups.insert(name, group);
         }
     }
@@ -79,7 +87,7 @@ impl Compiled {
 /// Every endpoint and policy of the topology, and the ways to find them.
 struct Places<'a> {
     all: Vec<(&'a Bridge, &'a Endpoint)>,
-    /// The enforced policies, by their keys.
+    /// The policies, by their keys.
     policies: Vec<&'a Policy>,
     by_namespace: HashMap<&'a str, Vec<usize>>,
     by_label: HashMap<(&'a str, &'a str), Vec<usize>>,
@@ -132,6 +140,34 @@ impl<'a> Places<'a> {
             }
         }
         selecting
+            .values_mut()
+            .for_each(|policies| self.leave_deciding(policies));
+        selecting
+    }
+
+    /// Gives the policies and endpoints of these numbers.
+    fn found(&self, policies: &[usize], members: &[usize]) -> (Vec<&'a Policy>, Vec<&'a Endpoint>) {
+        let policies = policies.iter();
+        let policies = policies.filter_map(|number| self.policies.get(*number).copied());
+        let members = members.iter();
+        let members = members.filter_map(|place| self.all.get(*place).map(|(_, one)| *one));
+        (policies.collect(), members.collect())
+    }
+
+    /// Where an enforced policy closes, audited ones have no say.
+    fn leave_deciding(&self, policies: &mut Vec<usize>) {
+        let enforced = |number: &usize| self.mode(&[*number]) == Mode::Enforce;
+        if policies.iter().any(enforced) {
+            policies.retain(enforced);
+        }
+    }
+
+    /// Tells the mode of a group's policies, which have all the same.
+    fn mode(&self, policies: &[usize]) -> Mode {
+        let first = policies
+            .first()
+            .and_then(|number| self.policies.get(*number));
+        first.map_or(Mode::Enforce, |policy| policy.mode)
     }
 
     fn selected(&self, policy: &Policy) -> Vec<usize> {
@@ -203,16 +239,45 @@ impl<'a> Places<'a> {
             .filter_map(|number| self.policies.get(*number));
         let text: Vec<String> = keys.map(|policy| policy.key.to_string()).collect();
         let mut hash = fnv(text.join("\n").as_bytes());
+        let prefix = prefix(direction, self.mode(policies));
         loop {
-            let name = Name::from(match direction {
-                Ingress => format!("in_{hash:016x}"),
-                Egress => format!("out_{hash:016x}"),
-            });
+            let name = Name::from(format!("{prefix}_{hash:016x}"));
             if !taken.contains_key(&name) {
                 return name;
             }
             hash = hash.wrapping_add(1);
         }
+    }
+
+    /// Ends a group's chain: what nothing opened is dropped, or only counted, and told by the names of its policies.
+    fn end(&self, direction: Direction, policies: &[usize], group: &mut Group) {
+        let last = match (self.mode(policies), direction) {
+            (Mode::Enforce, Ingress) => dropping("no policy lets it in", []),
+            (Mode::Enforce, Egress) => dropping("no policy lets it out", []),
+            (Mode::Audit, Ingress) => rule("no policy would let it in", [Expression::Count]),
+            (Mode::Audit, Egress) => rule("no policy would let it out", [Expression::Count]),
+        };
+        group.chain.rules.push(last);
+        if self.mode(policies) == Mode::Audit {
+            let all = policies.iter();
+            let keys = all.filter_map(|number| Some(self.policies.get(*number)?.key.to_string()));
+            let keys: Vec<String> = keys.collect();
+            group.audit = Some(format!(
+                "{}: {}",
+                prefix(direction, Mode::Audit),
+                keys.join(", ")
+            ));
+        }
+    }
+}
+
+/// How the names of groups begin.
+const fn prefix(direction: Direction, mode: Mode) -> &'static str {
+    match (mode, direction) {
+        (Mode::Enforce, Ingress) => "in",
+        (Mode::Enforce, Egress) => "out",
+        (Mode::Audit, Ingress) => AUDIT_IN,
+        (Mode::Audit, Egress) => AUDIT_OUT,
     }
 }
 
@@ -224,6 +289,7 @@ fn fnv(bytes: &[u8]) -> u64 {
 
 /// What each policy opens in one direction, by family.
 struct Opened {
+    direction: Direction,
     policies: Vec<[Vec<(Ranges, Ports)>; 2]>,
 }
 
@@ -235,12 +301,13 @@ impl Opened {
             [V4, V6].map(|family| opened(places, rules, namespace, family))
         };
         Self {
+            direction,
             policies: places.policies.iter().map(opened).collect(),
         }
     }
 
-    /// Makes the group of some policies: what they open together, and the end of all else.
-    fn group(&self, policies: &[usize], direction: Direction, name: &Name) -> Group {
+    /// Makes the group of some policies: what they open together.
+    fn group(&self, policies: &[usize], name: &Name) -> Group {
         let mut sets = Vec::new();
         let mut rules = Vec::new();
         for (place, family) in [V4, V6].into_iter().enumerate() {
@@ -252,7 +319,7 @@ impl Opened {
                 cover.add(addresses, ports);
             }
             let (wide, narrow) = cover.keys(family);
-            let peer = match direction {
+            let peer = match self.direction {
                 Ingress => Field::Source(family),
                 Egress => Field::Destination(family),
             };
@@ -270,14 +337,8 @@ impl Opened {
                 sets.push(set);
             }
         }
-        rules.push(dropping(
-            match direction {
-                Ingress => "no policy lets it in",
-                Egress => "no policy lets it out",
-            },
-            [],
-        ));
         Group {
+            audit: None,
             chain: crate::ruleset::Chain {
                 name: name.clone(),
                 ..chain("", None, rules)
@@ -309,7 +370,7 @@ fn addresses(places: &Places<'_>, peers: &Peers, namespace: &str, family: IpFami
             let except: Vec<Ranges> = block.except.iter().map(Ranges::of_prefix).collect();
             Ranges::of_prefix(&block.cidr).without(&Ranges::union(&except))
         }
-        Peer::Block(_) => Ranges::default(),
+        Peer::Block(_) | Peer::Name(_) => Ranges::default(),
         Peer::Endpoints { .. } => {
             let meant = places.meant(peer, namespace).into_iter();
             let endpoints = meant.filter_map(|place| places.all.get(place));

@@ -41,13 +41,7 @@ impl Topology {
     /// Says what should become of a packet.
     #[must_use]
     pub fn verdict(&self, host: &Host, packet: &Packet) -> Verdict {
-        let from = match &packet.origin {
-            Origin::Host => Place::Host,
-            Origin::Interface(name) => {
-                let bridge = self.bridges.iter().find(|bridge| bridge.name == *name);
-                bridge.map_or(Place::Outside, Place::Network)
-            }
-        };
+        let (from, to, aimed) = self.way(host, packet);
         if packet.destination.is_ipv6() && self.options.ipv6 == Ipv6Rules::None {
             return untouched(host, packet);
         }
@@ -63,25 +57,34 @@ impl Topology {
         if begins && packet.crowded {
             return Verdict::Dropped;
         }
-        let aimed = self.aim(host, packet);
-        let route = host.route(aimed.destination);
-        let to = match &route {
-            Route::Local => Place::Host,
-            Route::Through(name) => {
-                let bridge = self.bridges.iter().find(|bridge| bridge.name == *name);
-                bridge.map_or(Place::Outside, Place::Network)
-            }
-        };
         let allowed = self.policies_allow((from, to), host, packet, &aimed);
         if !allowed || !self.may_pass(from, to, packet, &aimed) {
             return Verdict::Dropped;
         }
         Verdict::Delivered(Delivery {
-            to: route,
+            to: host.route(aimed.destination),
             destination: aimed.destination,
             port: aimed.port,
             source: source_seen(from, to, packet, &aimed),
         })
+    }
+
+    /// Tells where a packet comes from, where it goes, and what it means there.
+    fn way(&self, host: &Host, packet: &Packet) -> (Place<'_>, Place<'_>, Aimed) {
+        let place = |name: &IfName| {
+            let bridge = self.bridges.iter().find(|bridge| bridge.name == *name);
+            bridge.map_or(Place::Outside, Place::Network)
+        };
+        let from = match &packet.origin {
+            Origin::Host => Place::Host,
+            Origin::Interface(name) => place(name),
+        };
+        let aimed = self.aim(host, packet);
+        let to = match host.route(aimed.destination) {
+            Route::Local => Place::Host,
+            Route::Through(name) => place(&name),
+        };
+        (from, to, aimed)
     }
 
     /// A source address is used by whom it belongs to, and where.

@@ -14,6 +14,7 @@ mod groups;
 mod intent;
 pub mod iptables;
 mod machine;
+mod named;
 mod packet;
 mod pin;
 mod plan;
@@ -27,14 +28,15 @@ pub use compile::{TABLE, compile, compile_frames};
 pub use consent::{Consent, Ends};
 pub use explain::{Explanation, explain};
 pub use frame::{Frame, Passage};
+pub use named::LONGEST as LONGEST_NAME;
 pub use packet::{
     Bridged, Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Transport, Verdict,
 };
 pub use pin::PORT_STEM;
 pub use plan::{Change, SetRef, plan};
 pub use ruleset::Ruleset;
-pub use tell::{BEGINNING, REFUSAL};
+pub use tell::{AUDIT_IN, AUDIT_OUT, BEGINNING, REFUSAL};
 pub use topology::{
     Access, Bridge, DirectRouting, Endpoint, FlowQuota, GatewayMode, HostAccess, Icc, Ipv6Rules,
-    Link, Metadata, Multicast, Options, Telling, Topology,
+    Link, Metadata, Moment, Multicast, Options, Resolved, Telling, Topology,
 };

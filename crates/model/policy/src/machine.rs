@@ -24,6 +24,8 @@ pub(crate) trait Subject {
     fn masquerade(&mut self);
     /// Takes another Ethernet destination.
     fn lead(&mut self, to: MacAddr);
+    /// Is told of to the flow log.
+    fn tell(&mut self, words: &str);
 }
 
 /// How an expression, rule or chain ended.
@@ -84,7 +86,11 @@ impl<S: Subject> Machine<'_, S> {
             Expression::Is(field, value) => hit(self.has(*field, value)),
             Expression::In(fields, set) => hit(self.is_in(fields, set)),
             // Whether the flow log hears of a packet changes nothing for it.
-            Expression::Count | Expression::Paced(..) | Expression::Tell(_) => Step::Match,
+            Expression::Count | Expression::Paced(..) => Step::Match,
+            Expression::Tell(words) => {
+                self.subject.tell(words);
+                Step::Match
+            }
             Expression::Do(action) => self.act(action, depth),
             Expression::Look(fields, map) => match self.look(fields, map).cloned() {
                 Some(action) => self.act(&action, depth),
@@ -132,21 +138,29 @@ impl<S: Subject> Machine<'_, S> {
     fn target(&self, fields: &[Field], map: &Name) -> Option<Target> {
         match &self.table.set(map)?.elements {
             Elements::Targets(_, targets) => targets.get(&self.key(fields)?).copied(),
-            Elements::Keys(_) | Elements::Actions(_) | Elements::Ethers(_) => None,
+            Elements::Keys(_) | Elements::Timed(_) | Elements::Actions(_) | Elements::Ethers(_) => {
+                None
+            }
         }
     }
 
     fn ether(&self, fields: &[Field], map: &Name) -> Option<MacAddr> {
         match &self.table.set(map)?.elements {
             Elements::Ethers(ethers) => ethers.get(&self.key(fields)?).copied(),
-            Elements::Keys(_) | Elements::Actions(_) | Elements::Targets(..) => None,
+            Elements::Keys(_)
+            | Elements::Timed(_)
+            | Elements::Actions(_)
+            | Elements::Targets(..) => None,
         }
     }
 
     fn look(&self, fields: &[Field], map: &Name) -> Option<&Action> {
         match &self.table.set(map)?.elements {
             Elements::Actions(actions) => actions.get(&self.key(fields)?),
-            Elements::Keys(_) | Elements::Targets(..) | Elements::Ethers(_) => None,
+            Elements::Keys(_)
+            | Elements::Timed(_)
+            | Elements::Targets(..)
+            | Elements::Ethers(_) => None,
         }
     }
 
@@ -171,6 +185,7 @@ fn set_holds(set: &Set, key: &Key) -> bool {
     match (&set.elements, set.intervals) {
         (Elements::Keys(keys), false) => keys.contains_key(key),
         (Elements::Keys(keys), true) => keys.keys().any(covered),
+        (Elements::Timed(keys), _) => keys.contains_key(key),
         (Elements::Actions(_) | Elements::Targets(..) | Elements::Ethers(_), _) => false,
     }
 }

@@ -123,6 +123,9 @@ fn groups(old: &Table, new: &Table) -> impl Iterator<Item = Change> {
 fn missing(these: &Elements, those: &Elements) -> Elements {
     match (these, those) {
         (Elements::Keys(these), Elements::Keys(those)) => Elements::Keys(differing(these, those)),
+        (Elements::Timed(these), Elements::Timed(those)) => {
+            Elements::Timed(differing(these, those))
+        }
         (Elements::Actions(these), Elements::Actions(those)) => {
             Elements::Actions(differing(these, those))
         }
@@ -217,6 +220,7 @@ fn remove(ruleset: &mut Ruleset, family: Family, name: &Name) {
 fn take(held: &mut Elements, taken: &Elements) {
     match (held, taken) {
         (Elements::Keys(held), Elements::Keys(taken)) => lose(held, taken),
+        (Elements::Timed(held), Elements::Timed(taken)) => lose(held, taken),
         (Elements::Actions(held), Elements::Actions(taken)) => lose(held, taken),
         (Elements::Targets(_, held), Elements::Targets(_, taken)) => lose(held, taken),
         (Elements::Ethers(held), Elements::Ethers(taken)) => lose(held, taken),
@@ -233,6 +237,7 @@ fn lose<V>(held: &mut BTreeMap<Key, V>, taken: &BTreeMap<Key, V>) {
 fn put(held: &mut Elements, put: Elements) {
     match (held, put) {
         (Elements::Keys(held), Elements::Keys(put)) => held.extend(put),
+        (Elements::Timed(held), Elements::Timed(put)) => held.extend(put),
         (Elements::Actions(held), Elements::Actions(put)) => held.extend(put),
         (Elements::Targets(_, held), Elements::Targets(_, put)) => held.extend(put),
         (Elements::Ethers(held), Elements::Ethers(put)) => held.extend(put),

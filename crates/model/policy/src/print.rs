@@ -30,7 +30,7 @@ impl Display for Table {
 impl Display for Set {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let kind = match self.elements {
-            Elements::Keys(_) => "set",
+            Elements::Keys(_) | Elements::Timed(_) => "set",
             Elements::Actions(_) | Elements::Targets(..) | Elements::Ethers(_) => "map",
         };
         writeln!(f, "\t{kind} {} {{", self.name)?;
@@ -43,7 +43,7 @@ impl Display for Set {
             key => write!(f, "\t\ttype {}", joined(key))?,
         }
         match self.elements {
-            Elements::Keys(_) => writeln!(f)?,
+            Elements::Keys(_) | Elements::Timed(_) => writeln!(f)?,
             Elements::Actions(_) => writeln!(f, " : verdict")?,
             Elements::Targets(family, _) => {
                 writeln!(f, " : {} . {}", Type::Address(family), Type::Port)?;
@@ -73,6 +73,7 @@ impl Display for Elements {
         let key = |key: &Key| format!("\t\t\t{}", joined(key));
         let lines: Vec<String> = match self {
             Self::Keys(keys) => keys.keys().map(key).collect(),
+            Self::Timed(keys) => keys.keys().map(key).collect(),
             Self::Actions(map) => map
                 .iter()
                 .map(|(k, v)| format!("{} : {v}", key(k)))

@@ -13,6 +13,8 @@ use std::{
 
 use hakone_base::{IfName, MacAddr, Protocol, Subnet};
 
+use crate::topology::Moment;
+
 /// The group of the kernel's log (`NFLOG`) that the flow log listens to.
 pub const TELL_GROUP: u16 = 18_503;
 /// How many bytes of a packet the flow log gets: its headers, of IPv6 with a few extensions.
@@ -47,6 +49,8 @@ pub struct Table {
 pub struct Group {
     /// The chain, of the group's name.
     pub chain: Chain,
+    /// The words that tell of what reaches the chain's end, where policies are audited and nothing is dropped.
+    pub audit: Option<String>,
     /// Its sets.
     pub sets: Vec<Set>,
 }
@@ -350,6 +354,8 @@ pub type Key = Vec<Value>;
 pub enum Elements {
     /// Keys alone.
     Keys(BTreeMap<Key, ()>),
+    /// Keys that the kernel forgets by itself, at these moments.
+    Timed(BTreeMap<Key, Moment>),
     /// Keys with actions.
     Actions(BTreeMap<Key, Action>),
     /// Keys with an address and port of the family.
@@ -553,6 +559,7 @@ impl Elements {
     pub fn len(&self) -> usize {
         match self {
             Self::Keys(keys) => keys.len(),
+            Self::Timed(keys) => keys.len(),
             Self::Actions(actions) => actions.len(),
             Self::Targets(_, targets) => targets.len(),
             Self::Ethers(ethers) => ethers.len(),

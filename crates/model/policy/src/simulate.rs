@@ -30,6 +30,14 @@ impl Ruleset {
         }
     }
 
+    /// Gives the words by which the rules tell the flow log of a packet, as if nothing was told of before.
+    #[must_use]
+    pub fn told(&self, host: &Host, packet: &Packet) -> Vec<String> {
+        let mut road = Road::new(self, host, packet);
+        road.walk();
+        road.told
+    }
+
     /// Says what becomes of a frame at its bridge under these rules and no others.
     #[must_use]
     pub fn passage(&self, frame: &Frame) -> Passage {
@@ -70,6 +78,7 @@ struct Road<'a> {
     tracked: bool,
     published: bool,
     source: SourceSeen,
+    told: Vec<String>,
 }
 
 impl<'a> Road<'a> {
@@ -95,6 +104,7 @@ impl<'a> Road<'a> {
                 }
             ),
             source: SourceSeen::Kept,
+            told: Vec::new(),
         }
     }
 
@@ -259,6 +269,10 @@ impl Subject for Road<'_> {
 
     /// What is routed has its Ethernet addresses yet to come.
     fn lead(&mut self, _: MacAddr) {}
+
+    fn tell(&mut self, words: &str) {
+        self.told.push(words.to_owned());
+    }
 }
 
 impl Subject for Crossing<'_> {
@@ -280,6 +294,8 @@ impl Subject for Crossing<'_> {
     fn lead(&mut self, to: MacAddr) {
         self.led = Some(to);
     }
+
+    fn tell(&mut self, _: &str) {}
 }
 
 fn bases(table: &Table, hook: Hook) -> impl Iterator<Item = (i32, &Table, &Chain)> {

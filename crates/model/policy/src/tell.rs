@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use crate::{
     compile::{POLICIES, base, chain, name, rule},
     ruleset::{
-        Action, Chain, ChainKind, Each, Elements, Expression, Family, Field, Hook, IpFamily, Name,
-        Pace, Rule, Ruleset, Set, Table, Type, Value,
+        Action, Chain, ChainKind, Each, Elements, Expression, Family, Field, Group, Hook, IpFamily,
+        Name, Pace, Rule, Ruleset, Set, Table, Type, Value,
     },
 };
 
@@ -21,6 +21,12 @@ use IpFamily::{V4, V6};
 pub const REFUSAL: &str = "refused_";
 /// The words by which a beginning between members is told; all others tell of a refusal.
 pub const BEGINNING: &str = "among_members: members of one network";
+/// How the words begin that tell of what an audited policy would not let through, by direction.
+pub const AUDIT_IN: &str = "audit_in";
+/// The same of what it would not let out.
+pub const AUDIT_OUT: &str = "audit_out";
+/// The longest words that the kernel takes for sure.
+const WORDS: usize = 120;
 /// What interfaces were told of lately.
 const TOLD: &str = "told";
 /// Which members spoke to each other lately.
@@ -76,6 +82,7 @@ fn tell_refusals(table: &mut Table) {
     }
     for group in table.groups.values_mut() {
         tell_within(&mut group.chain);
+        tell_audit(group);
     }
     if refusals.is_empty() && table.groups.is_empty() {
         return;
@@ -96,6 +103,14 @@ fn tell_within(chain: &mut Chain) {
         telling.into_iter().chain([silent])
     });
     chain.rules = told.collect();
+}
+
+/// What would be dropped if the group's policies were enforced is told within the same pace, and passes.
+fn tell_audit(group: &mut Group) {
+    if let Some(words) = &group.audit {
+        let [pace, tell, _] = paced(words.chars().take(WORDS).collect());
+        group.chain.rules.push(rule("", [pace, tell]));
+    }
 }
 
 /// Within the pace, tells and drops.
@@ -215,7 +230,7 @@ fn memory(name: &'static str, key: Vec<Type>) -> Set {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Options, Telling, Topology, compile, ruleset::Group};
+    use crate::{Options, Telling, Topology, compile};
 
     fn telling() -> Ruleset {
         let options = Options {
@@ -260,6 +275,7 @@ mod tests {
         let refusing = crate::compile::dropping("no policy lets it in", []);
         let group = Group {
             chain: chain("in_some", None, vec![refusing.clone()]),
+            audit: None,
             sets: Vec::new(),
         };
         table.groups.insert("in_some".into(), group);

@@ -22,7 +22,27 @@ pub struct Topology {
     pub resolvers: Vec<IpAddr>,
     /// What endpoints may say to each other and to the world, where networks let them; each key is there once.
     pub policies: Vec<Policy>,
+    /// What the embedded resolver answered containers about other machines.
+    pub resolved: Vec<Resolved>,
 }
+
+/// An address that the embedded resolver gave a container for names of another machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// Who asked.
+    pub container: ContainerId,
+    /// The address.
+    pub address: IpAddr,
+    /// The names asked for, lowercase and without a dot at their ends.
+    pub names: Vec<String>,
+    /// Until when new flows may begin, in seconds of the kernel's clock since boot; `None` when that is over and the address is known
+    /// for the flows that began before.
+    pub until: Option<Moment>,
+}
+
+/// A second of the kernel's clock since boot, which no administrator turns back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(pub u64);
 
 /// A network of driver `bridge`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -69,6 +69,7 @@ fn of(bridges: Vec<Bridge>) -> Topology {
         options: Options::default(),
         resolvers: Vec::new(),
         policies: Vec::new(),
+        resolved: Vec::new(),
     }
 }
 

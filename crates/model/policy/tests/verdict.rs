@@ -4,7 +4,9 @@
 #[expect(dead_code, reason = "other tests ask for more of the worlds")]
 mod worlds;
 
-use hakone_policy::{Ruleset, Topology, compile, plan};
+use hakone_policy::{
+    AUDIT_IN, AUDIT_OUT, Ipv6Rules, Options, Ruleset, Telling, Topology, Verdict, compile, plan,
+};
 use proptest::prelude::*;
 use worlds::{any_bridged, any_packet, any_topology, frames::any_frame, host};
 
@@ -27,6 +29,27 @@ proptest! {
         for packet in packets {
             let (did, meant) = (rules.verdict(&host, &packet), topology.verdict(&host, &packet));
             prop_assert_eq!(did, meant, "{:?}", packet);
+        }
+    }
+
+    #[test]
+    fn what_audited_policies_would_refuse_is_told_and_passes(
+        topology in any_topology(),
+        packets in prop::collection::vec(any_packet(), 100),
+    ) {
+        let options = Options { telling: Telling::Told, ..topology.options };
+        let topology = Topology { options, ..topology };
+        let (rules, host) = (compile(&topology), host(&topology));
+        for packet in packets {
+            let passes = matches!(rules.verdict(&host, &packet), Verdict::Delivered(_));
+            // Where IPv6 is not ours, nobody looks at it.
+            let ours = packet.destination.is_ipv4() || topology.options.ipv6 == Ipv6Rules::Loaded;
+            if !passes || !ours {
+                continue;
+            }
+            let told = rules.told(&host, &packet);
+            let told = [AUDIT_OUT, AUDIT_IN].map(|way| told.iter().any(|words| words.starts_with(way)));
+            prop_assert_eq!(told, topology.audits(&host, &packet), "{:?}", packet);
         }
     }
 
@@ -133,6 +156,7 @@ fn apply(mut rules: Ruleset, change: &hakone_policy::Change) -> Option<Ruleset> 
             let set = sets.find(|set| set.name == place.set)?;
             match (&mut set.elements, elements) {
                 (Elements::Keys(all), Elements::Keys(some)) => edit(all, some, take)?,
+                (Elements::Timed(all), Elements::Timed(some)) => edit(all, some, take)?,
                 (Elements::Actions(all), Elements::Actions(some)) => edit(all, some, take)?,
                 (Elements::Targets(_, all), Elements::Targets(_, some)) => edit(all, some, take)?,
                 (Elements::Ethers(all), Elements::Ethers(some)) => edit(all, some, take)?,
@@ -149,7 +173,9 @@ fn leads_to(set: &hakone_policy::ruleset::Set, chain: &hakone_policy::ruleset::N
         Elements::Actions(actions) => actions
             .values()
             .any(|action| *action == Action::Jump(chain.clone())),
-        Elements::Keys(_) | Elements::Targets(..) | Elements::Ethers(_) => false,
+        Elements::Keys(_) | Elements::Timed(_) | Elements::Targets(..) | Elements::Ethers(_) => {
+            false
+        }
     }
 }
 

@@ -405,6 +405,7 @@ pub(crate) mod tests {
             options: Options::default(),
             resolvers: Vec::new(),
             policies: Vec::new(),
+            resolved: Vec::new(),
         };
         let addresses = vec!["192.0.2.1".parse().unwrap()];
         let uplink: IfName = "eth0".parse().unwrap();

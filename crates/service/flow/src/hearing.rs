@@ -281,7 +281,7 @@ impl Hearing {
 const fn priority(event: Event) -> Priority {
     match event {
         Event::Open | Event::Begin | Event::End => Priority::Info,
-        Event::Drop => Priority::Notice,
+        Event::Drop | Event::Audit => Priority::Notice,
         Event::Lost => Priority::Warning,
     }
 }

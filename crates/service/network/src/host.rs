@@ -114,6 +114,16 @@ fn linked(topology: &Topology) -> BTreeSet<(BridgeName, Ipv6Addr)> {
     six.collect()
 }
 
+/// Under which policies the flows began that are to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begun {
+    /// Under the present ones: a flow to another machine at a port that is open by name was let through by its name, also when
+    /// nobody remembers the answer, as after a restart.
+    ByTheseRules,
+    /// Under others, perhaps.
+    ByOthers,
+}
+
 impl Host {
     pub(crate) fn open(config: &Config) -> Result<Self, Error> {
         Ok(Self {
@@ -154,6 +164,12 @@ impl Host {
         self.proxy(&topology);
         self.loaded = Some(generation);
         Ok(())
+    }
+
+    /// Loads the rules of the present state, though nothing in it changed but what the resolver answered.
+    pub(crate) fn reload_rules(&mut self, state: &std::sync::Mutex<State>) -> Result<(), Error> {
+        self.loaded = None;
+        self.load_rules(state)
     }
 
     /// Answers for the two ends of links over IPv6: for IPv4 the bridge does so by itself (`proxy_arp_pvlan`).
@@ -301,14 +317,16 @@ impl Host {
 
     /// Ends the flows that the policies of the present state do not allow: they were let through before. What follows begins
     /// anew, and is judged. One that cannot be ended is told: someone must act.
-    pub(crate) fn cut_flows(&self, state: &std::sync::Mutex<State>) {
+    pub(crate) fn cut_flows(&self, state: &std::sync::Mutex<State>, begun: Begun) {
         let topology = topology::of(&crate::service::lock(state), &self.given);
         let consent = Consent::of(&topology);
         if self.firewall.is_none() || consent.is_given() {
             return;
         }
         let of_host = |address| UdpSocket::bind((address, 0)).is_ok();
-        let unwanted = |ends: &Ends| !consent.allows(ends) && !of_host(ends.source);
+        let by_name = |ends: &Ends| begun == Begun::ByTheseRules && consent.may_be_named(ends);
+        let unwanted =
+            |ends: &Ends| !consent.allows(ends) && !by_name(ends) && !of_host(ends.source);
         match hakone_nft::forget_unwanted(unwanted) {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "flows cut that policies no longer allow"),

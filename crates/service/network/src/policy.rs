@@ -23,6 +23,7 @@ pub(crate) use remove::{key, remove};
 
 use crate::{
     Config,
+    host::Begun,
     service::{Inner, lock},
 };
 
@@ -39,7 +40,7 @@ impl Record for Written {
 pub(crate) fn renew(service: &Inner) {
     let mut host = lock(&service.host);
     match host.load_rules(&service.state) {
-        Ok(()) => host.cut_flows(&service.state),
+        Ok(()) => host.cut_flows(&service.state, Begun::ByOthers),
         Err(error) => tracing::error!(%error, "policies not renewed"),
     }
 }

@@ -23,7 +23,7 @@ use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 use crate::{
     Applied, Backend, Config, CutOff, EndpointReport, EndpointRequest, Error, Explanation,
     NetworkSpec, SandboxReport, SandboxRequest, Watcher, filter, guard,
-    host::Host,
+    host::{Begun, Host},
     network,
     owner::Owner,
     policy,
@@ -287,7 +287,7 @@ impl Service {
             host.load_rules(&service.state)?;
             host.load_relays(&service.state)?;
             host.leave_other_backend();
-            host.cut_flows(&service.state);
+            host.cut_flows(&service.state, Begun::ByTheseRules);
             drop(host);
             sweep::sweep(service)
         })

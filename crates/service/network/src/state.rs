@@ -15,6 +15,7 @@ use crate::{
     EndpointReport, Error, SandboxReport,
     policy::Stored,
     record::{DEFAULT, Network},
+    resolver::Given,
 };
 
 /// Networks and sandboxes, behind one short lock.
@@ -23,6 +24,8 @@ pub(crate) struct State {
     pub(crate) networks: BTreeMap<NetworkId, Network>,
     pub(crate) sandboxes: BTreeMap<ContainerId, Attached>,
     pub(crate) policies: BTreeMap<PolicyKey, Stored>,
+    /// What the resolver answered containers about other machines that their policies open by name.
+    pub(crate) given: BTreeMap<ContainerId, Given>,
     /// Counts the changes that rules or names could depend on.
     pub(crate) generation: u64,
 }

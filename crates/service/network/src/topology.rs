@@ -7,12 +7,13 @@ use std::{
 
 use hakone_base::{BridgeName, ContainerId, ExposedPort, MacAddr};
 use hakone_network_policy::{Facts, Identity, Policy};
-use hakone_policy::{Access, Bridge, Endpoint, Icc, Link, Options, Topology};
+use hakone_policy::{Access, Bridge, Endpoint, Icc, Link, Options, Resolved, Topology};
 
 use crate::{
     EndpointReport, GatewayMode, SandboxReport,
     defence::Defences,
     record::Network,
+    resolver::now,
     state::{Attached, Stage, State},
 };
 
@@ -39,7 +40,17 @@ pub(crate) fn of(state: &State, given: &Given) -> Topology {
         options: given.options,
         resolvers: given.resolvers.clone(),
         policies: policies(state),
+        resolved: resolved(state),
     }
+}
+
+/// Gives what the resolver answered about names; what is over no longer opens.
+fn resolved(state: &State) -> Vec<Resolved> {
+    let now = now();
+    let given = state.given.iter();
+    given
+        .flat_map(|(container, given)| given.resolved(container, now))
+        .collect()
 }
 
 /// Gives the policies that are stored and those that containers' labels state.

@@ -5,6 +5,7 @@ pub mod delete;
 pub mod diff;
 pub mod explain;
 pub mod get;
+pub mod learn;
 pub mod test;
 
 use std::{

@@ -34,6 +34,7 @@ pub(crate) struct Lab {
     pub(crate) places: Vec<Place>,
     /// The bridges whose members reach each other through the host.
     judged: Vec<Origin>,
+    firewall: Firewall,
 }
 
 /// A network namespace with listeners.
@@ -67,8 +68,10 @@ impl Lab {
                 write_sysctl(&format!("net.bridge.bridge-nf-call-{family}tables"), calls).ok();
             }
         });
-        host.run(|| Firewall::open().unwrap().load(&compile(topology)).unwrap());
+        let mut firewall = host.run(|| Firewall::open().unwrap());
+        firewall.load(&compile(topology)).unwrap();
         let mut lab = Self {
+            firewall,
             places: vec![host],
             judged: judged(topology),
         };
@@ -80,6 +83,14 @@ impl Lab {
             }
         }
         lab
+    }
+
+    /// Brings the rules to those of another topology of the same places; flows begin anew.
+    pub(crate) fn update(&mut self, topology: &Topology) {
+        self.firewall.update(&compile(topology)).unwrap();
+        self.judged = judged(topology);
+        self.host()
+            .run(|| hakone_nft::forget_unwanted(|_| true).unwrap());
     }
 
     /// Reports whether what a place sends to its own bridge goes through the host.

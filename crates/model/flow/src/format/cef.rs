@@ -62,6 +62,7 @@ const fn kind(record: &Record) -> (&'static str, &'static str, u8) {
         Event::Begin => ("begin", "connection began", 1),
         Event::End => ("end", "connection ended", 1),
         Event::Drop => ("drop", "packet dropped", 4),
+        Event::Audit => ("audit", "packet passed an audited policy", 3),
         Event::Lost => ("lost", "lines left out", 6),
     }
 }

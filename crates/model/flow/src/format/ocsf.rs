@@ -75,6 +75,7 @@ const fn activity(event: Event) -> (i64, &'static str) {
         Event::Begin => (1, "Open"),
         Event::End => (2, "Close"),
         Event::Drop => (5, "Refuse"),
+        Event::Audit => (6, "Traffic"),
         Event::Open | Event::Lost => (99, "Other"),
     }
 }
@@ -83,7 +84,7 @@ const fn severity(event: Event) -> (i64, &'static str) {
     let [informational, low, medium] = SEVERITIES;
     match event {
         Event::Open | Event::Begin | Event::End => informational,
-        Event::Drop => low,
+        Event::Drop | Event::Audit => low,
         Event::Lost => medium,
     }
 }

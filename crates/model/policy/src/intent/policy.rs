@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use hakone_base::IfName;
-use hakone_network_policy::{Direction, Flow, Identity, Party, Policy, judge};
+use hakone_network_policy::{Direction, Flow, Identity, Judgement, Party, Policy, judge};
 
 use super::{Aimed, Place, is_link_local};
 use crate::{
@@ -12,7 +12,23 @@ use crate::{
     topology::{Bridge, Endpoint, Topology},
 };
 
+/// What the policies of one end make of a packet.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Say {
+    Refused,
+    Told,
+    Passes,
+}
+
 impl Topology {
+    /// Reports whether policies that are only audited would refuse a packet that reaches them: of its sender, and of its receiver.
+    #[must_use]
+    pub fn audits(&self, host: &Host, packet: &Packet) -> [bool; 2] {
+        let (from, to, aimed) = self.way(host, packet);
+        self.policies_say((from, to), host, packet, &aimed)
+            .map(|say| say == Say::Told)
+    }
+
     /// Reports whether some policy selects a member of the network: its members then reach each other through the host alone.
     pub(super) fn is_judged(&self, bridge: &Bridge) -> bool {
         let selected = |endpoint: &Endpoint| {
@@ -32,11 +48,22 @@ impl Topology {
         packet: &Packet,
         aimed: &Aimed,
     ) -> bool {
+        let says = self.policies_say((from, to), host, packet, aimed);
+        !says.contains(&Say::Refused)
+    }
+
+    fn policies_say(
+        &self,
+        (from, to): (Place<'_>, Place<'_>),
+        host: &Host,
+        packet: &Packet,
+        aimed: &Aimed,
+    ) -> [Say; 2] {
         let state = packet.flow.state();
         let known = matches!(state, State::Established | State::Related);
         let own = matches!(from, Place::Host) && host.is_local(packet.source);
         if known || own || self.is_needed(from, to, packet, aimed) {
-            return true;
+            return [Say::Passes; 2];
         }
         let sender = place_of(from, packet.source);
         // The host speaks for itself under its own addresses; under another it speaks for a client, and is judged where it
@@ -47,35 +74,45 @@ impl Topology {
             (Place::Network(_) | Place::Outside, _) => to,
         };
         let receiver = place_of(sent_to, aimed.destination);
-        let consents = |direction, end: Option<&Endpoint>| {
-            end.is_none_or(|endpoint| self.consents(direction, endpoint, packet, aimed))
+        let say = |direction, end: Option<&Endpoint>| {
+            let say = end.map(|endpoint| self.say_of(direction, endpoint, packet, aimed));
+            say.unwrap_or(Say::Passes)
         };
-        consents(Direction::Egress, sender) && consents(Direction::Ingress, receiver)
+        [
+            say(Direction::Egress, sender),
+            say(Direction::Ingress, receiver),
+        ]
     }
 
     /// An address may belong to an endpoint of any network; that of the subject is known by its place.
-    fn consents(
+    fn say_of(
         &self,
         direction: Direction,
         subject: &Endpoint,
         packet: &Packet,
         aimed: &Aimed,
-    ) -> bool {
+    ) -> Say {
         let peer = match direction {
             Direction::Egress => aimed.destination,
             Direction::Ingress => packet.source,
         };
+        let names = match direction {
+            Direction::Egress => self.names_of(subject, peer),
+            Direction::Ingress => Vec::new(),
+        };
         let known = self.identities(peer).map(Some);
         let mut peers: Vec<Option<&Identity>> = known.collect();
         peers.push(None);
-        peers.into_iter().any(|identity| {
+        let says = peers.into_iter().map(|identity| {
             let own = Party {
                 address: packet.source,
                 identity: Some(&subject.identity),
+                names: &[],
             };
             let other = Party {
                 address: peer,
                 identity,
+                names: &names,
             };
             let (from, to) = match direction {
                 Direction::Egress => (own, other),
@@ -87,8 +124,21 @@ impl Topology {
                 protocol: packet.transport.protocol,
                 port: aimed.port,
             };
-            judge(self.policies.iter(), direction, &flow).is_allowed()
-        })
+            match judge(self.policies.iter(), direction, &flow) {
+                Judgement::Open | Judgement::Allowed(..) => Say::Passes,
+                Judgement::Audited(_) => Say::Told,
+                Judgement::Denied(_) => Say::Refused,
+            }
+        });
+        says.max().unwrap_or(Say::Passes)
+    }
+
+    /// Gives the names under which an endpoint's container may begin flows to an address now.
+    fn names_of(&self, subject: &Endpoint, peer: IpAddr) -> Vec<String> {
+        let mut given = self.resolved.iter();
+        let mine = given.find(|one| one.container == subject.container && one.address == peer);
+        let mine = mine.filter(|one| one.until.is_some());
+        mine.map_or_else(Vec::new, |one| one.names.clone())
     }
 
     fn network_behind(&self, name: &IfName) -> Place<'_> {

@@ -57,7 +57,8 @@ pub(crate) fn any_topology() -> impl Strategy<Value = Topology> {
     let direct = (direct, any_ipv6_rules());
     let count = 0..=usize::from(BRIDGES);
     let all = (bridges, count, direct, policies::any_policies());
-    all.prop_map(|(mut bridges, count, (direct_routing, ipv6), policies)| {
+    (all, policies::any_resolved()).prop_map(|(all, resolved)| {
+        let (mut bridges, count, (direct_routing, ipv6), policies) = all;
         bridges.truncate(count);
         Topology {
             bridges,
@@ -73,6 +74,7 @@ pub(crate) fn any_topology() -> impl Strategy<Value = Topology> {
             },
             resolvers: vec!["169.254.0.2".parse().unwrap()],
             policies,
+            resolved,
         }
     })
 }

@@ -1,10 +1,13 @@
 //! Random identities and policies over few words, so that they often concern each other.
 
+use std::{collections::BTreeMap, net::IpAddr};
+
 use hakone_base::{ContainerId, Protocol, Subnet};
 use hakone_network_policy::{
-    Block, Facts, Identity, Labels, PROJECT, Peer, Peers, Policy, PolicyKey, PortRange, Ports,
-    Requirement, Rule, Selector, Subject,
+    Block, Facts, Identity, Labels, Mode, PROJECT, Peer, Peers, Policy, PolicyKey, PortRange,
+    Ports, Requirement, Rule, Selector, Subject,
 };
+use hakone_policy::{Moment, Resolved};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 /// Networks are namespaces, and one project spans them.
@@ -65,17 +68,18 @@ fn any_policy() -> impl Strategy<Value = Policy> {
         }),
     ];
     let rules = || option::weighted(0.6, vec(any_rule(), 0..4));
-    (select(NAMESPACES.to_vec()), subject, rules(), rules()).prop_map(
-        |(namespace, subject, ingress, egress)| Policy {
-            key: PolicyKey {
-                namespace: namespace.to_owned(),
-                name: String::new(),
-            },
-            subject,
-            ingress,
-            egress,
+    let mode = prop_oneof![3 => Just(Mode::Enforce), 1 => Just(Mode::Audit)];
+    let whom = (select(NAMESPACES.to_vec()), subject, mode);
+    (whom, rules(), rules()).prop_map(|((namespace, subject, mode), ingress, egress)| Policy {
+        mode,
+        key: PolicyKey {
+            namespace: namespace.to_owned(),
+            name: String::new(),
         },
-    )
+        subject,
+        ingress,
+        egress,
+    })
 }
 
 fn any_rule() -> impl Strategy<Value = Rule> {
@@ -96,7 +100,42 @@ fn any_peer() -> impl Strategy<Value = Peer> {
         namespaces,
         endpoints,
     });
-    prop_oneof![3 => endpoints, 2 => any_block().prop_map(Peer::Block)]
+    let names = ["*.example.org", "api.example.org", "api.example.com"];
+    let names = select(names.map(|name| Peer::Name(name.parse().unwrap())).to_vec());
+    prop_oneof![3 => endpoints, 2 => any_block().prop_map(Peer::Block), 1 => names]
+}
+
+/// What containers were given for names, each address once.
+pub(crate) fn any_resolved() -> impl Strategy<Value = Vec<Resolved>> {
+    let names = [
+        "api.example.org",
+        "a.b.example.org",
+        "api.example.com",
+        "example.org",
+    ];
+    let addresses: Vec<IpAddr> = ["198.51.100.9", "2001:db8:9::9", "172.18.0.3"]
+        .map(|text| text.parse().unwrap())
+        .to_vec();
+    let one = (
+        (0..3_u8, 2..5_u8),
+        select(addresses),
+        vec(select(names.to_vec()), 1..3),
+        option::weighted(0.8, 1..100_u64),
+    );
+    vec(one, 0..6).prop_map(|all| {
+        let mut resolved: BTreeMap<_, Resolved> = BTreeMap::new();
+        for ((bridge, member), address, names, until) in all {
+            let container = ContainerId::from_bytes([bridge * 16 + member; 32]);
+            let one = Resolved {
+                container: container.clone(),
+                address,
+                names: names.into_iter().map(str::to_owned).collect(),
+                until: until.map(Moment),
+            };
+            resolved.insert((container, address), one);
+        }
+        resolved.into_values().collect()
+    })
 }
 
 /// Prefixes around the addresses of the worlds, with holes inside.

@@ -9,6 +9,7 @@ use hakone_store::{Durability, save};
 use super::{Written, record_path};
 use crate::{
     Error,
+    host::Begun,
     service::{Inner, lock},
 };
 
@@ -71,7 +72,7 @@ fn load(service: &Inner, before: &BTreeMap<PolicyKey, Option<Stored>>) -> Result
     tracing::debug!(policies = before.len(), "policies applied");
     let mut host = lock(&service.host);
     host.load_rules(&service.state)?;
-    host.cut_flows(&service.state);
+    host.cut_flows(&service.state, Begun::ByOthers);
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use hakone_network_policy::PolicyKey;
 use super::{apply::tell, record_path};
 use crate::{
     Error,
+    host::Begun,
     service::{Inner, lock},
 };
 
@@ -27,7 +28,7 @@ pub(crate) fn remove(service: &Arc<Inner>, name: &str) -> Result<PolicyKey, Erro
     let mut host = lock(&service.host);
     host.load_rules(&service.state)?;
     // A policy allows as well: what only this one let through ends with it.
-    host.cut_flows(&service.state);
+    host.cut_flows(&service.state, Begun::ByOthers);
     drop(host);
     tell(service, "deleted", &key);
     Ok(key)

@@ -6,7 +6,7 @@ use std::{
 };
 
 use hakone_base::ContainerId;
-use hakone_dns::{Forwarding, Member, Zone};
+use hakone_dns::{Forwarding, Member, Opened, Zone};
 use hakone_resolver::{Directory, Facts, Names, View};
 
 use crate::{
@@ -51,6 +51,14 @@ impl Names for Known {
             Some(View::new(facts(&service, &state, attached)))
         })
     }
+
+    fn open(&self, opened: Opened) {
+        if let Some(service) = self.service.upgrade()
+            && let Err(error) = super::named::open(&service, &self.container, opened)
+        {
+            tracing::error!(container.id = %self.container, %error, "an answer opened nothing");
+        }
+    }
 }
 
 impl<T> Kept<T> {
@@ -81,13 +89,17 @@ fn facts(service: &Inner, state: &State, attached: &Attached) -> Facts {
     let resolver = attached.report.resolver.as_ref();
     let upstreams = resolver.map(|resolver| resolver.upstreams.clone());
     let upstreams = upstreams.unwrap_or_default();
-    let lets_ask = service.consent_of(state).lets_ask(&own, &upstreams);
+    let consent = service.consent_of(state);
+    let (names, is_closed) = consent.names(&own);
+    let lets_ask = consent.lets_ask(&own, &upstreams);
     Facts {
         networks: endpoints.iter().map(|own| own.network.clone()).collect(),
-        forwarding: match lets_ask && leads_out(state, endpoints) {
-            true => Forwarding::Allowed,
-            false => Forwarding::Denied,
+        forwarding: match (leads_out(state, endpoints), lets_ask) {
+            (true, true) => Forwarding::Allowed,
+            (true, false) if is_closed && !names.is_empty() => Forwarding::Named,
+            (true | false, _) => Forwarding::Denied,
         },
+        names: names.into_iter().collect(),
         directory: directory(service, state),
         links: links(state, endpoints),
         upstreams,

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     CutOff, EndpointReport, EndpointRequest, Error, SandboxReport, driver,
+    host::Begun,
     resolver::default_settings,
     service::{Inner, lock, random},
     state::Stage,
@@ -205,7 +206,7 @@ fn plug(
         driver::attach(attachment, &mut host, netns.as_fd(), &mut inside)?;
     }
     host.load_rules(&service.state)?;
-    host.cut_flows(&service.state);
+    host.cut_flows(&service.state, Begun::ByTheseRules);
     driver::open_ports(&attachments, &mut host)?;
     drop(host);
     driver::await_carriers(&attachments, &service.host, &mut inside)?;

@@ -31,7 +31,11 @@ pub(crate) fn release(service: &Arc<Inner>, container: &ContainerId) -> Result<(
     };
     let forgotten = forget_in_kernel(service, &report);
     await_end(&tasks);
-    lock(&service.state).sandboxes.remove(container);
+    {
+        let mut state = lock(&service.state);
+        state.sandboxes.remove(container);
+        state.given.remove(container);
+    }
     if was_live {
         for endpoint in &report.endpoints {
             service.announce("disconnect", container, endpoint);

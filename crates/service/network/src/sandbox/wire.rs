@@ -16,6 +16,7 @@ use super::prepare::Unwired;
 use crate::{
     Error, SandboxReport,
     driver::{self, Attachment},
+    host::Begun,
     port,
     record::Network,
     resolver::Known,
@@ -64,7 +65,7 @@ fn try_wire(service: &Arc<Inner>, wiring: Wiring) -> Result<(), Error> {
     let mut host = lock(&service.host);
     host.load_rules(&service.state)?;
     host.forget_flows(&wiring.report.published);
-    host.cut_flows(&service.state);
+    host.cut_flows(&service.state, Begun::ByTheseRules);
     driver::open_ports(&attachments, &mut host)?;
     drop(host);
     if let Some(inside) = &mut inside {

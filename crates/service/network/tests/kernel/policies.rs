@@ -2,10 +2,11 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     time::Duration,
 };
 
+use hakone_netns::Netns;
 use hakone_network::{Change, Error};
 
 use crate::lab::{
@@ -18,6 +19,7 @@ const NEVER: Duration = Duration::from_millis(300);
 const SOON: Duration = Duration::from_secs(10);
 
 const SERVER_FAILURE: u8 = 2;
+const REFUSED: u8 = 5;
 
 fn policy(name: &str, spec: &str) -> String {
     format!(
@@ -112,14 +114,17 @@ fn ipv6_is_judged_as_ipv4_is() {
 
 /// A server that sends back each byte.
 fn mirror(container: &Container) -> SocketAddr {
-    let listening = || TcpListener::bind("0.0.0.0:7000").unwrap();
-    let listener = container.netns.on(listening).unwrap();
+    mirror_at(&container.netns, "0.0.0.0:7000".parse().unwrap());
+    container.at(7000)
+}
+
+fn mirror_at(place: &Netns, address: SocketAddr) {
+    let listener = place.on(|| TcpListener::bind(address).unwrap()).unwrap();
     std::thread::spawn(move || {
         while let Ok((mut client, _)) = listener.accept() {
             std::thread::spawn(move || send_back(&mut client));
         }
     });
-    container.at(7000)
 }
 
 fn send_back(client: &mut TcpStream) {
@@ -201,6 +206,107 @@ fn closed_egress_closes_the_world_the_host_and_questions_about_it() {
         assert_eq!(apply(lab, &policy("closed", &open)), [Change::Configured]);
         assert!(ask(&a.netns, outside()).is_some());
         assert!(is_cut_off(&a.netns, host()));
+    });
+}
+
+/// Answers questions from the host: `good` is outside, `rebind` the host, `inner` the address given.
+fn world_of_names(inner: IpAddr) {
+    let socket = UdpSocket::bind(format!("{LAN}:53")).unwrap();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 1500];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            let mut answer = buffer.get(..length).unwrap().to_vec();
+            let address: IpAddr = match answer.get(13..17).unwrap() {
+                b"good" => OUTSIDE.parse().unwrap(),
+                b"rebi" => LAN.parse().unwrap(),
+                _ => inner,
+            };
+            let IpAddr::V4(address) = address else {
+                unreachable!()
+            };
+            answer.splice(2..8, [0x81, 0x80, 0, 1, 0, 1]);
+            answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4]);
+            answer.extend(address.octets());
+            socket.send_to(&answer, from).unwrap();
+        }
+    });
+}
+
+#[test]
+fn names_open_what_the_resolver_answered_to_the_container_that_asked() {
+    let own_resolver =
+        |config: &mut hakone_network::Config| config.dns = vec![LAN.parse().unwrap()];
+    on_own_host_with(own_resolver, |lab| {
+        lab.network("red", |_| {});
+        let open = [("dev.hakone.egress", "*.example.org:80")];
+        let a = labelled(lab, "a", "red", &open);
+        let b = labelled(lab, "b", "red", &open);
+        let c = lab.run("c", &["red"]);
+        c.echo(80);
+        world_of_names(c.address());
+        for port in [80, 81] {
+            serve(
+                &lab.outside,
+                SocketAddr::new(OUTSIDE.parse().unwrap(), port),
+            );
+        }
+        serve(lab.host(), format!("{LAN}:80").parse().unwrap());
+        let outside_at = |port| SocketAddr::new(OUTSIDE.parse().unwrap(), port);
+
+        assert!(is_cut_off(&a.netns, outside()));
+        for other in ["www.evil.net", "example.org", "good.example.org.evil.net"] {
+            assert_eq!(look_up(&a.netns, other).0, REFUSED, "{other}");
+        }
+        assert!(is_cut_off(&a.netns, outside()));
+        assert_eq!(look_up(&a.netns, "good.Example.org").0, 0);
+        assert!(ask(&a.netns, outside()).is_some());
+        assert!(is_cut_off(&a.netns, outside_at(81)), "another port");
+        assert!(is_cut_off(&b.netns, outside()), "who did not ask");
+
+        // A name that leads to the host or to a container opens neither (attack `dns_rebinding`).
+        assert_eq!(look_up(&a.netns, "rebind.example.org").0, 0);
+        assert_eq!(look_up(&a.netns, "inner.example.org").0, 0);
+        assert!(is_cut_off(&a.netns, format!("{LAN}:80").parse().unwrap()));
+        assert!(is_cut_off(&a.netns, c.at(80)));
+
+        // Rules that come and go, or are made anew, keep what was answered.
+        apply(
+            lab,
+            &policy("other", "{podSelector: {matchLabels: {app: none}}}"),
+        );
+        let late = labelled(lab, "late", "red", &[("dev.hakone.ingress", "none")]);
+        assert!(ask(&a.netns, outside()).is_some());
+        drop(late);
+    });
+}
+
+#[test]
+fn a_flow_to_a_named_machine_goes_on_until_its_policy_closes_it() {
+    let own_resolver =
+        |config: &mut hakone_network::Config| config.dns = vec![LAN.parse().unwrap()];
+    on_own_host_with(own_resolver, |lab| {
+        lab.network("red", |_| {});
+        let a = labelled(lab, "a", "red", &[("app", "a")]);
+        world_of_names(a.address());
+        let to = SocketAddr::new(OUTSIDE.parse().unwrap(), 7000);
+        mirror_at(&lab.outside, to);
+        let named = |ports: &str| {
+            policy("named", "{podSelector: {matchLabels: {app: a}}}").replace(
+                "namespace: red}",
+                &format!("namespace: red, annotations: {{dev.hakone.egress-names: \"*.example.org:{ports}\"}}}}"),
+            )
+        };
+        apply(lab, &named("7000"));
+        assert_eq!(look_up(&a.netns, "good.example.org").0, 0);
+        let mut stream = a.netns.on(|| TcpStream::connect(to)).unwrap().unwrap();
+        assert!(answers(&mut stream, SOON));
+        let late = labelled(lab, "late", "red", &[("dev.hakone.ingress", "none")]);
+        assert!(answers(&mut stream, SOON), "another container came");
+        drop(late);
+        apply(lab, &named("7000-7001"));
+        assert!(answers(&mut stream, SOON), "it is open still");
+        apply(lab, &named("7001"));
+        assert!(!answers(&mut stream, NEVER), "its port is closed");
     });
 }
 

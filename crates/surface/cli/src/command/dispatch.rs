@@ -136,6 +136,7 @@ async fn of_policy(session: &Session, verb: &PolicyVerb) -> Result<(), Error> {
         PolicyVerb::Delete(arguments) => policy::delete::run(session, arguments).await,
         PolicyVerb::Diff(arguments) => policy::diff::run(session, arguments).await,
         PolicyVerb::Explain(arguments) => policy::explain::run(session, arguments).await,
+        PolicyVerb::Learn(arguments) => policy::learn::run(session, arguments).await,
         PolicyVerb::Test(arguments) => policy::test::run(session, arguments),
     }
 }

@@ -307,6 +307,8 @@ verbs! {
         Diff(policy::diff::Arguments),
         /// Say why one container reaches a port of another, or does not
         Explain(policy::explain::Arguments),
+        /// Watch running containers and print the smallest policies that allow what was seen
+        Learn(policy::learn::Arguments),
         /// Test policies against expectations, without a daemon
         Test(policy::test::Arguments),
     }

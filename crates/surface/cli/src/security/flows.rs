@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     /// Only with this verdict: allowed or dropped
     #[arg(long, value_name = "verdict")]
     verdict: Vec<String>,
-    /// Only these events: begin, end or drop, repeatable
+    /// Only these events: begin, end, drop or audit, repeatable
     #[arg(long, value_name = "event")]
     event: Vec<String>,
     /// Only in this direction: internal, outbound, inbound, to-host or from-host

@@ -1,0 +1,111 @@
+//! Policies as people have them: documents and labels by the command line, modes, learning.
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use hakone_e2e::{Engine, Lab, eventually};
+    use serde_json::Value;
+
+    /// A server and two clients on one network.
+    fn lab(arguments: &str) -> Lab {
+        let lab = Lab::with(Engine::Hakone, arguments);
+        lab.docker("network create red").ok();
+        lab.server("db", "--network red --label app=db");
+        lab.probe("web", "--network red --label app=web");
+        lab.probe("other", "--network red");
+        lab
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a file of a test")]
+    fn write(lab: &Lab, name: &str, text: &str) -> String {
+        let path = lab.path(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    fn policy(mode: &str) -> String {
+        format!(
+            "apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {{name: db, namespace: red, annotations: {{dev.hakone.policy-mode: {mode}}}}}
+spec:
+  podSelector: {{matchLabels: {{app: db}}}}
+  ingress: [{{from: [{{podSelector: {{matchLabels: {{app: web}}}}}}], ports: [{{port: 80}}]}}]
+"
+        )
+    }
+
+    fn flows(lab: &Lab) -> Vec<Value> {
+        let (status, body) = lab.api("GET", "/hakone/flows", "");
+        assert_eq!(status, 200, "{body}");
+        let lines = body.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect()
+    }
+
+    fn is_told(lab: &Lab, event: &str, from: &str) -> Option<String> {
+        let text = |line: &Value, path: &str| {
+            let found = line.pointer(path).and_then(Value::as_str);
+            found.unwrap_or_default().to_owned()
+        };
+        let lines = flows(lab).into_iter();
+        let mut lines = lines.filter(|line| {
+            text(line, "/event") == event && text(line, "/source/container/name") == from
+        });
+        lines.next().map(|line| text(&line, "/rule"))
+    }
+
+    #[test]
+    fn an_audited_policy_tells_what_it_would_drop_and_an_enforced_one_drops_it() {
+        let lab = lab("--flow-log memory");
+        let db = format!("{}:80", lab.address("db", "red"));
+        let audited = write(&lab, "audit.yaml", &policy("audit"));
+        lab.hakone(&format!("policy apply -f {audited}")).ok();
+        assert!(lab.reaches("web", &db) && lab.reaches("other", &db));
+        eventually("what would be dropped is told by its policy", || {
+            is_told(&lab, "audit", "other").is_some()
+        });
+        assert_eq!(is_told(&lab, "audit", "other").unwrap(), "audit_in: red/db");
+        assert_eq!(is_told(&lab, "audit", "web"), None);
+        assert_eq!(is_told(&lab, "drop", "other"), None);
+        let why = lab.hakone("policy explain other db 80").ok();
+        assert!(
+            why.contains("allowed") && why.contains("red/db lets it through, audited only"),
+            "{why}"
+        );
+
+        let enforced = write(&lab, "enforce.yaml", &policy("enforce"));
+        assert!(lab.hakone(&format!("policy diff -f {enforced}")).code == 1);
+        lab.hakone(&format!("policy apply -f {enforced}")).ok();
+        assert!(lab.reaches("web", &db) && !lab.reaches("other", &db));
+        eventually("the drop is told", || {
+            is_told(&lab, "drop", "other").is_some()
+        });
+
+        let unknown = write(&lab, "unknown.yaml", &policy("learn"));
+        let refused = lab.hakone(&format!("policy apply -f {unknown}"));
+        assert!(
+            refused.code != 0 && refused.stderr.contains("want enforce or audit"),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_learned_of_a_running_application_allows_it_and_nothing_else() {
+        let lab = lab("--flow-log memory");
+        let db = lab.address("db", "red");
+        assert!(lab.reaches("web", &format!("{db}:80")));
+        eventually("the flow is told", || {
+            is_told(&lab, "begin", "web").is_some()
+        });
+        let labels = lab.hakone("policy learn --for 0 -o labels db").ok();
+        assert!(labels.contains("dev.hakone.ingress: web:80"), "{labels}");
+        let documents = lab.hakone("policy learn --for 0").ok();
+        let learned = write(&lab, "learned.yaml", &documents);
+        lab.hakone(&format!("policy apply -f {learned}")).ok();
+        assert!(lab.reaches("web", &format!("{db}:80")), "{documents}");
+        assert!(!lab.reaches("other", &format!("{db}:80")), "{documents}");
+        let nobody = lab.hakone("policy learn --for 0 nobody");
+        assert!(nobody.code != 0, "{nobody:?}");
+    }
+}
