@@ -29,6 +29,7 @@ use Meaning::{Converted, Holds, Later, Pairs, Same, Spread};
 const KEYS: &[(&str, Meaning)] = &[
     ("hosts", Same("hosts")),
     ("group", Same("group")),
+    ("authorization-plugins", Same("authorization-plugins")),
     // Ours: dockerd has none.
     ("sockets", Same("sockets")),
     ("data-root", Same("data-root")),

@@ -18,6 +18,8 @@ pub(crate) struct Resolved {
     /// Sockets with less power.
     pub(crate) sockets: Vec<Scoped>,
     pub(crate) access: SocketAccess,
+    pub(crate) plugins: hakone_plugin::Folders,
+    pub(crate) authorization_plugins: Vec<String>,
     pub(crate) tls: Option<TlsFiles>,
     /// Where Docker's clients look first, if we are to answer there too.
     pub(crate) docker_socket: Option<PathBuf>,
@@ -67,12 +69,9 @@ pub(crate) fn resolve(settings: Settings) -> Result<Resolved, Error> {
     let shm = settings.default_shm_size.as_deref();
     Ok(Resolved {
         addresses: addresses(&settings, &exec_root)?,
-        sockets: settings
-            .sockets
-            .iter()
-            .flatten()
-            .map(|text| sockets::parse(text))
-            .collect::<Result<_, _>>()?,
+        sockets: scoped(&settings)?,
+        plugins: plugins(&settings),
+        authorization_plugins: settings.authorization_plugins.clone().unwrap_or_default(),
         access: access(&settings)?,
         tls: tls(&settings)?,
         docker_socket: (settings.docker_compat == Some(true)).then(|| DOCKER_SOCKET.into()),
@@ -123,6 +122,16 @@ fn addresses(settings: &Settings, exec_root: &std::path::Path) -> Result<Vec<Add
     };
     let parse = |text: &String| text.parse().map_err(|error| refuse("host", text, error));
     hosts.iter().map(parse).collect()
+}
+
+fn scoped(settings: &Settings) -> Result<Vec<Scoped>, Error> {
+    let texts = settings.sockets.iter().flatten();
+    texts.map(|text| sockets::parse(text)).collect()
+}
+
+fn plugins(settings: &Settings) -> hakone_plugin::Folders {
+    let sockets = settings.plugin_sockets.clone();
+    hakone_plugin::Folders::new(sockets.unwrap_or_else(|| "/run/docker/plugins".into()))
 }
 
 fn access(settings: &Settings) -> Result<SocketAccess, Error> {

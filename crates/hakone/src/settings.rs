@@ -39,6 +39,19 @@ pub(crate) struct Settings {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sockets: Option<Vec<String>>,
+    /// Plugin that is asked about every request, repeatable; one that is away denies
+    #[arg(
+        long = "authorization-plugin",
+        value_name = "NAME",
+        env = "HAKONE_AUTHORIZATION_PLUGINS",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) authorization_plugins: Option<Vec<String>>,
+    /// Folder of plugins' sockets [default: /run/docker/plugins]
+    #[arg(long, value_name = "DIR", env = "HAKONE_PLUGIN_SOCKETS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) plugin_sockets: Option<PathBuf>,
     /// Permission bits of unix sockets, octal [default: 660]
     #[arg(long, value_name = "MODE", env = "HAKONE_SOCKET_MODE")]
     #[serde(skip_serializing_if = "Option::is_none")]

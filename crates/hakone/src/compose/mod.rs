@@ -85,6 +85,7 @@ pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
     Ok(Services {
         archives,
         attacks,
+        authorization: authorization(resolved),
         containers,
         images,
         monitor,
@@ -96,6 +97,11 @@ pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
         about,
         headers,
     })
+}
+
+fn authorization(resolved: &Resolved) -> hakone_authorization::Service {
+    let names = resolved.authorization_plugins.clone();
+    hakone_authorization::Service::new(resolved.plugins.clone(), names)
 }
 
 /// Checks what only the services understand, without opening any.

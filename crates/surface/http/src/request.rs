@@ -93,7 +93,7 @@ impl Call {
     }
 
     /// Reads the body of a JSON request, whole, and keeps it.
-    async fn body(&mut self) -> Result<Bytes, Error> {
+    pub(crate) async fn body(&mut self) -> Result<Bytes, Error> {
         if let Some(body) = &self.early {
             return Ok(body.clone());
         }
@@ -138,6 +138,14 @@ impl Call {
             self.text("filters").unwrap_or_default(),
             known,
         )?)
+    }
+
+    pub(crate) fn method(&self) -> &hyper::Method {
+        self.request.method()
+    }
+
+    pub(crate) fn uri(&self) -> &hyper::Uri {
+        self.request.uri()
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {

@@ -15,12 +15,12 @@ use tracing::{Instrument as _, debug, info_span, warn};
 
 use crate::{
     Services,
-    authorize::{self, Client, Gate},
+    authorize::{self, Client, Gate, Judged, plugin},
     dispatch, error,
     listen::Listener,
-    reply::Body,
+    reply::{Body, Reply},
     request::Call,
-    routes::{State, lookup},
+    routes::{Operation, State, lookup},
     version,
 };
 
@@ -95,13 +95,22 @@ async fn one(
             let client = Client::new(gate, None);
             Ok(Box::pin(async move {
                 match timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => speak(stream, services, stop, client).await,
+                    Ok(Ok(stream)) => {
+                        let client = client.with_certificates(certificates(&stream));
+                        speak(stream, services, stop, client).await;
+                    }
                     Ok(Err(error)) => warn!(%error, "TLS client refused"),
                     Err(_) => debug!("TLS handshake took too long"),
                 }
             }))
         }
     }
+}
+
+/// Copies the verified chain of a client.
+fn certificates(stream: &tokio_rustls::server::TlsStream<tokio::net::TcpStream>) -> Vec<Vec<u8>> {
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    chain.iter().map(|one| one.as_ref().to_vec()).collect()
 }
 
 async fn speak<S>(stream: S, services: Arc<Services>, stop: watch::Receiver<bool>, client: Client)
@@ -166,10 +175,7 @@ async fn route(
             Some((State::Later(subject), _)) => Err(error::Error::NotImplemented(subject)),
             Some((State::Served(operation), object)) => {
                 let asked = (object, Call::new(version, request));
-                match authorize::judge(services, client, operation, asked).await {
-                    Err(denied) => Err(denied),
-                    Ok((object, call)) => dispatch::run(services, operation, object, call).await,
-                }
+                served(services, client, operation, asked).await
             }
         },
     };
@@ -177,6 +183,23 @@ async fn route(
         debug!(%error, "request refused");
         error::reply(&error)
     })
+}
+
+/// Judges, asks the plugins, does, and asks them about the reply, be it a refusal.
+async fn served(
+    services: &Arc<Services>,
+    client: &Client,
+    operation: Operation,
+    asked: Judged,
+) -> Reply {
+    let (object, mut call) = authorize::judge(services, client, operation, asked).await?;
+    let question = plugin::request(services, client, operation, &mut call).await?;
+    let done = dispatch::run(services, operation, object, call).await;
+    let response = done.unwrap_or_else(|error| {
+        debug!(%error, "request refused");
+        error::reply(&error)
+    });
+    plugin::response(services, question, response).await
 }
 
 /// The headers that every reply carries.

@@ -31,6 +31,8 @@ pub struct Services {
     pub flows: hakone_flow::Service,
     /// The daemon itself.
     pub about: About,
+    /// The authorization plugins.
+    pub authorization: hakone_authorization::Service,
     /// Headers of every reply.
     pub headers: Headers,
 }

@@ -125,7 +125,7 @@ fn engine(services: &Services) -> Value {
         "ServerVersion": about.version, "Driver": "overlay2",
         "DriverStatus": [["Supports d_type", "true"], ["Native Overlay Diff", "true"]],
         "Plugins": {
-            "Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": null,
+            "Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": authorization(services),
             "Log": ["fluentd", "gelf", "journald", "json-file", "local", "none", "syslog"],
         },
         "Debug": about.debug, "LoggingDriver": about.log_driver, "ExperimentalBuild": false,
@@ -140,6 +140,14 @@ fn engine(services: &Services) -> Value {
         "ContainerdCommit": { "ID": "" }, "RuncCommit": { "ID": "" }, "InitCommit": { "ID": "" },
         "FirewallBackend": { "Driver": services.networks.firewall_backend() },
     })
+}
+
+/// Nobody is `null`.
+fn authorization(services: &Services) -> Value {
+    match services.authorization.names() {
+        [] => Value::Null,
+        names => json!(names),
+    }
 }
 
 /// Tells what takes up the disk; the CLI sums it up.

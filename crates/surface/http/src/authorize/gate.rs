@@ -47,6 +47,7 @@ impl Gate {
 pub(crate) struct Client {
     gate: Arc<Gate>,
     peer: Option<(u32, u32)>,
+    certificates: Arc<[Vec<u8>]>,
 }
 
 impl Client {
@@ -55,7 +56,20 @@ impl Client {
         Self {
             gate: Arc::clone(gate),
             peer,
+            certificates: Arc::default(),
         }
+    }
+
+    /// Takes the certificates that the peer was verified by, its own first.
+    pub(crate) fn with_certificates(self, certificates: Vec<Vec<u8>>) -> Self {
+        Self {
+            certificates: certificates.into(),
+            ..self
+        }
+    }
+
+    pub(crate) fn certificates(&self) -> &[Vec<u8>] {
+        &self.certificates
     }
 
     pub(crate) fn gate(&self) -> &Gate {

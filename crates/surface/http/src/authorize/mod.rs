@@ -8,6 +8,7 @@ mod facts;
 mod gate;
 mod narrow;
 mod objects;
+pub(crate) mod plugin;
 
 use hakone_authorize::{Action, Facts, Grant, References};
 use hakone_engine_api::wire;

@@ -1,0 +1,42 @@
+//! Docker's plugin protocol (v1) on the wire, and what to believe of a plugin.
+//!
+//! A plugin is a program of the administrator's that answers JSON over a socket: it may be slow, wrong or taken over. Whatever it says
+//! is parsed here and judged before anything is done with it. Pure; `host/plugin` speaks to plugins.
+
+mod address;
+mod authorization;
+mod certificate;
+mod mountpoint;
+mod name;
+mod volume;
+
+pub use address::{Address, AddressError};
+pub use authorization::{Answer, Question, header_name};
+pub use certificate::{common_name, pem};
+pub use mountpoint::{MountpointError, judge as judge_mountpoint};
+pub use name::is_name;
+pub use volume::{
+    CapabilitiesReply, Capability, Created, MountReply, Mounting, Named, RemoteVolume, VolumeReply,
+    VolumesReply,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// The media type of both directions.
+pub const MEDIA: &str = "application/vnd.docker.plugins.v1.2+json";
+
+/// The reply to `Plugin.Activate`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Activation {
+    /// What it can do: `authz`, `VolumeDriver`, `NetworkDriver`.
+    pub implements: Vec<String>,
+}
+
+/// What every reply may carry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Outcome {
+    /// Why it failed; empty when it did not.
+    pub err: String,
+}
