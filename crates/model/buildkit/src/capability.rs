@@ -11,6 +11,7 @@ pub const FRONTEND: &[&str] = &[
     "returnmap",
     "proto.refarray",
     "importcaches",
+    "reference.output",
     "frontend.inputs",
     "frontend.caps",
     "gateway.solve.metadata",

@@ -32,6 +32,9 @@ pub enum Error {
     /// The client itself gave up.
     #[error("error from sender: {0}")]
     Sender(String),
+    /// The Dockerfile has a fault.
+    #[error("{0}")]
+    Dockerfile(String),
     /// A definition that is no graph of operations.
     #[error("invalid build definition: {0}")]
     Definition(&'static str),
@@ -65,6 +68,7 @@ impl Fault for Error {
             | Self::Path { .. }
             | Self::Transfer(_)
             | Self::Sender(_)
+            | Self::Dockerfile(_)
             | Self::Definition(_) => Kind::InvalidParameter,
             Self::Unsupported(_) => Kind::NotImplemented,
         }

@@ -15,6 +15,8 @@ pub struct Export {
     pub names: Vec<ImageRef>,
     /// Which of the client's outputs it fills.
     pub output: usize,
+    /// Whether the names go to their registries.
+    pub push: bool,
 }
 
 /// The kinds of exporters.
@@ -79,6 +81,7 @@ impl Export {
             target,
             names: parse_names(names)?,
             output,
+            push: attributes.get("push").is_some_and(|value| value == "true"),
         })
     }
 }

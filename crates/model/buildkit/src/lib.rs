@@ -6,9 +6,11 @@
 
 mod attributes;
 mod capability;
+mod checks;
 mod definition;
 mod entry;
 mod error;
+mod explain;
 mod export;
 mod header;
 mod list;
@@ -20,9 +22,11 @@ pub mod wire;
 
 pub use attributes::{Fresh, MainContext, Network, Order, Pull, Question, Ulimit};
 pub use capability::{FRONTEND, LLB, capabilities};
+pub use checks::{Finding, check};
 pub use definition::{Graph, Limits, Node, Operation};
 pub use entry::{Entry, What};
 pub use error::Error;
+pub use explain::{Documents, explain};
 pub use export::{Export, Target};
 pub use header::selection;
 pub use progress::{Moment, clip, vertex_digest};

@@ -13,7 +13,7 @@ use prost::Message as _;
 use crate::{
     Error, Service,
     frontend::{self, Outcome},
-    neighbour::{Built, Failure},
+    neighbour::Built,
     solve::Solve,
 };
 
@@ -70,10 +70,7 @@ impl Service {
     /// Takes what the gateway says that the results are.
     pub(crate) fn give_back(solve: &Solve, request: bridge::ReturnRequest) {
         let returned = match request.error {
-            Some(error) => Err(Error::from(Failure::new(
-                hakone_base::Kind::System,
-                error.message,
-            ))),
+            Some(error) => Err(Error::Returned(Box::new(error))),
             None => Ok(request
                 .result
                 .and_then(|result| result.result)

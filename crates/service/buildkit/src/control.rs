@@ -35,6 +35,8 @@ impl Service {
     pub(crate) fn workers(&self) -> Vec<types::WorkerRecord> {
         let labels = [
             ("org.mobyproject.buildkit.worker.executor", "hakone"),
+            // Clients take this for the sign that image archives can be exported.
+            ("org.mobyproject.buildkit.worker.snapshotter", "overlayfs"),
             (
                 "org.mobyproject.buildkit.worker.hostname",
                 &self.0.facts.host_name,

@@ -1,6 +1,8 @@
 //! What can go wrong between a build client and the engine.
 
 use hakone_base::{Fault, Kind};
+use hakone_buildkit_model::wire;
+use prost::Message as _;
 use tonic::{Code, Status};
 
 use crate::neighbour::Failure;
@@ -49,6 +51,9 @@ pub enum Error {
     /// The build failed.
     #[error("{}", .0.message)]
     Build(Box<Failure>),
+    /// The client says that the build failed: what we told it before, mostly, with all that belongs to it.
+    #[error("{}", .0.message)]
+    Returned(Box<wire::Status>),
 }
 
 impl Error {
@@ -73,10 +78,18 @@ impl Error {
             Kind::NotModified | Kind::System => Code::Unknown,
         };
         match self {
-            // As BuildKit: a failed build is no fault of the call, so its words stand alone.
+            // As BuildKit: a failed build is no fault of the call, so its words stand alone, and clients print no code.
             Self::Build(failure) => failure.status(),
+            Self::Returned(status) => {
+                let words = status.message.clone();
+                let mut full = wire::Status::clone(status);
+                full.code = Code::Unknown.into();
+                Status::with_details(Code::Unknown, words, full.encode_to_vec().into())
+            }
             Self::Cancelled => Status::cancelled(self.to_string()),
-            Self::NoDockerfile(_) | Self::Client(_) => Status::unknown(self.to_string()),
+            Self::Refused(_) | Self::NoDockerfile(_) | Self::Client(_) => {
+                Status::unknown(self.to_string())
+            }
             _ => Status::new(code, self.to_string()),
         }
     }
@@ -101,7 +114,9 @@ impl Fault for Error {
             Self::NoSession(_) | Self::NoBuild(_) | Self::NoDockerfile(_) => Kind::NotFound,
             Self::SessionTaken(_) | Self::BuildTaken(_) => Kind::Conflict,
             Self::TooMany(_) | Self::Connection(_) => Kind::Unavailable,
-            Self::Cancelled | Self::Client(_) | Self::Host { .. } => Kind::System,
+            Self::Cancelled | Self::Client(_) | Self::Returned(_) | Self::Host { .. } => {
+                Kind::System
+            }
             Self::Build(failure) => failure.kind,
         }
     }

@@ -4,11 +4,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use hakone_base::ImageRef;
 use hakone_buildkit_model::{Export, Target};
 
 use crate::{
     Error,
     frontend::Bench,
+    materials,
     neighbour::{Archive, Built},
     receive,
     report::{Count, Report, now},
@@ -52,6 +54,7 @@ async fn one(
         Target::Image => {
             let work = async |digest: &str| image(bench, report, digest, export, built).await;
             report.during("exporting to image", work).await?;
+            push(bench, solve, export).await?;
             return Ok(answers(export, built));
         }
         Target::Folder => {
@@ -87,7 +90,24 @@ async fn image(
     report.count(digest, done(&format!("writing image {}", built.image)));
     bench.builder.name(&built.image, &export.names).await?;
     for name in &export.names {
-        report.count(digest, done(&format!("naming to {name}")));
+        report.count(digest, done(&format!("naming to {}", full(name))));
+    }
+    Ok(())
+}
+
+/// Sends the names to their registries, when the exporter is to.
+async fn push(bench: &Bench, solve: &Solve, export: &Export) -> Result<(), Error> {
+    if !export.push {
+        return Ok(());
+    }
+    let session = bench.sessions.wait(&solve.request.session).await?;
+    for name in &export.names {
+        let work = async |_: &str| {
+            let credentials = materials::credentials(&session, name.domain()).await?;
+            Ok::<_, Error>(bench.builder.push(name, credentials).await?)
+        };
+        let vertex = format!("pushing {}", full(name));
+        solve.report.during(&vertex, work).await?;
     }
     Ok(())
 }
@@ -131,7 +151,7 @@ async fn archive(
 }
 
 fn answers(export: &Export, built: &Built) -> Answers {
-    let names: Vec<_> = export.names.iter().map(ToString::to_string).collect();
+    let names: Vec<_> = export.names.iter().map(full).collect();
     let mut answers = Answers::from([
         (
             "containerimage.config.digest".to_owned(),
@@ -143,6 +163,12 @@ fn answers(export: &Export, built: &Built) -> Answers {
         answers.insert("image.name".to_owned(), names.join(","));
     }
     answers
+}
+
+/// Writes a name out, as clients print it.
+fn full(name: &ImageRef) -> String {
+    let tag = name.tag().unwrap_or("latest");
+    format!("{}/{}:{tag}", name.domain(), name.path())
 }
 
 fn done(id: &str) -> Count {

@@ -5,13 +5,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use hakone_buildkit_model::{MainContext, Order, patterns, wire::bridge};
+use hakone_base::Kind;
+use hakone_buildkit_model::{Documents, MainContext, Order, patterns, wire::bridge};
 
 use crate::{
     Error,
     materials::{Folder, Materials},
-    neighbour::{Answer, Builder, Built, Dockerfile, Job},
+    neighbour::{Builder, Built, Dockerfile, Failure, Job},
     receive::Asked,
+    report::{Report, Warning},
     sessions::Sessions,
     solve::Solve,
     writer,
@@ -25,7 +27,7 @@ pub(crate) enum Outcome {
     /// An image.
     Built(Built),
     /// An answer to a question.
-    Answer(Answer),
+    Answer(Documents),
 }
 
 /// What the front end works with.
@@ -56,9 +58,10 @@ pub(crate) async fn run(
     {
         return Err(unsupported(&frontend));
     }
-    if order.question.is_some() {
-        return Ok(Outcome::Answer(bench.builder.explain(&order, &dockerfile)?));
+    if let Some(answer) = hakone_buildkit_model::explain(&order, &dockerfile.text)? {
+        return Ok(Outcome::Answer(answer));
     }
+    warn(&order, &dockerfile, &solve.report)?;
     let job = Job {
         order,
         dockerfile,
@@ -69,6 +72,34 @@ pub(crate) async fn run(
         built = bench.builder.build(job) => Ok(Outcome::Built(built?)),
         () = gone.cancelled() => Err(Error::NoSession(solve.request.session.clone())),
     }
+}
+
+/// Tells what the build checks find; some files want that to be an error.
+fn warn(order: &Order, dockerfile: &Arc<Dockerfile>, report: &Report) -> Result<(), Error> {
+    let (findings, fails) = hakone_buildkit_model::check(order, &dockerfile.text);
+    let vertex = report.digest(&definition_vertex(order));
+    for one in &findings {
+        let (first, last) = (one.span.first as usize, one.span.last as usize);
+        let warning = Warning {
+            message: format!("{}: {}", one.rule, one.message),
+            detail: vec![one.about.to_owned()],
+            url: one.url(),
+            place: Some((Arc::clone(dockerfile), first, last)),
+        };
+        report.warn(&vertex, warning);
+    }
+    if !fails {
+        return Ok(());
+    }
+    let mut rules: Vec<_> = findings.iter().map(|one| one.rule).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    let words = format!("lint violation found for rules: {}", rules.join(", "));
+    Err(Failure::new(Kind::InvalidParameter, words).into())
+}
+
+fn definition_vertex(order: &Order) -> String {
+    format!("[internal] load build definition from {}", order.filename)
 }
 
 fn check(frontend: &str, attributes: &BTreeMap<String, String>) -> Result<(), Error> {
@@ -98,7 +129,7 @@ async fn definition(order: &Order, materials: &Materials) -> Result<Dockerfile, 
     let folder = match &order.context {
         MainContext::Upload(_) => materials.uploaded().await?,
         MainContext::Folder | MainContext::Named(_) | MainContext::Remote(_) => {
-            let vertex = format!("[internal] load build definition from {name}");
+            let vertex = definition_vertex(order);
             let asked = Asked {
                 folder: order.dockerfile_folder.clone(),
                 follow: names(name),

@@ -28,7 +28,7 @@ pub use agent::Agent;
 pub use error::Error;
 pub use materials::{Folder, Materials, Named};
 pub use neighbour::{
-    Answer, Archive, BoxFuture, Builder, Built, Dockerfile, Failure, Job, Prune, Reader, Remembered,
+    Archive, BoxFuture, Builder, Built, Dockerfile, Failure, Job, Prune, Reader, Remembered,
 };
 pub use report::{Count, Report, Warning, now};
 pub use service::{Facts, Service};

@@ -274,28 +274,33 @@ impl Materials {
     /// # Errors
     /// When the client cannot be asked.
     pub async fn credentials(&self, host: &str) -> Result<Option<Secret<String>>, Error> {
-        if !self.session.offers(CREDENTIALS) {
-            return Ok(None);
-        }
-        let host = match host {
-            "docker.io" | "index.docker.io" => "registry-1.docker.io",
-            other => other,
-        };
-        let question = files::CredentialsRequest {
-            host: host.to_owned(),
-        };
-        let answer: files::CredentialsResponse =
-            self.session.channel.ask(CREDENTIALS, question).await?;
-        Ok(match (answer.username.as_str(), answer.secret) {
-            ("", secret) if secret.is_empty() => None,
-            // As docker keeps a token: without a user's name.
-            ("", token) => Some(serde_json::json!({"identitytoken": token}).to_string()),
-            (user, password) => {
-                Some(serde_json::json!({"username": user, "password": password}).to_string())
-            }
-        }
-        .map(Secret::new))
+        credentials(&self.session, host).await
     }
+}
+
+/// Asks a client for the user's name and password for a registry.
+pub(crate) async fn credentials(
+    session: &Session,
+    host: &str,
+) -> Result<Option<Secret<String>>, Error> {
+    if !session.offers(CREDENTIALS) {
+        return Ok(None);
+    }
+    let host = match host {
+        "docker.io" | "index.docker.io" => "registry-1.docker.io",
+        other => other,
+    };
+    let question = files::CredentialsRequest {
+        host: host.to_owned(),
+    };
+    let answer: files::CredentialsResponse = session.channel.ask(CREDENTIALS, question).await?;
+    let document = match (answer.username.as_str(), answer.secret) {
+        ("", secret) if secret.is_empty() => return Ok(None),
+        // As docker keeps a token: without a user's name.
+        ("", token) => serde_json::json!({ "identitytoken": token }),
+        (user, password) => serde_json::json!({"username": user, "password": password}),
+    };
+    Ok(Some(Secret::new(document.to_string())))
 }
 
 fn remote(place: &str) -> Error {

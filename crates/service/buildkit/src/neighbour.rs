@@ -2,7 +2,7 @@
 
 use std::{fmt, pin::Pin, sync::Arc};
 
-use hakone_base::{ImageRef, Kind};
+use hakone_base::{ImageRef, Kind, Secret};
 use hakone_buildkit_model::{
     Order,
     wire::{self, pb},
@@ -49,9 +49,6 @@ pub struct Built {
     /// Its config as it is stored.
     pub config: Vec<u8>,
 }
-
-/// An answer to a question about a Dockerfile: documents by name.
-pub type Answer = Vec<(String, Vec<u8>)>;
 
 /// The kinds of image archives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,14 +100,18 @@ pub trait Builder: Send + Sync + 'static {
     /// Carries a build out; dropping the future cancels it. The result has no name yet.
     fn build(&self, job: Job) -> BoxFuture<'_, Result<Built, Failure>>;
 
-    /// Answers a question about a Dockerfile, without building.
-    fn explain(&self, order: &Order, dockerfile: &Dockerfile) -> Result<Answer, Failure>;
-
     /// Gives a result its names.
     fn name<'a>(
         &'a self,
         image: &'a str,
         names: &'a [ImageRef],
+    ) -> BoxFuture<'a, Result<(), Failure>>;
+
+    /// Sends a name of a result to its registry.
+    fn push<'a>(
+        &'a self,
+        name: &'a ImageRef,
+        credentials: Option<Secret<String>>,
     ) -> BoxFuture<'a, Result<(), Failure>>;
 
     /// Gives the files of a result as a tar stream.

@@ -9,15 +9,12 @@ mod tests {
     };
 
     use futures_util::{Stream, StreamExt as _, stream};
-    use hakone_base::{ImageRef, Kind};
+    use hakone_base::{ImageRef, Kind, Secret};
     use hakone_buildkit::{
-        Answer, Archive, BoxFuture, Builder, Built, Dockerfile, Facts, Failure, Job, Offer, Prune,
-        Reader, Remembered, Service,
+        Archive, BoxFuture, Builder, Built, Facts, Failure, Job, Offer, Prune, Reader, Remembered,
+        Service,
     };
-    use hakone_buildkit_model::{
-        Order,
-        wire::{Packet, PacketType, Stat, bridge, control, secrets},
-    };
+    use hakone_buildkit_model::wire::{Packet, PacketType, Stat, bridge, control, secrets};
     use hyper::{Request, Response, body::Incoming, service::service_fn};
     use hyper_util::rt::{TokioExecutor, TokioIo};
     use prost::Message;
@@ -70,8 +67,12 @@ mod tests {
             Box::pin(self.perform(job))
         }
 
-        fn explain(&self, _: &Order, _: &Dockerfile) -> Result<Answer, Failure> {
-            Ok(vec![("result.txt".into(), b"fine".to_vec())])
+        fn push<'a>(
+            &'a self,
+            _: &'a ImageRef,
+            _: Option<Secret<String>>,
+        ) -> BoxFuture<'a, Result<(), Failure>> {
+            Box::pin(async { Ok(()) })
         }
 
         fn name<'a>(
@@ -135,7 +136,7 @@ mod tests {
             if path.ends_with("/GetSecret") {
                 let codec =
                     ProstCodec::<secrets::GetSecretResponse, secrets::GetSecretRequest>::default();
-                return tonic::server::Grpc::new(codec).unary(Secret, request).await;
+                return tonic::server::Grpc::new(codec).unary(Vault, request).await;
             }
             let texts = |key: &str| -> Vec<String> {
                 let values = request.headers().get_all(key).iter();
@@ -160,9 +161,9 @@ mod tests {
         }
     }
 
-    struct Secret;
+    struct Vault;
 
-    impl tower_service::Service<tonic::Request<secrets::GetSecretRequest>> for Secret {
+    impl tower_service::Service<tonic::Request<secrets::GetSecretRequest>> for Vault {
         type Response = tonic::Response<secrets::GetSecretResponse>;
         type Error = Status;
         type Future = std::future::Ready<Result<Self::Response, Status>>;
