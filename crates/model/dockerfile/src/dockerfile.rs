@@ -1,6 +1,8 @@
 //! The whole file: directives, the arguments before the first stage, and the stages.
 
-use crate::{Directives, Error, Instruction, Limits, Stage, Step, error::Problem, lines, parse};
+use crate::{
+    Directives, Error, Instruction, Limits, Span, Stage, Step, error::Problem, lines, parse,
+};
 
 /// A Dockerfile that was read without a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +13,49 @@ pub struct Dockerfile {
     pub global_arguments: Vec<Step>,
     /// The stages, at least one.
     pub stages: Vec<Stage>,
+}
+
+/// One instruction of a file that may have faults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Its lines.
+    pub span: Span,
+    /// The instruction, continued lines joined.
+    pub text: String,
+    /// The comments right above it.
+    pub comments: Vec<String>,
+    /// What it says, or what is wrong with it.
+    pub step: Result<Step, Error>,
+}
+
+/// A file whose instructions are read one by one, whatever the others say: for advice, not for a build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// What the head of the file says.
+    pub directives: Directives,
+    /// The instructions in their order.
+    pub drafts: Vec<Draft>,
+}
+
+impl Outline {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It does not divide into instructions.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let divided = lines::divide(bytes, &Limits::default())?;
+        let escape = divided.directives.escape;
+        let draft = |logical: lines::Logical| Draft {
+            span: logical.span,
+            text: logical.text.clone(),
+            comments: logical.comments.clone(),
+            step: parse::step(logical, escape),
+        };
+        Ok(Self {
+            directives: divided.directives,
+            drafts: divided.instructions.into_iter().map(draft).collect(),
+        })
+    }
 }
 
 impl Dockerfile {

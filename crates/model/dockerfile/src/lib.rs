@@ -33,7 +33,7 @@ mod words;
 pub use command::{Command, Run, RunNetwork, RunSecurity, Script};
 pub use copy::{Add, Copy, Source};
 pub use directive::{Check, Directives, Escape};
-pub use dockerfile::Dockerfile;
+pub use dockerfile::{Dockerfile, Draft, Outline};
 pub use error::{Error, Problem};
 pub use expand::Expanded;
 pub use graph::{Base, Graph, Resolved};

@@ -100,6 +100,7 @@ impl<'a> Divider<'a> {
                 self.comments.push(comment.trim().to_owned());
                 continue;
             }
+            // An empty line parts comments from what follows.
             let comments = std::mem::take(&mut self.comments);
             let (start, continued) = continuation(line, self.directives.escape());
             if start.is_empty() && !continued {
