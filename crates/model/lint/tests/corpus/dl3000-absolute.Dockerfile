@@ -1,0 +1,5 @@
+# finds nothing
+FROM debian:12.5
+ARG BASE=/srv
+WORKDIR "/srv/app"
+WORKDIR ${BASE}/data

@@ -1,0 +1,5 @@
+# finds DL3002:5
+FROM debian:12.5
+USER app
+RUN whoami
+USER root

@@ -1,0 +1,3 @@
+# finds DL3004:3
+FROM debian:12.5
+RUN sudo make install

@@ -1,0 +1,2 @@
+# finds DL3006:2
+FROM debian

@@ -1,0 +1,2 @@
+# finds nothing
+FROM debian:latest@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef

@@ -1,0 +1,2 @@
+# finds DL3007:2
+FROM debian:latest

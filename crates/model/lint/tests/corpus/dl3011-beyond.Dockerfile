@@ -1,0 +1,3 @@
+# finds DL3011:3
+FROM debian:12.5
+EXPOSE 80 70000

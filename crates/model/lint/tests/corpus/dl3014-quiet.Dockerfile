@@ -1,0 +1,3 @@
+# finds nothing
+FROM debian:12.5
+RUN apt-get install -qq --no-install-recommends curl=7.88.*

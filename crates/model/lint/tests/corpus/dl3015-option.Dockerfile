@@ -1,0 +1,3 @@
+# finds nothing
+FROM debian:12.5
+RUN apt-get install -y -o APT::Install-Recommends=false curl=7.88.*

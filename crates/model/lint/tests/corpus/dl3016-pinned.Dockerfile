@@ -1,0 +1,3 @@
+# finds nothing
+FROM debian:12.5
+RUN npm install --global express@4.19.2 @types/node@20 && npm install

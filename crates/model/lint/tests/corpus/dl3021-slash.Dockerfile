@@ -1,0 +1,3 @@
+# finds nothing
+FROM debian:12.5
+COPY one two /srv/

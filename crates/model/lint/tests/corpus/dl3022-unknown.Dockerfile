@@ -1,0 +1,3 @@
+# finds DL3022:3
+FROM debian:12.5
+COPY --from=builder /out /out

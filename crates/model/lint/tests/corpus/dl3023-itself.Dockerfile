@@ -1,0 +1,3 @@
+# finds DL3023:3
+FROM debian:12.5 AS builder
+COPY --from=builder /out /out

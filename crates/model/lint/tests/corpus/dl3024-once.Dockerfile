@@ -1,0 +1,3 @@
+# finds nothing
+FROM debian:12.5 AS one
+FROM alpine:3.20 AS two

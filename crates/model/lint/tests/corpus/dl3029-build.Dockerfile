@@ -1,0 +1,2 @@
+# finds nothing
+FROM --platform=$BUILDPLATFORM debian:12.5

@@ -1,0 +1,3 @@
+# finds nothing
+FROM rockylinux:9.3
+RUN yum module install -y nodejs:20 && yum clean all

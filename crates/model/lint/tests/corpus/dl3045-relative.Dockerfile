@@ -1,0 +1,3 @@
+# finds DL3045:3
+FROM debian:12.5
+COPY app app

@@ -1,0 +1,3 @@
+# finds nothing
+FROM debian:12.5
+RUN wget --progress=dot:giga https://example.com/file

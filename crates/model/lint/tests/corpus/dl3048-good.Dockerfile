@@ -1,0 +1,3 @@
+# finds nothing
+FROM debian:12.5
+LABEL org.example.version="1"

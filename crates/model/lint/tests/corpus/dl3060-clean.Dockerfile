@@ -1,0 +1,3 @@
+# finds nothing
+FROM node:20
+RUN yarn install --frozen-lockfile && yarn cache clean

@@ -1,0 +1,4 @@
+# finds nothing
+# the version
+ARG V=12.5
+FROM debian:${V}

@@ -1,0 +1,3 @@
+# finds DL3061:2
+RUN make
+FROM debian:12.5

@@ -1,0 +1,3 @@
+# finds nothing
+FROM golang:1.22
+RUN go install example.com/tool@v1.2.3 && go install ./...
