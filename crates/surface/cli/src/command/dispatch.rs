@@ -1,6 +1,7 @@
 //! Which file runs which verb.
 
 use clap::Command;
+use hakone_build_cli as build;
 use hakone_client::{Error, Session};
 use hakone_image_cli::{self as image, registry};
 use hakone_policy_cli as policy;
@@ -59,6 +60,7 @@ pub(super) async fn verb(session: &Session, verb: &Verb, command: Command) -> Re
         Verb::Version(arguments) => system::version::run(session, arguments).await,
         Verb::Image(verb) => of_image(session, verb).await,
         Verb::Network(verb) => of_network(session, verb).await,
+        Verb::Lint(arguments) => build::lint::run(session, arguments),
         Verb::Policy(verb) => of_policy(session, verb).await,
         Verb::Volume(verb) => of_volume(session, verb).await,
         Verb::System(verb) => of_system(session, verb).await,

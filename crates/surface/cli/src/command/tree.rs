@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use hakone_client::flag::shared::{Containers, PruneFlags};
 
+use hakone_build_cli as build;
 use hakone_image_cli::{self as image, registry};
 use hakone_policy_cli as policy;
 
@@ -163,6 +164,8 @@ verbs! {
         /// Manage networks
         #[command(subcommand)]
         Network(NetworkVerb),
+        /// Check Dockerfiles against rules of good practice; ends with 1 when there are findings
+        Lint(build::lint::Arguments),
         /// Manage policies between containers
         #[command(subcommand)]
         Policy(PolicyVerb),

@@ -1,0 +1,3 @@
+//! The verbs of building, one file each.
+
+pub mod lint;
