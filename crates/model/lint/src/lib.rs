@@ -1,7 +1,7 @@
 //! Advice on Dockerfiles: the rules that users of hadolint know by their numbers, what silences them, and the reports.
 //!
 //! Pure: bytes and [`Settings`] in, [`Finding`]s out. [`check`] reads the file instruction by instruction, so that one
-//! fault does not hide the rest; the rules look at a [`view::View`], where every `RUN` is already a shell script in parts.
+//! fault does not hide the rest; the rules look at a view, where every `RUN` is already a shell script in parts.
 //! The numbers and severities are those of hadolint and ShellCheck; the code and the words are our own.
 
 mod catalog;
