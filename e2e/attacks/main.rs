@@ -15,6 +15,8 @@ mod frames;
 #[cfg(test)]
 mod opened;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 mod volumes;
 #[cfg(test)]
 mod world;

@@ -412,3 +412,145 @@ def from_lan(w):
         "lan_unpublished_v6": [frame6(w, to=w.gateway.mac)],
         "lan_spoofs_member_v6": [frame6(w, src=w.other.ip6, to=w.gateway.mac)],
     }
+
+
+def segment(src, dst, sport, dport, flags):
+    """A TCP segment with a hole for the mark; a trailer behind the packet would be lost on the way through the host."""
+    head = struct.pack("!HHIIBBHHH", sport, dport, 1, 1, 0x50, flags, 1024, 0, 0)
+    packed = ip6 if ":" in src else ip4
+    pseudo = packed(src) + packed(dst) + struct.pack("!BBH", 0, 6, len(head) + len(DATA))
+    return head[:16] + struct.pack("!H", checksum(pseudo + head + DATA)) + head[18:] + DATA
+
+
+def icmp(kind, code, body=b""):
+    content = struct.pack("!BBHI", kind, code, 0, 0) + body + DATA
+    return content[:2] + struct.pack("!H", checksum(content)) + content[4:]
+
+
+def tcp4(w, flags, src=None, dst=None, ports=(4000, 7000), **more):
+    src, dst = src or w.me.ip, dst or w.victim.ip
+    return frame4(w, src=src, dst=dst, proto=6, payload=segment(src, dst, *ports, flags), **more)
+
+
+def embedded(w, sender, receiver, proto=17, ports=(7000, 4000)):
+    """The head of a packet that an error claims to be about."""
+    return v4(sender.ip, receiver.ip, proto, udp(*ports))
+
+
+@table
+def past_policies(w):
+    """To a neighbour whom a policy lets nobody but `other` reach, at UDP port 7000: whatever is sent, and however it is led."""
+    led = dict(to=w.gateway.mac)
+    echo6 = icmp6(w.me.ip6, w.victim.ip6, 128, bytes(4) + DATA)
+    too_big6 = icmp6(w.me.ip6, w.victim.ip6, 2, struct.pack("!I", 1280) + DATA)
+    ll, victim_ll = link_local(w.me.mac), link_local(w.victim.mac)
+    datagram6 = udp6(w.me.ip6, w.victim.ip6, 4000, 7000, DATA)
+    hop, destination = b"\x11\x00" + PAD[:2] + bytes(4), b"\x11\x00\x01\x04" + bytes(4)
+    tunnelled = v4(w.other.ip, w.victim.ip, 17, udp(4000, 7000, DATA))
+    return {
+        "udp": [frame4(w)],
+        "udp_led": [frame4(w, **led)],
+        "udp_broadcast_frame": [frame4(w, to=ALL)],
+        "udp_group_frame": [frame4(w, to="01:00:5e:00:00:01")],
+        "udp_other_port": [frame4(w, payload=udp(4000, 7001, DATA))],
+        "udp_as_an_answer": [frame4(w, payload=udp(7000, 4000, DATA))],
+        "udp_from_port_53": [frame4(w, payload=udp(53, 7000, DATA))],
+        "udp_to_port_0": [frame4(w, payload=udp(4000, 0, DATA))],
+        "udp_lite": [frame4(w, proto=136)],
+        "tcp_syn": [tcp4(w, 0x02)],
+        "tcp_syn_led": [tcp4(w, 0x02, **led)],
+        "tcp_simultaneous_open": [tcp4(w, 0x12)],
+        "tcp_in_the_middle": [tcp4(w, 0x10)],
+        "tcp_in_the_middle_as_an_answer": [tcp4(w, 0x18, ports=(7000, 4000))],
+        "tcp_reset": [tcp4(w, 0x04)],
+        "tcp_fin": [tcp4(w, 0x11)],
+        "tcp_null": [tcp4(w, 0)],
+        "tcp_all_flags": [tcp4(w, 0x3F)],
+        "spoof_allowed_peer": [frame4(w, src=w.other.ip)],
+        "spoof_allowed_peer_led": [frame4(w, src=w.other.ip, **led)],
+        "spoof_allowed_peer_whole": [frame4(w, src=w.other.ip, ether_src=w.other.mac)],
+        "spoof_allowed_peer_as_answer": [frame4(w, src=w.other.ip, payload=udp(7000, 4000, DATA))],
+        "spoof_gateway": [frame4(w, src=w.gateway.ip)],
+        "spoof_host": [frame4(w, src="10.99.0.1", **led)],
+        "spoof_victim_itself": [frame4(w, src=w.victim.ip, **led)],
+        "fragment_first": [frame4(w, fragment=0x2000)],
+        "fragment_later": [frame4(w, fragment=2, payload=DATA)],
+        "fragment_tiny": [frame4(w, fragment=0x2000, payload=udp(4000, 7000)), frame4(w, fragment=1, payload=DATA)],
+        "fragment_overlapping": [frame4(w, fragment=0x2000), frame4(w, fragment=1, payload=DATA)],
+        "ping": [frame4(w, proto=1, payload=icmp(8, 0))],
+        "ping_answer": [frame4(w, proto=1, payload=icmp(0, 0))],
+        "error_about_no_flow": [frame4(w, proto=1, payload=icmp(3, 3, embedded(w, w.victim, w.me)))],
+        "error_about_anothers_flow": [frame4(w, proto=1, payload=icmp(3, 3, embedded(w, w.victim, w.other)))],
+        "too_big_about_anothers_flow": [frame4(w, proto=1, payload=icmp(3, 4, embedded(w, w.victim, w.other)))],
+        "time_exceeded": [frame4(w, proto=1, payload=icmp(11, 0, embedded(w, w.victim, w.me)))],
+        "timestamp": [frame4(w, proto=1, payload=icmp(13, 0, bytes(12)))],
+        "sctp_init": [frame4(w, proto=132, payload=struct.pack("!HHII", 4000, 7000, 0, 0) + b"\x01\x00\x00\x14" + DATA)],
+        "dccp": [frame4(w, proto=33, payload=udp(4000, 7000) + bytes(8) + DATA)],
+        "gre": [frame4(w, proto=47, payload=b"\x00\x00\x08\x00" + tunnelled)],
+        "ip_in_ip_from_allowed_peer": [frame4(w, proto=4, payload=tunnelled)],
+        "ip6_in_ip": [frame4(w, proto=41, payload=v6(w.other.ip6, w.victim.ip6, 17, datagram6))],
+        "esp": [frame4(w, proto=50, payload=bytes(8) + DATA)],
+        "authentication_header": [frame4(w, proto=51, payload=b"\x11\x04" + bytes(22) + udp(4000, 7000, DATA))],
+        "protocol_255": [frame4(w, proto=255, payload=DATA)],
+        "subnet_broadcast": [frame4(w, dst=w.broadcast.ip, to=ALL)],
+        "subnet_broadcast_in_unicast": [frame4(w, dst=w.broadcast.ip)],
+        "limited_broadcast": [frame4(w, dst="255.255.255.255", to=ALL)],
+        "limited_broadcast_in_unicast": [frame4(w, dst="255.255.255.255")],
+        "all_hosts": [frame4(w, dst="224.0.0.1", to=group_mac("224.0.0.1"))],
+        "hairpin_by_gateway": [frame4(w, dst=w.gateway.ip, payload=udp(4000, 7777, DATA), **led)],
+        "hairpin_by_host": [frame4(w, dst="10.99.0.1", payload=udp(4000, 7777, DATA), **led)],
+        "hairpin_from_allowed_peer": [frame4(w, src=w.other.ip, dst="10.99.0.1", payload=udp(4000, 7777, DATA), **led)],
+        "hairpin_in_fragment": [frame4(w, dst="10.99.0.1", payload=udp(4000, 7777, DATA), fragment=0x2000, **led)],
+        "six_udp": [frame6(w)],
+        "six_udp_led": [frame6(w, to=w.gateway.mac)],
+        "six_udp_group_frame": [frame6(w, to="33:33:00:00:00:01")],
+        "six_tcp": [frame6(w, kind=6, payload=segment(w.me.ip6, w.victim.ip6, 4000, 7000, 0x02))],
+        "six_spoof_allowed_peer": [frame6(w, src=w.other.ip6)],
+        "six_spoof_allowed_peer_led": [frame6(w, src=w.other.ip6, to=w.gateway.mac)],
+        "six_link_local": [frame6(w, src=ll, dst=victim_ll, payload=udp6(ll, victim_ll, 4000, 7000, DATA))],
+        "six_all_nodes": [frame6(w, src=ll, dst="ff02::1", to="33:33:00:00:00:01")],
+        "six_ping": [frame6(w, kind=58, payload=echo6)],
+        "six_too_big": [frame6(w, kind=58, payload=too_big6)],
+        "six_hop_by_hop": [frame6(w, kind=0, payload=hop + datagram6)],
+        "six_destination_options": [frame6(w, kind=60, payload=destination + datagram6)],
+        "six_fragment_first": [frame6(w, kind=44, payload=b"\x11\x00\x00\x01" + bytes(4) + datagram6)],
+        "six_fragment_atomic": [frame6(w, kind=44, payload=b"\x11\x00\x00\x00" + bytes(4) + datagram6)],
+        "six_fragment_later": [frame6(w, kind=44, payload=b"\x11\x00\x00\x10" + bytes(4) + DATA)],
+        "six_no_next_header": [frame6(w, kind=59, payload=DATA)],
+    }
+
+
+@table
+def out_of_policies(w):
+    """From a container whose egress leads to `other` alone, at UDP port 7000: to the world, to the host, to a network behind a router."""
+    led = dict(to=w.gateway.mac)
+    out, out6 = "10.99.0.2", "fd99::2"
+    world = lambda **more: frame4(w, dst=more.pop("dst", out), **led, **more)  # noqa: E731
+    return {
+        "out_udp": [world()],
+        "out_dns": [world(payload=udp(4000, 53, DATA))],
+        "out_tcp_syn": [tcp4(w, 0x02, dst=out, **led)],
+        "out_tcp_in_the_middle": [tcp4(w, 0x10, dst=out, **led)],
+        "out_tcp_answer": [tcp4(w, 0x12, dst=out, ports=(443, 4000), **led)],
+        "out_ping": [world(proto=1, payload=icmp(8, 0))],
+        "out_error": [world(proto=1, payload=icmp(3, 3, embedded(w, w.victim, w.me)))],
+        "out_gre": [world(proto=47, payload=b"\x00\x00\x08\x00" + v4(w.other.ip, out, 17, udp(1, 2, DATA)))],
+        "out_ip_in_ip": [world(proto=4, payload=v4(w.other.ip, out, 17, udp(1, 2, DATA)))],
+        "out_fragment": [world(fragment=0x2000)],
+        "out_fragment_later": [world(fragment=2, payload=DATA)],
+        "out_sctp": [world(proto=132, payload=struct.pack("!HHII", 4000, 7000, 0, 0) + b"\x01\x00\x00\x14" + DATA)],
+        "out_spoof_open_peer": [world(src=w.other.ip)],
+        "out_spoof_open_peer_whole": [world(src=w.other.ip, ether_src=w.other.mac)],
+        "out_by_peer_as_router": [frame4(w, dst=out, to=w.other.mac)],
+        "out_multicast": [frame4(w, dst="239.1.2.3", to=w.gateway.mac)],
+        "out_source_route": [world(options=b"\x83\x07\x04" + ip4(out) + b"\x00")],
+        "to_other_port": [frame4(w, dst=w.other.ip, payload=udp(4000, 7001, DATA), to=w.other.mac)],
+        "to_other_tcp": [tcp4(w, 0x02, dst=w.other.ip, to=w.other.mac)],
+        "to_gateway": [frame4(w, dst=w.gateway.ip, **led)],
+        "to_host": [frame4(w, dst="10.99.0.1", **led)],
+        "to_victim": [frame4(w)],
+        "out_six": [frame6(w, dst=out6, to=w.gateway.mac)],
+        "out_six_fragment": [frame6(w, dst=out6, kind=44, payload=b"\x11\x00\x00\x01" + bytes(4) + udp6(w.me.ip6, out6, 4000, 7000, DATA), to=w.gateway.mac)],
+        "out_six_spoof_open_peer": [frame6(w, src=w.other.ip6, dst=out6, to=w.gateway.mac)],
+        "to_six_gateway": [frame6(w, dst=w.gateway.ip6, to=w.gateway.mac)],
+    }

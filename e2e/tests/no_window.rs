@@ -65,9 +65,10 @@ mod tests {
     type Change = (&'static str, fn(&mut Lab));
 
     /// What happens again and again; whoever adds something that changes rules adds it here.
-    const CHANGES: [Change; 4] = [
+    const CHANGES: [Change; 5] = [
         ("a network comes and goes", network_comes_and_goes),
         ("a container starts", fresh),
+        ("policies come, change and go", policies),
         ("the daemon restarts", restart),
         ("the daemon is killed", Lab::crash),
     ];
@@ -84,6 +85,29 @@ mod tests {
         assert_eq!(made.unwrap().0, 201);
         let gone = api.call("DELETE", "/networks/other", "");
         assert_eq!(gone.unwrap().0, 204);
+    }
+
+    /// On both networks: the first policy replaces the tables, the second changes a group, the last leaves.
+    fn policies(lab: &mut Lab) {
+        let mut api = Api::open(&lab.path("engine.sock")).unwrap();
+        for (from, expected) in [
+            ("{}", "created"),
+            (r#"{"ports":[{"protocol":"UDP"}]}"#, "configured"),
+        ] {
+            let policy = |namespace: &str| {
+                format!(
+                    r#"{{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{{"name":"p","namespace":"{namespace}"}},"spec":{{"podSelector":{{}},"ingress":[{from}]}}}}"#
+                )
+            };
+            let both = [policy("red"), policy("blue")].join(",");
+            let list = format!(r#"{{"kind":"List","items":[{both}]}}"#);
+            let (status, body) = api.call("POST", "/hakone/policies", &list).unwrap();
+            assert!(status == 200 && body.contains(expected), "{status} {body}");
+        }
+        for name in ["red/p", "blue/p"] {
+            let gone = api.call("DELETE", &format!("/hakone/policies/{name}"), "");
+            assert_eq!(gone.unwrap().0, 204);
+        }
     }
 
     fn restart(lab: &mut Lab) {

@@ -15,7 +15,10 @@ use std::{
 use hakone_base::{
     ContainerId, EndpointId, ExposedPort, MacAddr, NetworkId, Protocol, PublishedPort,
 };
-use hakone_network_policy::{Facts, Identity, Labels};
+use hakone_network_policy::{
+    Facts, Identity, Labels, Mode, Peers, Policy, PolicyKey, PortRange, Ports, Requirement,
+    Rule as PolicyRule, Selector, Subject,
+};
 use hakone_nft::Firewall;
 use hakone_policy::{
     Access, Bridge, Endpoint, HostAccess, Icc, Metadata, Multicast, Options, Topology, compile,
@@ -99,7 +102,67 @@ fn main() {
         lab.places[0].run(|| rules(endpoints));
     }
     for ports in [1, 1_000] {
-        flows(ports);
+        flows(ports, 0);
+    }
+    flows(1_000, 500);
+    let lab = Lab::new(&topology(0), &[], false);
+    lab.places[0].run(policies_of_many);
+}
+
+/// Gives policies that select two endpoints each and open what the benches send.
+fn policies(count: u16) -> Vec<Policy> {
+    let policy = |number: u16| {
+        let label = Requirement::In("app".to_owned(), [format!("a{number}")].into());
+        Policy {
+            key: PolicyKey {
+                namespace: "bench".to_owned(),
+                name: format!("p{number}"),
+            },
+            mode: Mode::Enforce,
+            subject: Subject::Selected(Selector::new(vec![label])),
+            ingress: Some(vec![to_port_80()]),
+            egress: None,
+        }
+    };
+    (0..count).map(policy).collect()
+}
+
+fn to_port_80() -> PolicyRule {
+    PolicyRule {
+        peers: Peers::All,
+        ports: Ports::These(vec![PortRange::one(Protocol::Udp, 80)]),
+    }
+}
+
+/// One policy about all of 1,000 endpoints comes and goes: where others are there, and as the only one.
+fn policies_of_many() {
+    let all = Policy {
+        key: PolicyKey {
+            namespace: "bench".to_owned(),
+            name: "all".to_owned(),
+        },
+        mode: Mode::Enforce,
+        subject: Subject::Selected(Selector::default()),
+        ingress: Some(vec![to_port_80()]),
+        egress: Some(Vec::new()),
+    };
+    for others in [0, 1, 500] {
+        let without = Topology {
+            policies: policies(others),
+            ..topology(1_000)
+        };
+        let mut with = without.clone();
+        with.policies.push(all.clone());
+        let mut firewall = Firewall::open().unwrap();
+        firewall.load(&compile(&without)).unwrap();
+        let took = measure(50, |n| {
+            let next = if n % 2 == 0 { &with } else { &without };
+            firewall.update(&compile(next)).unwrap();
+        });
+        row(
+            &format!("a policy about 1,000 endpoints beside {others} others"),
+            took,
+        );
     }
 }
 
@@ -124,13 +187,14 @@ fn rules(endpoints: u16) {
 }
 
 /// A datagram from a new port to the last published port, until the container has it: a new flow through conntrack and NAT.
-fn flows(ports: u16) {
+fn flows(ports: u16, policies: u16) {
     let mut first = topology(1);
     let lab = Lab::new(&first, &[], false);
     let bridge = &mut first.bridges[0];
     let last = 10_000 + ports - 1;
     bridge.endpoints = (0..ports).map(endpoint).rev().collect();
     bridge.endpoints[0].addresses = vec![IpAddr::from([172, 18, 0, 2])];
+    first.policies = self::policies(policies);
     let rules = compile(&first);
     lab.places[0].run(|| Firewall::open().unwrap().load(&rules).unwrap());
     let took = lab.places[1].run(|| {
@@ -142,7 +206,7 @@ fn flows(ports: u16) {
     let arrived = lab.arrivals(&[0]).len();
     assert_eq!(arrived, 1, "the published port leads nowhere");
     row(
-        &format!("a new flow to the last of {ports} published ports"),
+        &format!("a new flow to the last of {ports} published ports, {policies} policies"),
         took,
     );
 }

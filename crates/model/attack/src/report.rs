@@ -48,9 +48,15 @@ pub enum Outcome {
 }
 
 impl Report {
-    /// Reports whether every attack that was tried was blocked, and every control got through.
+    /// Reports whether every attack was tried and blocked, and every control got through.
     #[must_use]
     pub fn is_proof(&self) -> bool {
+        self.is_closed() && self.count(Role::Attack, Outcome::NotTried) == 0
+    }
+
+    /// Reports whether every attack that was tried was blocked, and every control got through.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
         let as_it_should = |trial: &Trial| match (trial.role, trial.outcome) {
             (_, Outcome::NotTried)
             | (Role::Attack, Outcome::Blocked)
@@ -106,7 +112,13 @@ mod tests {
     fn only_blocked_attacks_beside_controls_that_arrive_are_a_proof() {
         use Outcome::{Arrived, Blocked, NotTried};
         use Role::{Attack, Control};
-        assert!(report(&[(Attack, Blocked), (Control, Arrived), (Attack, NotTried)]).is_proof());
+        let partly = report(&[(Attack, Blocked), (Control, Arrived), (Attack, NotTried)]);
+        assert!(partly.is_closed() && !partly.is_proof());
+        let hardened = report(&[(Attack, Blocked), (Control, Arrived), (Control, NotTried)]);
+        assert!(
+            hardened.is_proof(),
+            "a control of what is closed on purpose"
+        );
         assert!(!report(&[(Attack, Arrived), (Attack, Blocked), (Control, Arrived)]).is_proof());
         assert!(!report(&[(Attack, Blocked), (Control, Blocked), (Control, Arrived)]).is_proof());
         assert!(

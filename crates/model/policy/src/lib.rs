@@ -34,7 +34,7 @@ pub use packet::{
 };
 pub use pin::PORT_STEM;
 pub use plan::{Change, SetRef, plan};
-pub use ruleset::Ruleset;
+pub use ruleset::{MOST_ENTRIES, MOST_GROUPS, Ruleset};
 pub use tell::{AUDIT_IN, AUDIT_OUT, BEGINNING, REFUSAL};
 pub use topology::{
     Access, Bridge, DirectRouting, Endpoint, FlowQuota, GatewayMode, HostAccess, Icc, Ipv6Rules,

@@ -382,7 +382,20 @@ impl Ruleset {
     }
 }
 
+/// How many groups of endpoints policies may come to.
+pub const MOST_GROUPS: usize = 16_384;
+/// How many entries all their sets may have.
+pub const MOST_ENTRIES: usize = 500_000;
+
 impl Ruleset {
+    /// Counts the groups that policies come to, and the entries of their sets.
+    #[must_use]
+    pub fn of_policies(&self) -> (usize, usize) {
+        let groups = || self.tables.iter().flat_map(|table| table.groups.values());
+        let sets = groups().flat_map(|group| &group.sets);
+        (groups().count(), sets.map(|set| set.elements.len()).sum())
+    }
+
     /// Gives the rules without those that count flows, for a kernel that cannot (`nft_connlimit`).
     #[must_use]
     pub fn without_quotas(mut self) -> Self {

@@ -148,6 +148,30 @@ pub enum Error {
     /// A text is no policy.
     #[error(transparent)]
     Policy(#[from] hakone_network_policy::Error),
+    /// A policy is about an endpoint that nobody judges.
+    #[error(
+        "policy {policy} selects container {container} on network {network}, which is of driver macvlan: policies judge nothing there"
+    )]
+    Unjudged {
+        /// The policy.
+        policy: hakone_network_policy::PolicyKey,
+        /// The container's name.
+        container: String,
+        /// The network's name.
+        network: String,
+    },
+    /// Policies come to more rules than there may be.
+    #[error(
+        "policies come to {groups} groups of containers with {elements} entries: there may be {} and {}",
+        hakone_policy::MOST_GROUPS,
+        hakone_policy::MOST_ENTRIES
+    )]
+    TooManyRules {
+        /// How many groups.
+        groups: usize,
+        /// How many entries.
+        elements: usize,
+    },
     /// No policy has this name.
     #[error("policy {0} not found")]
     NoPolicy(hakone_network_policy::PolicyKey),
@@ -240,6 +264,8 @@ impl Fault for Error {
             | Self::Filter(_)
             | Self::Invalid(_)
             | Self::Policy(_)
+            | Self::Unjudged { .. }
+            | Self::TooManyRules { .. }
             | Self::Conflict(_)
             | Self::Settings(_) => Kind::InvalidParameter,
             Self::Endpoint { source, .. } => source.kind(),

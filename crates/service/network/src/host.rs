@@ -15,7 +15,8 @@ use hakone_netlink::{
 use hakone_netns::write_sysctl;
 use hakone_nft::{DIVERTED, Firewall, Monitor, Relay};
 use hakone_policy::{
-    Consent, DirectRouting, Ends, FlowQuota, Ipv6Rules, Options, Telling, Topology, iptables,
+    Consent, DirectRouting, Ends, FlowQuota, Ipv6Rules, Options, Ruleset, Telling, Topology,
+    iptables,
 };
 
 use crate::{
@@ -112,6 +113,15 @@ fn linked(topology: &Topology) -> BTreeSet<(BridgeName, Ipv6Addr)> {
         IpAddr::V4(_) => None,
     });
     six.collect()
+}
+
+/// Refuses what policies come to when it is more than the kernel should hold: the rules that stand go on.
+fn bounded(rules: Ruleset) -> Result<Ruleset, Error> {
+    let (groups, elements) = rules.of_policies();
+    match groups > hakone_policy::MOST_GROUPS || elements > hakone_policy::MOST_ENTRIES {
+        true => Err(Error::TooManyRules { groups, elements }),
+        false => Ok(rules),
+    }
 }
 
 /// Under which policies the flows began that are to be looked at.
@@ -215,7 +225,7 @@ impl Host {
                 if self.tables.as_ref() != Some(&tables) {
                     self.load_tables(tables)?;
                 }
-                hakone_policy::compile_frames(topology)
+                bounded(hakone_policy::compile_frames(topology))?
             }
         };
         match &mut self.firewall {
@@ -229,7 +239,7 @@ impl Host {
         let Some(firewall) = &mut self.firewall else {
             return Ok(());
         };
-        let rules = hakone_policy::compile(topology);
+        let rules = bounded(hakone_policy::compile(topology))?;
         if self.uncounted {
             return Ok(firewall.update(&rules.without_quotas())?);
         }

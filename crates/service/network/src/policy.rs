@@ -7,6 +7,7 @@ mod apply;
 mod explain;
 mod open;
 mod remove;
+mod unjudged;
 
 use hakone_network_policy::Document;
 use hakone_store::Record;
@@ -20,6 +21,7 @@ pub(crate) use explain::explain;
 pub(crate) use hakone_network_policy::Stored;
 pub(crate) use open::open;
 pub(crate) use remove::{key, remove};
+pub(crate) use unjudged::refuse_unjudged;
 
 use crate::{
     Config,

@@ -63,7 +63,11 @@ pub(crate) fn policies(state: &State) -> Vec<Policy> {
 }
 
 /// A container without a project is at home in each of its networks, and its labels mean each of them.
-fn of_labels(state: &State, container: &ContainerId, attached: &Attached) -> Vec<Policy> {
+pub(crate) fn of_labels(
+    state: &State,
+    container: &ContainerId,
+    attached: &Attached,
+) -> Vec<Policy> {
     let report = &attached.report;
     let namespaces: BTreeSet<String> = report
         .endpoints

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, fs, sync::Arc};
 
 use hakone_base::EventKind;
-use hakone_network_policy::{Applied, Change, PolicyKey, Stored, compare, parse};
+use hakone_network_policy::{Applied, Change, Policy, PolicyKey, Stored, compare, parse};
 use hakone_store::{Durability, save};
 
-use super::{Written, record_path};
+use super::{Written, record_path, unjudged::refuse_about};
 use crate::{
     Error,
     host::Begun,
@@ -29,6 +29,8 @@ pub(crate) fn apply(service: &Arc<Inner>, text: &str) -> Result<Vec<Applied>, Er
     let _turn = lock(&service.policy_edits);
     let (applied, changed) = {
         let state = lock(&service.state);
+        let policies: Vec<Policy> = parsed.iter().map(|(_, policy)| policy.clone()).collect();
+        refuse_about(&state, &policies)?;
         compare(&state.policies, parsed)
     };
     if changed.is_empty() {

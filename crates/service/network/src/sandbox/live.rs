@@ -18,6 +18,7 @@ use super::{
 use crate::{
     CutOff, EndpointReport, EndpointRequest, Error, SandboxReport, driver,
     host::Begun,
+    policy::refuse_unjudged,
     resolver::default_settings,
     service::{Inner, lock, random},
     state::Stage,
@@ -32,7 +33,8 @@ pub(crate) fn connect(
 ) -> Result<SandboxReport, Error> {
     let netns = Netns::of_process(init)?;
     let endpoint = reserve(service, container, asked)?;
-    match plug(service, container, &netns, &endpoint) {
+    let judged = refuse_unjudged(service, container);
+    match judged.and_then(|()| plug(service, container, &netns, &endpoint)) {
         Ok(report) => {
             service.announce("connect", container, &endpoint);
             Ok(report)

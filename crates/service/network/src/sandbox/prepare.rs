@@ -13,7 +13,9 @@ use hakone_resolver::Listening;
 
 use super::{files, plan, release::release, wire::Wiring};
 use crate::{
-    EndpointReport, Error, NetworkMode, PortBinding, SandboxReport, SandboxRequest, port,
+    EndpointReport, Error, NetworkMode, PortBinding, SandboxReport, SandboxRequest,
+    policy::refuse_unjudged,
+    port,
     record::Network,
     resolver,
     service::{Inner, lock, random},
@@ -88,6 +90,7 @@ pub(crate) fn prepare(service: &Arc<Inner>, request: &SandboxRequest) -> Result<
     // A sandbox left over from an earlier run must not keep its addresses, nor its rules.
     release(service, &request.container)?;
     let mut sandbox = reserve_addresses(service, request)?;
+    refuse_unjudged(service, &request.container)?;
     publish(service, request, &mut sandbox)?;
     sandbox.report.resolver = resolver::settings(service, request, &sandbox.report);
     files::fill(service, request, &mut sandbox.report);

@@ -11,7 +11,10 @@ use hakone_network::{Config, DriverKind, MacvlanMode, NetworkSpec};
 
 use crate::{
     chains::sh,
-    lab::{Container, Lab, ask, is_cut_off, links, look_up, on_own_host_with, pool, serve, until},
+    lab::{
+        Container, Lab, ask, is_cut_off, links, look_up, on_own_host_with, pool, request, serve,
+        until,
+    },
 };
 
 /// The machine on the link, and the host's own address there.
@@ -88,6 +91,35 @@ fn gets(neighbour: &Netns, from: &Container, source: Ipv4Addr) -> bool {
     from.netns.on(send).unwrap();
     let heard = listener.recv_from(&mut [0; 16]);
     heard.is_ok_and(|(_, from)| from.ip() == source)
+}
+
+#[test]
+fn a_policy_about_a_member_is_refused_for_nobody_would_keep_it() {
+    with_link(|lab, _| {
+        lab.network("lan", on_link);
+        lab.network("red", |_| {});
+        let a = lab.run("a", &["lan"]);
+        let apply = |namespace: &str| {
+            let text = format!(
+                "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: deny, namespace: {namespace}}}\nspec: {{podSelector: {{}}}}\n"
+            );
+            lab.runtime.block_on(lab.service.apply_policies(text))
+        };
+        let refused = apply("lan").unwrap_err().to_string();
+        assert!(refused.contains("a-c on network lan"), "{refused}");
+        assert!(lab.service.policies().is_empty());
+        apply("red").unwrap();
+        drop(a);
+        let mut labelled = request("b", &["lan"]);
+        let none = ("dev.hakone.ingress".to_owned(), "none".to_owned());
+        labelled.labels.extend([none]);
+        let refused = lab.try_run(labelled).err().unwrap().to_string();
+        assert!(
+            refused.contains("policies judge nothing there"),
+            "{refused}"
+        );
+        lab.run("c", &["lan", "red"]);
+    });
 }
 
 #[test]

@@ -12,6 +12,9 @@ pub(crate) struct Arguments {
     format: String,
 }
 
+/// Where attacks could not be tried, nothing is shown about them: that is no success, and no hole either.
+const NOT_WHOLE: u8 = 3;
+
 /// Prints the report; the exit code is 0 only when it is a proof. Ctrl-C ends the test, and the daemon takes it away.
 pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<u8, Error> {
     let bytes = session
@@ -32,7 +35,11 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<u8, 
             )));
         }
     }
-    Ok(u8::from(!report.is_proof()))
+    Ok(match (report.is_proof(), report.is_closed()) {
+        (true, _) => 0,
+        (false, true) => NOT_WHOLE,
+        (false, false) => 1,
+    })
 }
 
 fn lines(report: &Report) -> String {
@@ -59,9 +66,14 @@ fn lines(report: &Report) -> String {
     let head = "NAME\tROLE\tOUTCOME\tTRIES".to_owned();
     let table = align(&[head].into_iter().chain(rows).collect::<Vec<_>>());
     let count = |role, outcome| report.count(role, outcome);
-    let word = match report.is_proof() {
-        true => "All attacks that could be tried were blocked, and all controls arrived.",
-        false => "This host is open where it should not be, or closed where it should be open.",
+    let word = match (report.is_proof(), report.is_closed()) {
+        (true, _) => "All attacks were blocked, and all controls arrived.",
+        (false, true) => {
+            "No proof: some attacks could not be tried here. All others were blocked, and all controls arrived."
+        }
+        (false, false) => {
+            "This host is open where it should not be, or closed where it should be open."
+        }
     };
     format!(
         "{table}\n{} attacks blocked, {} arrived, {} not tried; {} controls arrived, {} blocked.\n{word}",
