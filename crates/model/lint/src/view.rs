@@ -7,7 +7,7 @@ use hakone_dockerfile::{Draft, Instruction, Mount, Outline, Run, Script};
 use hakone_shell::List;
 
 pub(crate) use call::Call;
-pub(crate) use shell::Shell;
+pub(crate) use shell::{Dialect, Shell};
 
 use crate::pragma;
 

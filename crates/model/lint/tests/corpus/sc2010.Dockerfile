@@ -1,0 +1,4 @@
+# finds DL4006:4 SC2010:4
+FROM debian:12.5
+SHELL ["/bin/sh", "-c"]
+RUN ls /srv | grep conf
