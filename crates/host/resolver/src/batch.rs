@@ -34,12 +34,12 @@ impl Batches {
         UdpSocketState::new(UdpSockRef::from(socket)).map(Self)
     }
 
-    /// Reads what waits and gives the answers to it, in the order of the questions.
+    /// Reads what waits and gives the answers to it, in the order of the questions, and whether that was all.
     pub(crate) fn receive(
         &self,
         socket: &UdpSocket,
         mut answer: impl FnMut(&[u8], SocketAddr) -> Option<Vec<u8>>,
-    ) -> io::Result<Vec<Answer>> {
+    ) -> io::Result<(Vec<Answer>, bool)> {
         BUFFER.with_borrow_mut(|buffer| {
             let mut metas = [RecvMeta::default(); BATCH_SIZE];
             let mut slices: Vec<_> = buffer.chunks_mut(QUESTION).map(IoSliceMut::new).collect();
@@ -54,7 +54,7 @@ impl Batches {
             });
             let answers = questions
                 .filter_map(|(client, question)| Some((client, answer(question, client)?)));
-            Ok(answers.collect())
+            Ok((answers.collect(), count < BATCH_SIZE))
         })
     }
 
@@ -131,7 +131,7 @@ mod tests {
             socket.readable().await.unwrap();
             let echo = |question: &[u8], _| Some(question.to_vec());
             let answers = batches.receive(&socket, echo);
-            answered.extend(answers.unwrap_or_default());
+            answered.extend(answers.map(|(answers, _)| answers).unwrap_or_default());
         }
         batches.send(&socket, &answered);
         let mut buffer = [0; 64];

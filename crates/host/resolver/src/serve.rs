@@ -87,24 +87,26 @@ impl Desk {
     fn serve(&mut self) -> io::Result<()> {
         let Some(view) = self.names.view() else {
             // A container that is being released gets no answer; what it asks is read all the same.
-            return self.batches.receive(&self.socket, |_, _| None).map(drop);
+            let read = self.batches.receive(&self.socket, |_, _| None);
+            return until_drained(read?.1);
         };
         let mut abroad = Vec::new();
-        let answers = self.batches.receive(&self.socket, |question, client| {
-            match view.decide(question, Transport::Udp) {
-                Decision::Answer(answer) => Some(answer),
-                Decision::Forward => {
-                    abroad.push((question.to_vec(), client));
-                    None
+        let (answers, drained) =
+            self.batches.receive(&self.socket, |question, client| {
+                match view.decide(question, Transport::Udp) {
+                    Decision::Answer(answer) => Some(answer),
+                    Decision::Forward => {
+                        abroad.push((question.to_vec(), client));
+                        None
+                    }
+                    Decision::Drop => None,
                 }
-                Decision::Drop => None,
-            }
-        })?;
+            })?;
         self.batches.send(&self.socket, &answers);
         for (question, client) in abroad {
             self.forward(question, client);
         }
-        Ok(())
+        until_drained(drained)
     }
 
     fn forward(&mut self, question: Vec<u8>, client: SocketAddr) {
@@ -113,6 +115,14 @@ impl Desk {
             self.waiting
                 .spawn(forward(place, socket, names, (question, client)));
         }
+    }
+}
+
+/// Fewer than were asked for are all there were: the kernel tells of the next by itself, and need not be asked in vain.
+fn until_drained(drained: bool) -> io::Result<()> {
+    match drained {
+        true => Err(ErrorKind::WouldBlock.into()),
+        false => Ok(()),
     }
 }
 
