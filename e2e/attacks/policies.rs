@@ -162,35 +162,69 @@ fn an_allowed_peers_address_and_flows_are_nobodys_after_it() {
 /// The attacks dns_rebinding, dns_tunnel, names_of_another: a stranger who serves an allowed name opens nothing of ours.
 #[test]
 fn a_name_opens_neither_the_host_nor_a_neighbour_and_to_nobody_else() {
-    let lab = Lab::with(Engine::Hakone, "--dns 10.99.0.2");
-    network(&lab, 1, "red", "");
-    lab.server("db", "--network red");
-    let named = "--network red --label dev.hakone.egress=*.example.org:80";
-    lab.probe("named", named);
-    lab.probe("silent", named);
-    let db = lab.address("db", "red");
+    for arguments in BACK_ENDS {
+        names_open_nothing_of_ours(&Lab::with(
+            Engine::Hakone,
+            &format!("--dns 10.99.0.2 {arguments}"),
+        ));
+    }
+}
+
+/// A resolver outside that says of every name that it is ours, and one of the world.
+fn strange_resolver(lab: &Lab, address: std::net::Ipv4Addr) -> Background {
     let server = lab.outside.on(|| UdpSocket::bind("10.99.0.2:53").unwrap());
     server
         .set_read_timeout(Some(Duration::from_millis(100)))
         .unwrap();
-    let address: std::net::Ipv4Addr = db.parse().unwrap();
-    let _serving = Background::run(move || {
+    Background::run(move || {
         let mut buffer = [0; 1500];
         let Ok((length, from)) = server.recv_from(&mut buffer) else {
             return;
         };
         let mut answer = buffer[..length].to_vec();
-        answer.splice(2..8, [0x81, 0x80, 0, 1, 0, 3]);
-        for address in [address.octets(), [10, 71, 0, 1], [169, 254, 169, 254]] {
+        answer.splice(2..8, [0x81, 0x80, 0, 1, 0, 4]);
+        let ours = [address.octets(), [10, 71, 0, 1], [169, 254, 169, 254]];
+        for address in ours.into_iter().chain([[198, 51, 100, 9]]) {
             answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4]);
             answer.extend(address);
         }
         server.send_to(&answer, from).ok();
-    });
+    })
+}
+
+fn names_open_nothing_of_ours(lab: &Lab) {
+    network(lab, 1, "red", "");
+    lab.server("db", "--network red");
+    let named = "--network red --label dev.hakone.egress=*.example.org:80";
+    lab.probe("named", named);
+    lab.probe("silent", named);
+    let db = lab.address("db", "red");
+    let _serving = strange_resolver(lab, db.parse().unwrap());
+    let world = "198.51.100.9";
+    lab.outside
+        .sh(&format!("ip addr add {world}/32 dev lo"))
+        .ok();
+    lab.host
+        .sh(&format!("ip route add {world} via 10.99.0.2"))
+        .ok();
+    let listening = lab
+        .outside
+        .on(|| std::net::TcpListener::bind((world, 80)).unwrap());
+    let opens = |name: &str| {
+        let to = std::net::SocketAddr::new(world.parse().unwrap(), 80);
+        let connect = || std::net::TcpStream::connect_timeout(&to, Duration::from_millis(500));
+        lab.inside(name, connect).is_ok()
+    };
+    assert!(!opens("named"), "before it asked");
     let asked = lab
         .docker("exec named nslookup -type=a evil.example.org 127.0.0.11")
         .ok();
     assert!(asked.contains(&db), "{asked}");
+    assert!(
+        opens("named") && !opens("silent"),
+        "who asked, and nobody else"
+    );
+    drop(listening);
     for to in [&*db, "10.71.0.1", "10.99.0.1", "169.254.169.254"] {
         assert!(!lab.reaches("named", &format!("{to}:80")), "{to}");
     }

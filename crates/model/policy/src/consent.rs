@@ -99,9 +99,12 @@ impl Consent {
         let people = own.iter().filter_map(|address| self.people.get(address));
         let policies = people.flat_map(|person| &person.policies);
         let policies: Vec<&Policy> = policies.collect();
-        let names = policies.iter().flat_map(|policy| policy.names());
-        let enforced = |policy: &&Policy| policy.egress.is_some() && policy.mode == Mode::Enforce;
-        (names.cloned().collect(), policies.iter().any(enforced))
+        let enforced = |one: &&&Policy| one.egress.is_some() && one.mode == Mode::Enforce;
+        let is_closed = policies.iter().any(|one| enforced(&one));
+        // Where an enforced policy closes, audited ones have no say.
+        let deciding = policies.iter().filter(|one| !is_closed || enforced(one));
+        let names = deciding.flat_map(|policy| policy.names());
+        (names.cloned().collect(), is_closed)
     }
 
     /// Reports whether a flow leads to another machine at a port that the sender's policies open by some name.

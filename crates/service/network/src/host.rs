@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    net::{IpAddr, Ipv6Addr, UdpSocket},
+    net::{IpAddr, Ipv6Addr},
     sync::Arc,
 };
 
@@ -21,6 +21,7 @@ use hakone_policy::{
 
 use crate::{
     Backend, Config, Error, chains,
+    own::OwnAddresses,
     resolver::link_local_resolvers,
     state::State,
     topology::{self, Given},
@@ -333,10 +334,10 @@ impl Host {
         if self.firewall.is_none() || consent.is_given() {
             return;
         }
-        let of_host = |address| UdpSocket::bind((address, 0)).is_ok();
+        let own = OwnAddresses::read();
         let by_name = |ends: &Ends| begun == Begun::ByTheseRules && consent.may_be_named(ends);
         let unwanted =
-            |ends: &Ends| !consent.allows(ends) && !by_name(ends) && !of_host(ends.source);
+            |ends: &Ends| !consent.allows(ends) && !by_name(ends) && !own.hold(ends.source);
         match hakone_nft::forget_unwanted(unwanted) {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "flows cut that policies no longer allow"),

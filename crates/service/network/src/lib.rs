@@ -15,6 +15,7 @@ mod filter;
 mod guard;
 mod host;
 mod network;
+mod own;
 mod owner;
 mod pace;
 mod policy;

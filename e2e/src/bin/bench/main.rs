@@ -56,7 +56,7 @@ fn main() -> Result<()> {
         network::rate(&ours, few)?;
     }
     if wanted("flowlog") {
-        network::flow_log(&ours, rounds)?;
+        network::flow_log(&ours, few)?;
     }
     if wanted("many") {
         crowd::many(&ours);

@@ -6,6 +6,8 @@ use hakone_base::Subnet;
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::own::is_own;
+
 /// The address that a proxy speaks to the container under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -35,7 +37,7 @@ impl Source {
         let socket = Socket::new(Domain::for_address(target), kind.nonblocking(), None)?;
         if self.shows(client.ip(), target.ip()) {
             bind(&socket, client)?;
-        } else if !self.is_welcome_member(client.ip()) && !is_this_host(client.ip()) {
+        } else if !self.is_welcome_member(client.ip()) && !is_own(client.ip()) {
             return Err(std::io::ErrorKind::PermissionDenied.into());
         }
         Ok(socket)
@@ -56,11 +58,6 @@ impl Source {
             Self::Client { link, .. } => link.iter().any(|subnet| subnet.contains(client)),
         }
     }
-}
-
-/// An address that can be bound is one of this host's.
-fn is_this_host(address: IpAddr) -> bool {
-    address.is_loopback() || std::net::UdpSocket::bind((address, 0)).is_ok()
 }
 
 /// Takes the client's port too, or any where a socket of the host has it.

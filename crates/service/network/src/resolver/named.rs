@@ -4,11 +4,7 @@
 //! Nobody but the resolver puts anything here, and only from answers to the container's own questions. What belongs to the host
 //! or to any network of ours never enters, whatever a name says (attack `dns_rebinding`).
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, UdpSocket},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use hakone_base::{ContainerId, Subnet};
 use hakone_dns::Opened;
@@ -17,6 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::{
     Error,
+    own::OwnAddresses,
     service::{Inner, lock},
     state::State,
 };
@@ -72,9 +69,10 @@ pub(crate) fn open(
 
 fn without_ours(state: &State, mut opened: Opened) -> Opened {
     let subnets: Vec<Subnet> = state.subnets().into_iter().map(|(_, net)| net).collect();
+    let own = OwnAddresses::read();
     let ours = |address: &IpAddr| {
         let in_subnet = subnets.iter().any(|subnet| subnet.contains(*address));
-        in_subnet || UdpSocket::bind((*address, 0)).is_ok()
+        in_subnet || own.hold(*address)
     };
     opened.addresses.retain(|address| !ours(address));
     opened

@@ -1,10 +1,6 @@
 //! Plugs a prepared sandbox in: interfaces closed, rules loaded, then opened.
 
-use std::{
-    net::{IpAddr, UdpSocket},
-    os::fd::AsFd as _,
-    sync::Arc,
-};
+use std::{os::fd::AsFd as _, sync::Arc};
 
 use hakone_base::ContainerId;
 use hakone_netlink::Socket;
@@ -17,6 +13,7 @@ use crate::{
     Error, SandboxReport,
     driver::{self, Attachment},
     host::Begun,
+    own::is_own,
     port,
     record::Network,
     resolver::Known,
@@ -168,12 +165,8 @@ fn admits(service: &Arc<Inner>) -> port::Admits {
             protocol: protocol.number(),
             port: Some(target.port()),
         };
-        service.consent().allows(&ends) || client.is_loopback() || is_of_host(client)
+        service.consent().allows(&ends) || is_own(client)
     }))
-}
-
-fn is_of_host(address: IpAddr) -> bool {
-    UdpSocket::bind((address, 0)).is_ok()
 }
 
 /// Decides under which address a container sees the clients of its published ports that proxies serve.

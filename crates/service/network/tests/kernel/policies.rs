@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use hakone_netns::Netns;
+use hakone_netns::{Netns, write_sysctl};
 use hakone_network::{Change, Error};
 
 use crate::lab::{
@@ -143,6 +143,8 @@ fn answers(stream: &mut TcpStream, patience: Duration) -> bool {
 #[test]
 fn a_flow_that_was_there_before_ends_with_the_consent_and_others_go_on() {
     on_own_host(|lab| {
+        // Then every address can be bound, and that says nothing of whose it is (attack `nonlocal_bind`).
+        write_sysctl("net/ipv4/ip_nonlocal_bind", "1").unwrap();
         lab.network("red", |_| {});
         let db = labelled(lab, "db", "red", &[("app", "db")]);
         let web = labelled(lab, "web", "red", &[("app", "web")]);
@@ -237,6 +239,7 @@ fn names_open_what_the_resolver_answered_to_the_container_that_asked() {
     let own_resolver =
         |config: &mut hakone_network::Config| config.dns = vec![LAN.parse().unwrap()];
     on_own_host_with(own_resolver, |lab| {
+        write_sysctl("net/ipv4/ip_nonlocal_bind", "1").unwrap();
         lab.network("red", |_| {});
         let open = [("dev.hakone.egress", "*.example.org:80")];
         let a = labelled(lab, "a", "red", &open);
