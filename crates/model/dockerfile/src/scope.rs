@@ -212,6 +212,21 @@ impl StageScope {
         Ok(value)
     }
 
+    /// Reports whether an `ARG` of the stage has named it, with or without a value.
+    #[must_use]
+    pub fn declares(&self, name: &str) -> bool {
+        self.declared.contains(name)
+    }
+
+    /// Takes over the arguments of the stage that this one begins with, as BuildKit does; the classic builder does not.
+    ///
+    /// # Errors
+    /// The variables are too large together.
+    pub fn inherit(&mut self, parent: &Self) -> Result<(), Problem> {
+        self.declared.extend(parent.declared.iter().cloned());
+        self.arguments.fill(&parent.arguments)
+    }
+
     /// Takes one pair of an `ENV`.
     ///
     /// # Errors
@@ -345,6 +360,9 @@ mod tests {
         assert_eq!(stage.recorded_arguments(), [""; 0]);
         stage.declare(&argument("http_proxy", None)).unwrap();
         assert_eq!(stage.recorded_arguments(), ["http_proxy=p"]);
+        let mut child = StageScope::new(&scope, []).unwrap();
+        child.inherit(&stage).unwrap();
+        assert!(child.declares("http_proxy") && !child.declares("other"));
         let file = Dockerfile::parse(b"FROM x\nARG used\n").unwrap();
         assert_eq!(scope.unused(&file), ["other"]);
     }
