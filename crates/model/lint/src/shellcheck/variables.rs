@@ -26,7 +26,7 @@ pub(super) fn known(view: &View<'_>, line: &Line<'_>) -> Known {
                         .map(|pair| (pair.name.clone(), Some(pair.value.clone()))),
                 );
             }
-            Instruction::Arg(pairs) if own => {
+            Instruction::Arg(pairs) if own || inherited => {
                 known.extend(pairs.iter().map(|pair| (pair.name.clone(), None)));
             }
             _ => {}
