@@ -8,9 +8,11 @@ mod bpf;
 mod clone;
 mod descriptor;
 mod exec;
+mod fscrypt;
 mod keyring;
 mod mount;
 mod packet;
+mod quota;
 mod result;
 mod seccomp;
 mod signal;
@@ -20,9 +22,14 @@ pub use bpf::{Instruction, attach_device_program, load_device_program};
 pub use clone::{Forked, Namespaces, clone_process, fork, unshare};
 pub use descriptor::{close_from, without_descriptors};
 pub use exec::{Program, exit_now};
+pub use fscrypt::{
+    KEY_LENGTH, KeyIdentifier, add_encryption_key, encryption_policy, remove_encryption_key,
+    set_encryption_policy,
+};
 pub use keyring::join_new_session_keyring;
 pub use mount::{MountAttributes, mount_setattr};
 pub use packet::frame_socket;
+pub use quota::{set_project, set_project_limit};
 pub use result::reason;
 pub use seccomp::load_filter;
 pub use signal::{block_all_signals, reset_signals, signal, wait_for_signal};

@@ -51,6 +51,42 @@ pub enum Error {
         /// The option missing.
         option: &'static str,
     },
+    /// Options that exclude each other, or a value that means nothing.
+    #[error("create {name}: invalid option: {option:?}: {reason}")]
+    Value {
+        /// The volume.
+        name: String,
+        /// The option.
+        option: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The size of a volume cannot be bounded here.
+    #[error(
+        "create {name}: quota size requested but no quota support: {reason} (ext4 or xfs mounted with prjquota is needed)"
+    )]
+    Quota {
+        /// The volume.
+        name: String,
+        /// What the kernel said.
+        reason: String,
+    },
+    /// The key file is not the one that the volume's key was wrapped by.
+    #[error("volume {name}: wrong key: {} does not open it", key_file.display())]
+    WrongKey {
+        /// The volume.
+        name: String,
+        /// The key file.
+        key_file: PathBuf,
+    },
+    /// A volume cannot be encrypted or opened.
+    #[error("volume {name}: encryption: {reason}")]
+    Encryption {
+        /// The volume.
+        name: String,
+        /// What is missing or wrong.
+        reason: String,
+    },
     /// A filter was refused.
     #[error(transparent)]
     Filter(#[from] FilterError),
@@ -97,9 +133,14 @@ impl Fault for Error {
         match self {
             Self::NotFound(_) | Self::Driver { .. } => Kind::NotFound,
             Self::InUse { .. } | Self::Conflict(_) => Kind::Conflict,
-            Self::Name(_) | Self::Option { .. } | Self::MissingOption { .. } | Self::Filter(_) => {
-                Kind::InvalidParameter
-            }
+            Self::Name(_)
+            | Self::Option { .. }
+            | Self::MissingOption { .. }
+            | Self::Value { .. }
+            | Self::Quota { .. }
+            | Self::Encryption { .. }
+            | Self::Filter(_) => Kind::InvalidParameter,
+            Self::WrongKey { .. } => Kind::Forbidden,
             Self::Mount { .. } | Self::Record(_) | Self::Host { .. } => Kind::System,
             Self::Closing => Kind::Unavailable,
         }

@@ -43,6 +43,7 @@ mod tests {
             options: Default::default(),
             created: Timestamp::from_nanos(1),
             maker: None,
+            project: None,
         }
     }
 

@@ -1,14 +1,17 @@
 //! Volumes: folders that outlive containers.
 //!
-//! One driver, `local`: a folder of ours, or a device, bind or tmpfs that its options name, mounted while a container
-//! uses it. Who refers to a volume is told by the container service ([`Service::claim`]) and never stored: it follows
+//! One driver, `local`: a folder of ours (bounded by a quota, encrypted, as its options say), or a device, bind or tmpfs that they
+//! name, mounted while a container uses it. Who refers to a volume is told by the container service ([`Service::claim`]) and never stored: it follows
 //! from the containers' records.
 
+mod encrypt;
 mod error;
 mod filter;
 mod mount;
 mod options;
+mod quota;
 mod record;
+mod seal;
 mod service;
 mod wire;
 

@@ -25,6 +25,9 @@ pub struct Record {
     /// word, it is the leaving of a crash.
     #[serde(default)]
     pub maker: Option<ContainerId>,
+    /// The project that bounds its size.
+    #[serde(default)]
+    pub project: Option<u32>,
 }
 
 impl hakone_store::Record for Record {

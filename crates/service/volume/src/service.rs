@@ -16,7 +16,8 @@ use hakone_store::Durability;
 use tracing::{error, info, warn};
 
 use crate::{
-    Error, Record, filter, options::LocalOptions, record::ANONYMOUS, wire::volume as to_wire,
+    Error, Record, encrypt::Vault, filter, options::LocalOptions, quota, record::ANONYMOUS,
+    wire::volume as to_wire,
 };
 
 /// The folder of a volume's files inside its own.
@@ -137,6 +138,16 @@ impl Service {
         }
     }
 
+    /// Wraps the key of an encrypted volume by another key file; its files stay as they are, and so do its users.
+    ///
+    /// # Errors
+    /// When it is missing or not encrypted, or either key file is refused.
+    pub async fn rotate(&self, name: &str, key_file: &str) -> Result<(), Error> {
+        let inner = Arc::clone(&self.0);
+        let (name, key_file) = (name.to_owned(), key_file.to_owned());
+        blocking(move || inner.rotate(&name, &key_file)).await
+    }
+
     /// Removes the volumes that nobody refers to and that pass the filters.
     ///
     /// # Errors
@@ -224,7 +235,7 @@ impl Inner {
         to_wire(record, &self.files(&record.name))
     }
 
-    fn ensure(&self, record: Record) -> Result<Record, Error> {
+    fn ensure(&self, mut record: Record) -> Result<Record, Error> {
         let mut table = self.table();
         if let Some(entry) = table.get(&record.name) {
             let same = record.options.is_empty() || record.options == entry.record.options;
@@ -233,6 +244,10 @@ impl Inner {
                 false => Err(Error::Conflict(record.name.to_string())),
             };
         }
+        record.project = match record.local() {
+            LocalOptions::Folder { size: Some(_), .. } => Some(next_project(&table)),
+            _ => None,
+        };
         self.make(&record)?;
         table.insert(
             record.name.clone(),
@@ -253,12 +268,80 @@ impl Inner {
         let folder = self.folder(&record.name);
         let made = make_folder(&folder).and_then(|()| {
             make_files(&self.files(&record.name))?;
+            self.furnish(record)?;
             self.save(record)
         });
         if made.is_err() {
             fs::remove_dir_all(&folder).ok();
         }
         made
+    }
+
+    /// Encrypts and bounds an empty folder, as the options say.
+    fn furnish(&self, record: &Record) -> Result<(), Error> {
+        let LocalOptions::Folder { size, key_file } = record.local() else {
+            return Ok(());
+        };
+        let (folder, files) = (self.folder(&record.name), self.files(&record.name));
+        if let (Some(bytes), Some(project)) = (size, record.project) {
+            quota::limit(record.name.as_str(), &files, project, bytes)?;
+        }
+        match key_file {
+            None => Ok(()),
+            Some(key_file) => Vault {
+                name: record.name.as_str(),
+                folder: &folder,
+                files: &files,
+                key_file: &key_file,
+            }
+            .make(),
+        }
+    }
+
+    /// Does something with an encrypted volume; `None` when it is not one.
+    fn vault<T>(&self, record: &Record, act: impl FnOnce(&Vault<'_>) -> T) -> Option<T> {
+        let LocalOptions::Folder {
+            key_file: Some(key_file),
+            ..
+        } = record.local()
+        else {
+            return None;
+        };
+        Some(act(&Vault {
+            name: record.name.as_str(),
+            folder: &self.folder(&record.name),
+            files: &self.files(&record.name),
+            key_file: &key_file,
+        }))
+    }
+
+    fn rotate(&self, name: &str, key_file: &str) -> Result<(), Error> {
+        let mut table = self.table();
+        let name = lookup(&table, name)?;
+        let Some(entry) = table.get_mut(&name) else {
+            return Err(Error::NotFound(name.to_string()));
+        };
+        let refuse = |reason| Error::Value {
+            name: name.to_string(),
+            option: "key-file",
+            reason,
+        };
+        let new = crate::encrypt::key_file(key_file);
+        let new = new.ok_or_else(|| refuse("an absolute path is expected"))?;
+        let rotated = self.vault(&entry.record, |vault| match vault.opens(&new) {
+            // The key was wrapped and then the daemon died: only the record is behind.
+            Ok(true) => Ok(()),
+            Ok(false) => vault.rotate(&new),
+            Err(error) => Err(error),
+        });
+        rotated.ok_or_else(|| refuse("the volume is not encrypted"))??;
+        let options = &mut entry.record.options;
+        options.insert("key-file".to_owned(), key_file.to_owned());
+        self.save(&entry.record)?;
+        drop(table);
+        info!(volume.name = %name, "the key of a volume was wrapped anew");
+        self.announce("update", &name, None);
+        Ok(())
     }
 
     fn remove(&self, name: &str) -> Result<(), Error> {
@@ -274,9 +357,13 @@ impl Inner {
             }
             Some(_) | None => (),
         }
+        let project = table.get(&name).and_then(|entry| entry.record.project);
         let folder = self.folder(&name);
         discard(&folder).map_err(Error::host("remove", folder))?;
         table.remove(&name);
+        if let Some(project) = project {
+            quota::lift(&self.root, project);
+        }
         drop(table);
         info!(volume.name = %name, "volume removed");
         self.announce("destroy", &name, None);
@@ -321,6 +408,11 @@ impl Inner {
         {
             crate::mount::attach(&kind, &device, &data, &files)?;
         }
+        if entry.mounted.is_empty()
+            && let Some(unlocked) = self.vault(&entry.record, |vault| vault.unlock())
+        {
+            unlocked?;
+        }
         let id = container.clone();
         entry.mounted.insert(container);
         drop(table);
@@ -341,6 +433,9 @@ impl Inner {
         let mounted = matches!(entry.record.local(), LocalOptions::Mount { .. });
         if mounted && entry.mounted.is_empty() {
             crate::mount::detach(&files)?;
+        }
+        if entry.mounted.is_empty() {
+            self.vault(&entry.record, |vault| vault.lock());
         }
         drop(table);
         self.announce("unmount", &name, Some(container));
@@ -380,6 +475,9 @@ impl Inner {
             let mounts = matches!(entry.record.local(), LocalOptions::Mount { .. });
             if mounts && entry.mounted.is_empty() {
                 crate::mount::detach(&self.files(name)).ok();
+            }
+            if entry.mounted.is_empty() {
+                self.vault(&entry.record, |vault| vault.lock());
             }
             let gone = entry.record.maker.as_ref().is_some_and(|id| !exists(id));
             if gone && entry.users.is_empty() {
@@ -440,7 +538,16 @@ fn plan(spec: VolumeSpec) -> Result<Record, Error> {
         options: spec.options,
         created: SystemTime::now().into(),
         maker: None,
+        project: None,
     })
+}
+
+/// Gives a project that no volume has.
+fn next_project(table: &BTreeMap<VolumeName, Entry>) -> u32 {
+    let taken = table.values().filter_map(|entry| entry.record.project);
+    taken
+        .max()
+        .map_or(quota::FIRST, |most| most.saturating_add(1))
 }
 
 fn anonymous() -> Result<VolumeName, Error> {

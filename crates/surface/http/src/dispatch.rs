@@ -92,6 +92,7 @@ async fn perform(
         Operation::VolumeList => volumes::list(services, call).await,
         Operation::VolumeInspect => volumes::inspect(services, &object).await,
         Operation::VolumeCreate => volumes::create(services, call).await,
+        Operation::VolumeRotate => volumes::rotate(services, &object, call).await,
         Operation::VolumeRemove => volumes::remove(services, &object, call).await,
         Operation::Flows => flows::stream(services, &call),
         Operation::Reach => security::reach(services, &call).await,

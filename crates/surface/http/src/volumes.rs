@@ -12,6 +12,13 @@ use crate::{
     request::Call,
 };
 
+/// A new key file for a volume.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Rotation {
+    key_file: String,
+}
+
 pub(crate) async fn list(services: &Services, call: Call) -> Reply {
     let filters = call.filters(hakone_volume::Service::LIST_FILTERS)?;
     let found = answer(services.volumes.list(&filters))?;
@@ -42,6 +49,13 @@ pub(crate) async fn create(services: &Services, call: Call) -> Reply {
 
 pub(crate) async fn remove(services: &Services, name: &str, call: Call) -> Reply {
     answer(services.volumes.remove(name, call.flag("force")).await)?;
+    Ok(reply::empty(StatusCode::NO_CONTENT))
+}
+
+/// Wraps the key of an encrypted volume anew: the body names the new key file.
+pub(crate) async fn rotate(services: &Services, name: &str, call: Call) -> Reply {
+    let request: Rotation = call.json().await?;
+    answer(services.volumes.rotate(name, &request.key_file).await)?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 

@@ -160,6 +160,7 @@ async fn of_volume(session: &Session, verb: &VolumeVerb) -> Result<(), Error> {
         VolumeVerb::Create(arguments) => volume::create::run(session, arguments).await,
         VolumeVerb::Ls(arguments) => volume::ls::run(session, arguments).await,
         VolumeVerb::Rm(arguments) => volume::rm::run(session, arguments).await,
+        VolumeVerb::Rotate(arguments) => volume::rotate::run(session, arguments).await,
         VolumeVerb::Inspect(arguments) => volume::inspect::run(session, arguments).await,
         VolumeVerb::Prune(arguments) => volume::prune::run(session, arguments).await,
     }

@@ -328,6 +328,8 @@ verbs! {
         /// Remove one or more volumes
         #[command(alias = "remove")]
         Rm(volume::rm::Arguments),
+        /// Wrap the key of an encrypted volume by another key file
+        Rotate(volume::rotate::Arguments),
         /// Display detailed information on one or more volumes
         Inspect(volume::inspect::Arguments),
         /// Remove unused local volumes

@@ -5,6 +5,7 @@ pub(crate) mod inspect;
 pub(crate) mod ls;
 pub(crate) mod prune;
 pub(crate) mod rm;
+pub(crate) mod rotate;
 
 use hakone_client::segment;
 

@@ -67,6 +67,7 @@ pub(super) fn of(operation: Operation, call: &Call) -> Action {
         Operation::VolumeCreate => Action::VolumeCreate,
         Operation::VolumeRemove => Action::VolumeRemove,
         Operation::VolumePrune => Action::VolumePrune,
+        Operation::VolumeRotate => Action::VolumeUpdate,
         Operation::Flows
         | Operation::Reach
         | Operation::PolicyList
