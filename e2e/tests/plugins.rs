@@ -193,4 +193,90 @@ mod tests {
         lab.docker("ps").ok();
         drop(lab);
     }
+
+    #[test]
+    fn volumes_of_a_plugin_are_made_mounted_and_given_back() {
+        let (folder, words) = sockets();
+        let plugin = Plugin::start(&folder, "shelf", "");
+        let mut lab = Lab::with(Engine::Hakone, &words);
+        lab.docker("volume create -d shelf -o tier=cold books").ok();
+        let shown = lab.docker("volume inspect books").ok();
+        for part in [
+            "\"Driver\": \"shelf\"",
+            "\"Scope\": \"global\"",
+            "\"tier\": \"cold\"",
+            "\"users\": 0",
+        ] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        let write = format!("run --rm -v books:/b {IMAGE} sh -c 'echo kept > /b/page'");
+        lab.docker(&write).ok();
+        assert!(plugin.folder.path().join("volumes/books/page").exists());
+        lab.docker(&format!(
+            "run -d --name reader -v books:/b {IMAGE} sleep 600"
+        ))
+        .ok();
+        lab.docker(&format!(
+            "run -d --name second --volumes-from reader {IMAGE} sleep 600"
+        ))
+        .ok();
+        assert_eq!(lab.docker("exec second cat /b/page").ok(), "kept");
+        // A daemon that was killed finds what is mounted, and gives it back once.
+        lab.crash();
+        lab.docker("rm -f reader").ok();
+        assert_eq!(lab.docker("exec second cat /b/page").ok(), "kept");
+        lab.docker("rm -f second").ok();
+        let log = plugin.log();
+        let count = |word: &str| log.matches(&format!("[\"VolumeDriver.{word}\"")).count();
+        assert_eq!(
+            (count("Create"), count("Mount"), count("Unmount")),
+            (1, 2, 2),
+            "{log}"
+        );
+        assert!(
+            lab.docker("volume ls -f driver=shelf -q")
+                .ok()
+                .contains("books")
+        );
+        lab.docker("volume rm books").ok();
+        assert_eq!(lab.docker("volume ls -q").ok(), "");
+        assert!(
+            plugin.folder.path().join("volumes/books/page").exists(),
+            "the plugin's files are its own"
+        );
+
+        let failed = lab.docker("volume create -d shelf -o fail=1 full");
+        assert!(failed.stderr.contains("no room"), "{}", failed.stderr);
+        let absent = lab.docker("volume create -d nosuch vol");
+        assert!(
+            absent
+                .stderr
+                .contains("error looking up volume plugin nosuch: plugin \"nosuch\" not found"),
+            "{}",
+            absent.stderr
+        );
+    }
+
+    #[test]
+    fn a_volume_plugin_out_of_its_mind_gets_nothing_of_the_host_mounted() {
+        let (folder, words) = sockets();
+        let lab = Lab::with(Engine::Hakone, &words);
+        for (manner, said) in [
+            ("escape", "belongs to the host"),
+            ("broken", "shelf"),
+            ("babble", "shelf"),
+        ] {
+            let _plugin = Plugin::start(&folder, "shelf", manner);
+            let tried = lab.docker(&format!(
+                "run --rm --volume-driver shelf -v {manner}:/b {IMAGE} ls /b"
+            ));
+            assert!(
+                tried.code != 0 && tried.stderr.contains(said),
+                "{manner}: {tried:?}"
+            );
+        }
+        let _plugin = Plugin::start(&folder, "shelf", "");
+        lab.docker("volume ls -q | xargs -r docker volume rm -f")
+            .ok();
+    }
 }

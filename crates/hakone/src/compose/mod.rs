@@ -53,6 +53,7 @@ pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
     .await?;
     images.ensure_hello().await?;
     let volumes = hakone_volume::Service::open(resolved.data_root.join("volumes"), events.clone())?;
+    volumes.join_plugins(resolved.plugins.clone());
     let networks = hakone_network::Service::open(resolved.network.clone(), events.clone())?;
     let neighbours = Neighbours {
         networks: Arc::new(networks::Joined(networks.clone())),

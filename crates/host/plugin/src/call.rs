@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hakone_plugin_model::{Activation, Address, MEDIA, Outcome};
+use hakone_plugin_model::{Activation, Address, MEDIA, Nothing, Outcome};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
     Request, Response, StatusCode,
@@ -59,7 +59,7 @@ impl Plugin {
     /// # Errors
     /// When it does not answer, or lacks that.
     pub async fn activate(&self, wanted: &'static str) -> Result<(), Error> {
-        let told: Activation = self.call("Plugin.Activate", &()).await?;
+        let told: Activation = self.call("Plugin.Activate", &Nothing {}).await?;
         match told.implements.iter().any(|one| one == wanted) {
             true => Ok(()),
             false => Err(Error::Lacks {

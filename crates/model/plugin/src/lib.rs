@@ -25,6 +25,10 @@ use serde::{Deserialize, Serialize};
 /// The media type of both directions.
 pub const MEDIA: &str = "application/vnd.docker.plugins.v1.2+json";
 
+/// A question that says nothing more than its name: `{}`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Nothing {}
+
 /// The reply to `Plugin.Activate`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

@@ -61,6 +61,22 @@ pub enum Error {
         /// What is wrong.
         reason: &'static str,
     },
+    /// A plugin said no, or nothing.
+    #[error("volume {name}: {source}")]
+    Plugin {
+        /// The volume.
+        name: String,
+        /// What it said.
+        source: hakone_plugin::Error,
+    },
+    /// A plugin named a folder that is not to be handed out.
+    #[error("volume {name}: the plugin's mountpoint {reason}")]
+    Mountpoint {
+        /// The volume.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The size of a volume cannot be bounded here.
     #[error(
         "create {name}: quota size requested but no quota support: {reason} (ext4 or xfs mounted with prjquota is needed)"
@@ -119,6 +135,13 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn plugin(name: &str, source: hakone_plugin::Error) -> Self {
+        Self::Plugin {
+            name: name.to_owned(),
+            source,
+        }
+    }
+
     pub(crate) fn host(
         what: &'static str,
         path: impl Into<PathBuf>,
@@ -141,7 +164,11 @@ impl Fault for Error {
             | Self::Encryption { .. }
             | Self::Filter(_) => Kind::InvalidParameter,
             Self::WrongKey { .. } => Kind::Forbidden,
-            Self::Mount { .. } | Self::Record(_) | Self::Host { .. } => Kind::System,
+            Self::Plugin { .. }
+            | Self::Mountpoint { .. }
+            | Self::Mount { .. }
+            | Self::Record(_)
+            | Self::Host { .. } => Kind::System,
             Self::Closing => Kind::Unavailable,
         }
     }

@@ -3,13 +3,13 @@
 use hakone_base::Timestamp;
 use hakone_engine_api::{FilterError, Filters};
 
-use crate::Record;
+use crate::{Record, remote::is_remote};
 
 /// Reports whether the list filters let a volume pass; `used` tells whether containers refer to it.
 pub(crate) fn passes(filters: &Filters, record: &Record, used: bool) -> Result<bool, FilterError> {
     let dangling = filters.flag("dangling")?;
     Ok(dangling.is_none_or(|dangling| dangling != used)
-        && filters.any("driver", |driver| driver == "local")
+        && filters.any("driver", |driver| driver == record.driver)
         && filters.any("name", |part| record.name.as_str().contains(part))
         && filters.labels(|key| record.labels.get(key).map(String::as_str)))
 }
@@ -22,7 +22,9 @@ pub(crate) fn prunable(
 ) -> Result<bool, FilterError> {
     let all = filters.flag("all")?.unwrap_or(false);
     let lookup = |key: &str| record.labels.get(key).map(String::as_str);
-    Ok((all || record.is_anonymous())
+    // What a plugin keeps is not ours to sweep.
+    Ok(!is_remote(&record.driver)
+        && (all || record.is_anonymous())
         && until.is_none_or(|until| record.created < until)
         && filters.labels(lookup)
         && !filters.excluded(lookup))
@@ -44,6 +46,9 @@ mod tests {
             created: Timestamp::from_nanos(1),
             maker: None,
             project: None,
+            driver: "local".into(),
+            global: false,
+            mount_id: None,
         }
     }
 

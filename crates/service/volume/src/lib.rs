@@ -1,7 +1,7 @@
 //! Volumes: folders that outlive containers.
 //!
 //! One driver, `local`: a folder of ours (bounded by a quota, encrypted, as its options say), or a device, bind or tmpfs that they
-//! name, mounted while a container uses it. Who refers to a volume is told by the container service ([`Service::claim`]) and never stored: it follows
+//! name, mounted while a container uses it; and those of plugins. Who refers to a volume is told by the container service ([`Service::claim`]) and never stored: it follows
 //! from the containers' records.
 
 mod encrypt;
@@ -11,6 +11,7 @@ mod mount;
 mod options;
 mod quota;
 mod record;
+mod remote;
 mod seal;
 mod service;
 mod wire;

@@ -101,7 +101,7 @@ fn explain(context: OwnedFd, errno: Errno) -> String {
 }
 
 /// Reports whether an earlier daemon mounted it already.
-fn is_mounted(target: &Path) -> bool {
+pub(crate) fn is_mounted(target: &Path) -> bool {
     let found = statx(CWD, target, AtFlags::empty(), StatxFlags::BASIC_STATS);
     found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }

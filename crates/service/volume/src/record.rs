@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use hakone_base::{ContainerId, Timestamp, VolumeName};
 use serde::{Deserialize, Serialize};
 
-use crate::options::LocalOptions;
+use crate::{
+    options::LocalOptions,
+    remote::{LOCAL, is_remote},
+};
 
 /// The label of a volume that nobody named.
 pub(crate) const ANONYMOUS: &str = "com.docker.volume.anonymous";
@@ -28,6 +31,19 @@ pub struct Record {
     /// The project that bounds its size.
     #[serde(default)]
     pub project: Option<u32>,
+    /// Its driver: `local`, or a plugin.
+    #[serde(default = "local")]
+    pub driver: String,
+    /// Whether the plugin's volumes are the same on every host.
+    #[serde(default)]
+    pub global: bool,
+    /// By which id the plugin knows our mount.
+    #[serde(default)]
+    pub mount_id: Option<String>,
+}
+
+fn local() -> String {
+    LOCAL.to_owned()
 }
 
 impl hakone_store::Record for Record {
@@ -43,6 +59,9 @@ impl Record {
 
     /// Reads the options again; they were checked when the volume was made.
     pub(crate) fn local(&self) -> LocalOptions {
-        LocalOptions::parse(self.name.as_str(), &self.options).unwrap_or_default()
+        match is_remote(&self.driver) {
+            true => LocalOptions::default(),
+            false => LocalOptions::parse(self.name.as_str(), &self.options).unwrap_or_default(),
+        }
     }
 }

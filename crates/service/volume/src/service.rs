@@ -5,18 +5,26 @@ use std::{
     fs, io,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::SystemTime,
 };
 
 use hakone_base::{ContainerId, EventKind, Timestamp, VolumeName};
 use hakone_engine_api::{FilterError, Filters, wire};
 use hakone_events::Bus;
+use hakone_plugin::Folders;
 use hakone_store::Durability;
+use tokio::sync::Semaphore;
 use tracing::{error, info, warn};
 
 use crate::{
-    Error, Record, encrypt::Vault, filter, options::LocalOptions, quota, record::ANONYMOUS,
+    Error, Record,
+    encrypt::Vault,
+    filter,
+    options::LocalOptions,
+    quota,
+    record::ANONYMOUS,
+    remote::{LOCAL, is_remote},
     wire::volume as to_wire,
 };
 
@@ -49,23 +57,40 @@ pub struct Pruned {
 
 /// A handle on the volume service; clones share it.
 #[derive(Clone, Debug)]
-pub struct Service(Arc<Inner>);
+pub struct Service(pub(crate) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    root: PathBuf,
+pub(crate) struct Inner {
+    pub(crate) root: PathBuf,
     events: Bus,
     /// All volumes; held for the length of one file operation, never across an await.
     table: Mutex<BTreeMap<VolumeName, Entry>>,
+    /// Where plugins are.
+    pub(crate) plugins: OnceLock<Folders>,
+    /// Who makes a plugin's volume.
+    pub(crate) making: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
-struct Entry {
-    record: Record,
+pub(crate) struct Entry {
+    pub(crate) record: Record,
     /// Containers that refer to it, running or not.
     users: BTreeSet<ContainerId>,
     /// Containers that have it mounted now.
     mounted: BTreeSet<ContainerId>,
+    /// Whose turn it is to ask the plugin.
+    pub(crate) turn: Arc<Semaphore>,
+}
+
+impl Entry {
+    fn new(record: Record) -> Self {
+        Self {
+            record,
+            users: BTreeSet::new(),
+            mounted: BTreeSet::new(),
+            turn: Arc::new(Semaphore::new(1)),
+        }
+    }
 }
 
 impl Service {
@@ -85,6 +110,8 @@ impl Service {
             root,
             events,
             table: Mutex::new(table),
+            plugins: OnceLock::new(),
+            making: Arc::new(Semaphore::new(1)),
         })))
     }
 
@@ -93,6 +120,10 @@ impl Service {
     /// # Errors
     /// When name, driver or options are refused or the disk fails.
     pub async fn create(&self, spec: VolumeSpec) -> Result<wire::Volume, Error> {
+        if is_remote(&spec.driver) {
+            let record = self.ensure_remote(spec, None).await?;
+            return Ok(self.0.show(&record));
+        }
         let inner = Arc::clone(&self.0);
         blocking(move || inner.ensure(plan(spec)?).map(|record| inner.show(&record))).await
     }
@@ -130,8 +161,18 @@ impl Service {
     /// # Errors
     /// When it is missing or in use, or the disk fails.
     pub async fn remove(&self, name: &str, force: bool) -> Result<(), Error> {
-        let (inner, name) = (Arc::clone(&self.0), name.to_owned());
-        let removed = blocking(move || inner.remove(&name)).await;
+        let (inner, owned) = (Arc::clone(&self.0), name.to_owned());
+        let removed = match self.remote(name) {
+            None => blocking(move || inner.remove(&owned)).await,
+            Some(remote) => {
+                let _turn = remote.turn.acquire().await;
+                inner.free(&owned)?;
+                match self.remove_remote(&remote.record).await {
+                    Err(error) if !force => return Err(error),
+                    Ok(()) | Err(_) => blocking(move || inner.remove(&owned)).await,
+                }
+            }
+        };
         match removed {
             Err(Error::NotFound(_)) if force => Ok(()),
             removed => removed,
@@ -166,11 +207,20 @@ impl Service {
         spec: VolumeSpec,
         container: &ContainerId,
     ) -> Result<wire::Volume, Error> {
+        let remote = match is_remote(&spec.driver) {
+            true => Some(self.ensure_remote(spec.clone(), Some(container)).await?),
+            false => None,
+        };
         let (inner, container) = (Arc::clone(&self.0), container.clone());
         blocking(move || {
-            let mut record = plan(spec)?;
-            record.maker = record.is_anonymous().then(|| container.clone());
-            let record = inner.ensure(record)?;
+            let record = match remote {
+                Some(record) => record,
+                None => {
+                    let mut record = plan(spec)?;
+                    record.maker = record.is_anonymous().then(|| container.clone());
+                    inner.ensure(record)?
+                }
+            };
             if let Some(entry) = inner.table().get_mut(&record.name) {
                 entry.users.insert(container);
             }
@@ -184,14 +234,32 @@ impl Service {
     /// # Errors
     /// When it is missing or its device cannot be mounted.
     pub async fn mount(&self, name: &str, container: &ContainerId) -> Result<bool, Error> {
+        let remote = self.remote(name);
+        let _turn = match &remote {
+            None => None,
+            Some(remote) => {
+                let turn = remote.turn.acquire().await.ok();
+                self.mount_remote(remote).await?;
+                turn
+            }
+        };
         let (inner, name, container) = (Arc::clone(&self.0), name.to_owned(), container.clone());
         blocking(move || inner.mount(&name, container)).await
     }
 
     /// Ends a container's use of a volume's files.
     pub async fn unmount(&self, name: &str, container: &ContainerId) {
+        let remote = self.remote(name);
+        let _turn = match &remote {
+            None => None,
+            Some(remote) => remote.turn.acquire().await.ok(),
+        };
         let (inner, name, container) = (Arc::clone(&self.0), name.to_owned(), container.clone());
         let ended = blocking(move || inner.unmount(&name, &container)).await;
+        let ended = match (ended, &remote) {
+            (Ok(Last::Yes), Some(remote)) => self.unmount_remote(remote).await,
+            (ended, _) => ended.map(drop),
+        };
         if let Err(error) = ended {
             warn!(error = %error, "a volume could not be unmounted");
         }
@@ -203,15 +271,30 @@ impl Service {
         let inner = Arc::clone(&self.0);
         let settling = blocking(move || {
             inner.settle(exists);
-            Ok(())
+            Ok(inner.idle())
         });
-        settling.await.ok();
+        for name in settling.await.unwrap_or_default() {
+            if let Some(remote) = self.remote(name.as_str())
+                && let Err(error) = self.unmount_remote(&remote).await
+            {
+                warn!(volume.name = %name, %error, "a plugin's volume could not be unmounted");
+            }
+        }
     }
 
     /// Forgets that `container` refers to a volume; `remove` deletes it too when nobody else does.
     pub async fn disclaim(&self, name: &str, container: &ContainerId, remove: bool) {
-        let (inner, name, container) = (Arc::clone(&self.0), name.to_owned(), container.clone());
-        let ended = blocking(move || inner.disclaim(&name, &container, remove)).await;
+        let (inner, owned, container) = (Arc::clone(&self.0), name.to_owned(), container.clone());
+        let remote = self.remote(name).is_some();
+        let ended = blocking(move || inner.disclaim(&owned, &container, remove && !remote)).await;
+        let ended = match (ended, remote && remove) {
+            (Ok(()), true) => match self.remove(name, false).await {
+                // Others refer to it still.
+                Err(Error::InUse { .. }) => Ok(()),
+                removed => removed,
+            },
+            (ended, _) => ended,
+        };
         if let Err(error) = ended {
             warn!(error = %error, "a volume could not be removed with its container");
         }
@@ -219,7 +302,7 @@ impl Service {
 }
 
 impl Inner {
-    fn table(&self) -> MutexGuard<'_, BTreeMap<VolumeName, Entry>> {
+    pub(crate) fn table(&self) -> MutexGuard<'_, BTreeMap<VolumeName, Entry>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -227,7 +310,7 @@ impl Inner {
         self.root.join(name.as_str())
     }
 
-    fn files(&self, name: &VolumeName) -> PathBuf {
+    pub(crate) fn files(&self, name: &VolumeName) -> PathBuf {
         self.folder(name).join(FILES)
     }
 
@@ -235,10 +318,11 @@ impl Inner {
         to_wire(record, &self.files(&record.name))
     }
 
-    fn ensure(&self, mut record: Record) -> Result<Record, Error> {
+    pub(crate) fn ensure(&self, mut record: Record) -> Result<Record, Error> {
         let mut table = self.table();
         if let Some(entry) = table.get(&record.name) {
-            let same = record.options.is_empty() || record.options == entry.record.options;
+            let same = (record.options.is_empty() || record.options == entry.record.options)
+                && (!is_remote(&record.driver) || record.driver == entry.record.driver);
             return match same {
                 true => Ok(entry.record.clone()),
                 false => Err(Error::Conflict(record.name.to_string())),
@@ -249,14 +333,7 @@ impl Inner {
             _ => None,
         };
         self.make(&record)?;
-        table.insert(
-            record.name.clone(),
-            Entry {
-                record: record.clone(),
-                users: BTreeSet::new(),
-                mounted: BTreeSet::new(),
-            },
-        );
+        table.insert(record.name.clone(), Entry::new(record.clone()));
         drop(table);
         info!(volume.name = %record.name, "volume created");
         self.announce("create", &record.name, None);
@@ -344,19 +421,26 @@ impl Inner {
         Ok(())
     }
 
+    /// Refuses a volume that containers refer to.
+    fn free(&self, name: &str) -> Result<(), Error> {
+        let table = self.table();
+        let name = lookup(&table, name)?;
+        unused(&table, &name)
+    }
+
+    /// Lists plugins' volumes that nobody has mounted.
+    fn idle(&self) -> Vec<VolumeName> {
+        let table = self.table();
+        let idle = table
+            .values()
+            .filter(|entry| is_remote(&entry.record.driver) && entry.mounted.is_empty());
+        idle.map(|entry| entry.record.name.clone()).collect()
+    }
+
     fn remove(&self, name: &str) -> Result<(), Error> {
         let mut table = self.table();
         let name = lookup(&table, name)?;
-        let users = |entry: &Entry| entry.users.iter().map(ToString::to_string).collect();
-        match table.get(&name).map(users) {
-            Some(users) if !Vec::is_empty(&users) => {
-                return Err(Error::InUse {
-                    name: name.to_string(),
-                    users,
-                });
-            }
-            Some(_) | None => (),
-        }
+        unused(&table, &name)?;
         let project = table.get(&name).and_then(|entry| entry.record.project);
         let folder = self.folder(&name);
         discard(&folder).map_err(Error::host("remove", folder))?;
@@ -420,15 +504,16 @@ impl Inner {
         is_empty(&files).map_err(Error::host("read", files))
     }
 
-    fn unmount(&self, name: &str, container: &ContainerId) -> Result<(), Error> {
+    /// Ends a use, and tells whether it was the last.
+    fn unmount(&self, name: &str, container: &ContainerId) -> Result<Last, Error> {
         let mut table = self.table();
         let name = lookup(&table, name)?;
         let files = self.files(&name);
         let Some(entry) = table.get_mut(&name) else {
-            return Ok(());
+            return Ok(Last::No);
         };
         if !entry.mounted.remove(container) {
-            return Ok(());
+            return Ok(Last::No);
         }
         let mounted = matches!(entry.record.local(), LocalOptions::Mount { .. });
         if mounted && entry.mounted.is_empty() {
@@ -437,9 +522,13 @@ impl Inner {
         if entry.mounted.is_empty() {
             self.vault(&entry.record, |vault| vault.lock());
         }
+        let last = match entry.mounted.is_empty() {
+            true => Last::Yes,
+            false => Last::No,
+        };
         drop(table);
         self.announce("unmount", &name, Some(container));
-        Ok(())
+        Ok(last)
     }
 
     fn disclaim(&self, name: &str, container: &ContainerId, remove: bool) -> Result<(), Error> {
@@ -480,7 +569,7 @@ impl Inner {
                 self.vault(&entry.record, |vault| vault.lock());
             }
             let gone = entry.record.maker.as_ref().is_some_and(|id| !exists(id));
-            if gone && entry.users.is_empty() {
+            if gone && entry.users.is_empty() && !is_remote(&entry.record.driver) {
                 strays.push(name.clone());
             }
         }
@@ -498,7 +587,12 @@ impl Inner {
     }
 
     fn announce(&self, action: &str, name: &VolumeName, container: Option<&ContainerId>) {
-        let mut attributes = BTreeMap::from([("driver".to_owned(), "local".to_owned())]);
+        let driver = self
+            .table()
+            .get(name)
+            .map(|entry| entry.record.driver.clone());
+        let driver = driver.unwrap_or_else(|| LOCAL.to_owned());
+        let mut attributes = BTreeMap::from([("driver".to_owned(), driver)]);
         if let Some(container) = container {
             attributes.insert("container".to_owned(), container.to_string());
         }
@@ -516,13 +610,7 @@ impl Inner {
 }
 
 /// Decides what to make; pure but for the clock and the name of an anonymous volume.
-fn plan(spec: VolumeSpec) -> Result<Record, Error> {
-    if !matches!(spec.driver.as_str(), "" | "local") {
-        return Err(Error::Driver {
-            volume: spec.name.unwrap_or_default(),
-            driver: spec.driver,
-        });
-    }
+pub(crate) fn plan(spec: VolumeSpec) -> Result<Record, Error> {
     let mut labels = spec.labels;
     let name = match spec.name.filter(|name| !name.is_empty()) {
         Some(name) => name.parse()?,
@@ -531,7 +619,10 @@ fn plan(spec: VolumeSpec) -> Result<Record, Error> {
             anonymous()?
         }
     };
-    LocalOptions::parse(VolumeName::as_str(&name), &spec.options)?;
+    let remote = is_remote(&spec.driver);
+    if !remote {
+        LocalOptions::parse(VolumeName::as_str(&name), &spec.options)?;
+    }
     Ok(Record {
         name,
         labels,
@@ -539,6 +630,15 @@ fn plan(spec: VolumeSpec) -> Result<Record, Error> {
         created: SystemTime::now().into(),
         maker: None,
         project: None,
+        driver: match remote {
+            true => spec.driver,
+            false => LOCAL.to_owned(),
+        },
+        global: false,
+        mount_id: match remote {
+            true => Some(anonymous()?.to_string()),
+            false => None,
+        },
     })
 }
 
@@ -555,6 +655,24 @@ fn anonymous() -> Result<VolumeName, Error> {
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .map_err(|errno| Error::host("read entropy from", "the kernel")(errno.into()))?;
     Ok(ContainerId::from_bytes(bytes).as_str().parse()?)
+}
+
+fn unused(table: &BTreeMap<VolumeName, Entry>, name: &VolumeName) -> Result<(), Error> {
+    let users = table.get(name).map(|entry| &entry.users);
+    match users.filter(|users| !users.is_empty()) {
+        None => Ok(()),
+        Some(users) => Err(Error::InUse {
+            name: name.to_string(),
+            users: users.iter().map(ToString::to_string).collect(),
+        }),
+    }
+}
+
+/// Whether a use was a volume's last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Last {
+    Yes,
+    No,
 }
 
 fn lookup(table: &BTreeMap<VolumeName, Entry>, name: &str) -> Result<VolumeName, Error> {
@@ -577,11 +695,7 @@ fn load(root: &Path) -> Result<BTreeMap<VolumeName, Entry>, Error> {
         }
         match hakone_store::load::<Record>(&folder.join(RECORD)) {
             Ok(record) => {
-                let entry = Entry {
-                    record,
-                    users: BTreeSet::new(),
-                    mounted: BTreeSet::new(),
-                };
+                let entry = Entry::new(record);
                 table.insert(entry.record.name.clone(), entry);
             }
             Err(error) => error!(error = %error, "an unreadable volume is left alone"),
@@ -592,7 +706,12 @@ fn load(root: &Path) -> Result<BTreeMap<VolumeName, Entry>, Error> {
 
 /// Removes a volume's folder, the record first: what is left of it after a crash is then nobody's.
 fn discard(folder: &Path) -> io::Result<()> {
-    crate::mount::detach(&folder.join(FILES)).ok();
+    let files = folder.join(FILES);
+    crate::mount::detach(&files).ok();
+    if crate::mount::is_mounted(&files) {
+        // What is mounted there is somebody's: nothing below it may be removed.
+        return Err(io::ErrorKind::ResourceBusy.into());
+    }
     match fs::remove_file(folder.join(RECORD)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => fs::remove_dir_all(folder),
@@ -645,7 +764,7 @@ fn folder_size(path: &Path) -> u64 {
     total
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {

@@ -10,12 +10,15 @@ use crate::Record;
 pub(crate) fn volume(record: &Record, path: &Path) -> wire::Volume {
     wire::Volume {
         name: record.name.to_string(),
-        driver: "local".to_owned(),
+        driver: record.driver.clone(),
         mountpoint: path.to_string_lossy().into_owned(),
         created_at: Some(record.created.to_string()),
         status: None,
         labels: record.labels.clone().into_iter().collect(),
-        scope: Some(wire::VolumeScopeEnum::LOCAL),
+        scope: Some(match record.global {
+            true => wire::VolumeScopeEnum::GLOBAL,
+            false => wire::VolumeScopeEnum::LOCAL,
+        }),
         cluster_volume: None,
         options: record.options.clone().into_iter().collect(),
         usage_data: None,

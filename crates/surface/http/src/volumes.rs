@@ -26,7 +26,15 @@ pub(crate) async fn list(services: &Services, call: Call) -> Reply {
 }
 
 pub(crate) async fn inspect(services: &Services, name: &str) -> Reply {
-    reply::json(&answer(services.volumes.inspect(name))?)
+    let shown = answer(services.volumes.inspect(name))?;
+    let mut shown = serde_json::to_value(shown).map_err(Error::Json)?;
+    let told = services.volumes.told(name).await;
+    if let (Some(told), Some(keys)) = (told, shown.as_object_mut())
+        && !told.status.is_empty()
+    {
+        keys.insert("Status".to_owned(), json!(told.status));
+    }
+    reply::json(&shown)
 }
 
 pub(crate) async fn create(services: &Services, call: Call) -> Reply {

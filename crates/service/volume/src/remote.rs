@@ -1,0 +1,199 @@
+//! Volumes of plugins: `VolumeDriver.*` of Docker's plugin protocol.
+//!
+//! The folder that a plugin names is judged and then bound onto the volume's own folder, so that containers see no difference between
+//! drivers, and a daemon that was killed finds in the kernel what is mounted. A plugin is asked once for the first user and once for the
+//! last, each volume's questions one after the other, so that one that hangs holds up its own volumes alone.
+
+use std::{path::Path, sync::Arc};
+
+use hakone_base::{ContainerId, VolumeName};
+use hakone_plugin::{Folders, Plugin};
+use hakone_plugin_model::{
+    CapabilitiesReply, Created, MountReply, Mounting, Named, Nothing, Outcome, RemoteVolume,
+    VolumeReply, judge_mountpoint,
+};
+use tokio::sync::Semaphore;
+use tracing::warn;
+
+use crate::{
+    Error, Record, Service, VolumeSpec,
+    mount::{attach, detach, is_mounted},
+    service::blocking,
+};
+
+/// What a plugin must say that it is.
+const ABILITY: &str = "VolumeDriver";
+/// The driver that needs no plugin.
+pub(crate) const LOCAL: &str = "local";
+
+/// A volume of a plugin, looked up.
+pub(crate) struct Remote {
+    pub(crate) record: Record,
+    pub(crate) turn: Arc<Semaphore>,
+}
+
+impl Remote {
+    fn mounting(&self) -> Mounting<'_> {
+        Mounting {
+            name: self.record.name.as_str(),
+            id: self.record.mount_id.as_deref().unwrap_or_default(),
+        }
+    }
+}
+
+/// Reports whether a driver is a plugin's.
+pub(crate) fn is_remote(driver: &str) -> bool {
+    !matches!(driver, "" | LOCAL)
+}
+
+impl Service {
+    /// Lends the folders where plugins are; before, there are none.
+    pub fn join_plugins(&self, folders: Folders) {
+        self.0.plugins.set(folders).ok();
+    }
+
+    /// Finds the plugin of a driver.
+    async fn plugin(&self, volume: &str, driver: &str) -> Result<Plugin, Error> {
+        let missing = || Error::Driver {
+            volume: volume.to_owned(),
+            driver: driver.to_owned(),
+        };
+        let folders = self.0.plugins.get().ok_or_else(missing)?;
+        let plugin = folders.find(driver).map_err(|error| match error {
+            hakone_plugin::Error::NotFound(_) => missing(),
+            source => Error::plugin(volume, source),
+        })?;
+        let activated = plugin.activate(ABILITY).await;
+        activated.map_err(|error| match error {
+            hakone_plugin::Error::NotFound(_) => missing(),
+            source => Error::plugin(volume, source),
+        })?;
+        Ok(plugin)
+    }
+
+    /// Asks the plugin of a new volume to make it, and completes the record with what it tells of itself.
+    pub(crate) async fn make_remote(&self, record: &mut Record) -> Result<(), Error> {
+        let name = record.name.as_str();
+        let plugin = self.plugin(name, &record.driver).await?;
+        let failed = |source| Error::plugin(name, source);
+        let asked = Created {
+            name,
+            opts: &record.options,
+        };
+        let _done: Outcome = plugin
+            .call("VolumeDriver.Create", &asked)
+            .await
+            .map_err(failed)?;
+        // A plugin of the first days has no such question.
+        let told: Result<CapabilitiesReply, _> =
+            plugin.call("VolumeDriver.Capabilities", &Nothing {}).await;
+        record.global = told.is_ok_and(|told| told.capabilities.is_global());
+        Ok(())
+    }
+
+    /// Asks the plugin to remove a volume.
+    pub(crate) async fn remove_remote(&self, record: &Record) -> Result<(), Error> {
+        let name = record.name.as_str();
+        let plugin = self.plugin(name, &record.driver).await?;
+        let done: Result<Outcome, _> = plugin.call("VolumeDriver.Remove", &Named { name }).await;
+        done.map(drop).map_err(|source| Error::plugin(name, source))
+    }
+
+    /// Mounts a plugin's volume on its folder, unless it is mounted.
+    pub(crate) async fn mount_remote(&self, remote: &Remote) -> Result<(), Error> {
+        let files = self.0.files(&remote.record.name);
+        if is_mounted(&files) {
+            return Ok(());
+        }
+        let name = remote.record.name.as_str();
+        let plugin = self.plugin(name, &remote.record.driver).await?;
+        let reply: MountReply = plugin
+            .call("VolumeDriver.Mount", &remote.mounting())
+            .await
+            .map_err(|source| Error::plugin(name, source))?;
+        let own = self.0.root.parent().unwrap_or(Path::new("/"));
+        let judged =
+            judge_mountpoint(&reply.mountpoint, &[own]).map(|_plain| reply.mountpoint.clone());
+        let bound = match judged {
+            Err(error) => Err(Error::Mountpoint {
+                name: name.to_owned(),
+                reason: error.to_string(),
+            }),
+            Ok(place) => blocking(move || attach("none", &place, "rbind", &files)).await,
+        };
+        if bound.is_err() {
+            self.let_go(&plugin, remote).await;
+        }
+        bound
+    }
+
+    /// Unmounts a plugin's volume that nobody uses.
+    pub(crate) async fn unmount_remote(&self, remote: &Remote) -> Result<(), Error> {
+        let files = self.0.files(&remote.record.name);
+        if !is_mounted(&files) {
+            return Ok(());
+        }
+        blocking(move || detach(&files)).await?;
+        let name = remote.record.name.as_str();
+        let plugin = self.plugin(name, &remote.record.driver).await?;
+        self.let_go(&plugin, remote).await;
+        Ok(())
+    }
+
+    async fn let_go(&self, plugin: &Plugin, remote: &Remote) {
+        let done: Result<Outcome, _> = plugin
+            .call("VolumeDriver.Unmount", &remote.mounting())
+            .await;
+        if let Err(error) = done {
+            warn!(volume.name = %remote.record.name, %error, "a plugin did not unmount its volume");
+        }
+    }
+
+    /// Asks a volume's plugin what it tells of it now. Cancellation safe.
+    ///
+    /// `None` for volumes of ours, and when the plugin does not answer.
+    pub async fn told(&self, name: &str) -> Option<RemoteVolume> {
+        let remote = self.remote(name)?;
+        let plugin = self.plugin(name, &remote.record.driver).await.ok()?;
+        let told: VolumeReply = plugin
+            .call("VolumeDriver.Get", &Named { name })
+            .await
+            .ok()?;
+        told.volume
+    }
+
+    /// Looks a plugin's volume up; `None` for volumes of ours.
+    pub(crate) fn remote(&self, name: &str) -> Option<Remote> {
+        let name: VolumeName = name.parse().ok()?;
+        let table = self.0.table();
+        let entry = table.get(&name)?;
+        is_remote(&entry.record.driver).then(|| Remote {
+            record: entry.record.clone(),
+            turn: Arc::clone(&entry.turn),
+        })
+    }
+
+    /// Makes a plugin's volume, or gives the one of that name.
+    pub(crate) async fn ensure_remote(
+        &self,
+        spec: VolumeSpec,
+        maker: Option<&ContainerId>,
+    ) -> Result<Record, Error> {
+        let mut record = crate::service::plan(spec)?;
+        record.maker = maker.filter(|_| record.is_anonymous()).cloned();
+        // One at a time: the plugin is asked once for each name.
+        let turn = Arc::clone(&self.0.making).acquire_owned().await;
+        let _turn = turn.map_err(|_closed| Error::Closing)?;
+        let known = self.0.table().contains_key(&record.name);
+        if !known {
+            self.make_remote(&mut record).await?;
+        }
+        let inner = Arc::clone(&self.0);
+        let made = record.clone();
+        let ensured = blocking(move || inner.ensure(made)).await;
+        if ensured.is_err() && !known {
+            self.remove_remote(&record).await.ok();
+        }
+        ensured
+    }
+}
