@@ -69,3 +69,82 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     result.map_err(|error| Error::usage(format!("could not read {}: {error}", path.display())))?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        sync::{Arc, Mutex},
+    };
+
+    use clap::Parser;
+    use hakone_client::{Console, DEFAULT, Terminal};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Runs the verb on a file of the corpus and gives what it printed, and whether it failed.
+    fn lint(flags: &[&str], file: &str) -> (String, bool) {
+        let corpus = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../model/lint/tests/corpus/"
+        );
+        let path = format!("{corpus}{file}.Dockerfile");
+        let line = [&["lint", "--file-path-in-report", "F"], flags, &[&path]].concat();
+        let arguments = Line::parse_from(line).arguments;
+        let paper = Paper::default();
+        let console = Console::new(
+            Box::new(paper.clone()),
+            Box::new(io::sink()),
+            Terminal::default(),
+        );
+        let session = Session::new(console, DEFAULT.parse().unwrap(), None);
+        let failed = run(&session, &arguments).is_err();
+        let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+        (text, failed)
+    }
+
+    #[test]
+    fn findings_are_printed_and_fail_the_run() {
+        let (text, failed) = lint(&[], "dl3006-untagged");
+        assert!(text.starts_with("F:2 DL3006 warning: ") && failed, "{text}");
+        assert_eq!(lint(&[], "dl3006-tagged"), (String::new(), false));
+    }
+
+    #[test]
+    fn flags_change_what_is_heard() {
+        let file = "dl3006-untagged";
+        assert_eq!(lint(&["--ignore", "DL3006"], file), (String::new(), false));
+        assert!(
+            !lint(&["-t", "error"], file).1 && lint(&["-t", "error", "--error", "DL3006"], file).1
+        );
+        assert!(!lint(&["--no-fail"], file).1);
+        let (text, _) = lint(&["--trusted-registry", "example.com"], file);
+        assert!(text.contains("DL3026 error"), "{text}");
+        let (text, _) = lint(&["--require-label", "owner:email", "-f", "json"], file);
+        assert!(text.contains("\"DL3049\""), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_an_error() {
+        assert_eq!(lint(&[], "nothing"), (String::new(), true));
+    }
+}
