@@ -444,13 +444,14 @@ impl Inner {
         let project = table.get(&name).and_then(|entry| entry.record.project);
         let folder = self.folder(&name);
         discard(&folder).map_err(Error::host("remove", folder))?;
-        table.remove(&name);
+        let removed = table.remove(&name);
         if let Some(project) = project {
             quota::lift(&self.root, project);
         }
         drop(table);
         info!(volume.name = %name, "volume removed");
-        self.announce("destroy", &name, None);
+        let driver = removed.map_or_else(|| LOCAL.to_owned(), |entry| entry.record.driver);
+        self.publish("destroy", &name, driver, None);
         Ok(())
     }
 
@@ -592,6 +593,16 @@ impl Inner {
             .get(name)
             .map(|entry| entry.record.driver.clone());
         let driver = driver.unwrap_or_else(|| LOCAL.to_owned());
+        self.publish(action, name, driver, container);
+    }
+
+    fn publish(
+        &self,
+        action: &str,
+        name: &VolumeName,
+        driver: String,
+        container: Option<&ContainerId>,
+    ) {
         let mut attributes = BTreeMap::from([("driver".to_owned(), driver)]);
         if let Some(container) = container {
             attributes.insert("container".to_owned(), container.to_string());
