@@ -17,8 +17,6 @@ pub const FRONTEND: &[&str] = &[
     "gateway.solve.metadata",
     "gateway.solve.evaluate",
     "gateway.warnings",
-    "readfile",
-    "readdir",
     "statfile",
 ];
 

@@ -31,4 +31,4 @@ pub use export::{Export, Target};
 pub use header::selection;
 pub use progress::{Moment, clip, vertex_digest};
 pub use receiver::{Bounds, Receiver, Step};
-pub use sender::{Answer, Sender, listed};
+pub use sender::{Answer, Sender, folder, listed};

@@ -28,7 +28,7 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            entries: 2_000_000,
+            entries: 500_000,
             bytes: 64 << 30,
         }
     }

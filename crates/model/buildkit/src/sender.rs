@@ -63,6 +63,16 @@ impl Sender {
     }
 }
 
+/// Gives the root of a result as clients read it.
+#[must_use]
+pub fn folder() -> Stat {
+    Stat {
+        path: ".".into(),
+        mode: mode(&What::Folder, 0o755),
+        ..Stat::default()
+    }
+}
+
 /// Gives an entry as clients read it.
 #[must_use]
 pub fn listed(entry: &Entry) -> Stat {

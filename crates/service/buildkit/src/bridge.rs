@@ -67,6 +67,24 @@ impl Service {
         Ok(response(result, metadata))
     }
 
+    /// Looks at a result: clients ask for its root to be sure that it was made. What lies in it is not looked at.
+    pub(crate) fn stat(
+        solve: &Solve,
+        request: &bridge::StatFileRequest,
+    ) -> Result<bridge::StatFileResponse, Error> {
+        let unknown = || Error::NoBuild(request.r#ref.chars().take(64).collect());
+        solve.result(&request.r#ref).ok_or_else(unknown)?;
+        match request.path.trim_matches('/') {
+            "" | "." => Ok(bridge::StatFileResponse {
+                stat: Some(hakone_buildkit_model::folder()),
+            }),
+            _ => {
+                let what = "a look at the files of a result".to_owned();
+                Err(hakone_buildkit_model::Error::Unsupported(what).into())
+            }
+        }
+    }
+
     /// Takes what the gateway says that the results are.
     pub(crate) fn give_back(solve: &Solve, request: bridge::ReturnRequest) {
         let returned = match request.error {
@@ -169,8 +187,8 @@ mod tests {
 
     #[test]
     fn one_build_cannot_name_the_result_of_another() {
-        let (first, _one) = Solve::new(Default::default());
-        let (second, mut two) = Solve::new(Default::default());
+        let (first, _one) = Solve::new(Default::default(), Vec::new());
+        let (second, mut two) = Solve::new(Default::default(), Vec::new());
         let id = first
             .keep(Built {
                 image: "sha256:12".into(),

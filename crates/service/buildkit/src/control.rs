@@ -74,10 +74,10 @@ impl Service {
     ) -> Result<control::SolveResponse, Error> {
         check(&request)?;
         let exports = Export::all(&request)?;
-        let (solve, returned) = Solve::new(request);
+        let (solve, returned) = Solve::new(request, exports);
         let _place = self.0.solves.enter(&solve)?;
         let started = now();
-        let done = self.work(&solve, returned, &exports).await;
+        let done = self.work(&solve, returned).await;
         self.0.history.add(&solve, started, &done);
         Ok(control::SolveResponse {
             exporter_response: done?.into_iter().collect(),
@@ -88,7 +88,6 @@ impl Service {
         &self,
         solve: &Arc<Solve>,
         returned: tokio::sync::oneshot::Receiver<Returned>,
-        exports: &[Export],
     ) -> Result<Answers, Error> {
         let bench = self.bench();
         let results = if !solve.request.frontend.is_empty() {
@@ -104,7 +103,7 @@ impl Service {
         } else {
             returned.await.map_err(|_gone| Error::Cancelled)??
         };
-        export::all(&bench, solve, exports, &results).await
+        export::all(&bench, solve, &results).await
     }
 
     /// Builds what the first call names itself, without the gateway.

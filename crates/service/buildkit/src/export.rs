@@ -26,18 +26,17 @@ pub(crate) type Answers = BTreeMap<String, String>;
 pub(crate) async fn all(
     bench: &Bench,
     solve: &Solve,
-    exports: &[Export],
     results: &[Arc<Built>],
 ) -> Result<Answers, Error> {
     let Some(built) = results.first() else {
         return Ok(Answers::new());
     };
-    if results.len() > 1 && !exports.is_empty() {
+    if results.len() > 1 && !solve.exports.is_empty() {
         let words = "an image of several platforms".to_owned();
         return Err(hakone_buildkit_model::Error::Unsupported(words).into());
     }
     let mut answers = Answers::new();
-    for export in exports {
+    for export in &solve.exports {
         answers.extend(one(bench, solve, export, built).await?);
     }
     Ok(answers)

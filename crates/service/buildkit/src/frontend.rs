@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use hakone_base::Kind;
-use hakone_buildkit_model::{Documents, MainContext, Order, patterns, wire::bridge};
+use hakone_buildkit_model::{Documents, MainContext, Order, Target, patterns, wire::bridge};
 
 use crate::{
     Error,
@@ -67,10 +67,18 @@ pub(crate) async fn run(
         dockerfile,
         materials: Arc::new(materials),
         report: solve.report.clone(),
+        image: solve.exports.iter().any(|export| is_image(export.target)),
     };
     tokio::select! {
         built = bench.builder.build(job) => Ok(Outcome::Built(built?)),
         () = gone.cancelled() => Err(Error::NoSession(solve.request.session.clone())),
+    }
+}
+
+const fn is_image(target: Target) -> bool {
+    match target {
+        Target::Image | Target::DockerArchive | Target::OciArchive => true,
+        Target::Folder | Target::Tar => false,
     }
 }
 

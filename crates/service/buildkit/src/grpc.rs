@@ -17,7 +17,7 @@ use tonic_prost::ProstCodec;
 /// The largest message taken from a client; definitions are the large ones.
 const MESSAGE: usize = 16 << 20;
 /// Calls that one connection may have open.
-const CALLS: u32 = 256;
+const CALLS: u32 = 64;
 /// How often a silent client is asked whether it lives, and how long it may take to answer.
 const PING: Duration = Duration::from_secs(20);
 /// Bytes of the headers of one call.

@@ -170,7 +170,7 @@ mod tests {
             frontend_attrs: [("build-arg:KEY".to_owned(), "hunter2".to_owned())].into(),
             ..Default::default()
         };
-        let (solve, _returned) = Solve::new(request);
+        let (solve, _returned) = Solve::new(request, Vec::new());
         history.add(&solve, now(), &Ok(Answers::new()));
     }
 

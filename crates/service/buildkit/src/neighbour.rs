@@ -30,6 +30,8 @@ pub struct Job {
     pub materials: Arc<Materials>,
     /// Where it tells what it does.
     pub report: Report,
+    /// Whether the result is to be an image of this engine, or only its files count.
+    pub image: bool,
 }
 
 /// The text of a build.

@@ -20,6 +20,8 @@ use crate::neighbour::{Dockerfile, range};
 
 /// Messages that one build may send.
 const MESSAGES: usize = 200_000;
+/// Bytes of output that are kept of one build.
+const OUTPUT: usize = 32 << 20;
 /// Messages that go out at once.
 const BATCH: usize = 512;
 
@@ -39,6 +41,7 @@ struct Told {
     messages: Vec<control::StatusResponse>,
     vertices: HashMap<String, control::Vertex>,
     shown: HashMap<String, usize>,
+    output: usize,
 }
 
 /// How far the story is.
@@ -130,7 +133,8 @@ impl Report {
         let shown = told.shown.entry(digest.to_owned()).or_default();
         let msg = clip(*shown, bytes);
         *shown = shown.saturating_add(bytes.len().max(msg.len()));
-        if msg.is_empty() {
+        told.output = told.output.saturating_add(msg.len());
+        if msg.is_empty() || told.output > OUTPUT {
             return;
         }
         let log = control::VertexLog {

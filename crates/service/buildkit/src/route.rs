@@ -157,6 +157,13 @@ impl Service {
                 )
                 .await
             }
+            _ => self.look(method, request).await,
+        }
+    }
+
+    /// Calls about results that are there.
+    async fn look(&self, method: &str, request: Request<Incoming>) -> Response<Body> {
+        match method {
             "Evaluate" => {
                 grpc::unary(
                     request,
@@ -169,6 +176,13 @@ impl Service {
                         )
                     },
                 )
+                .await
+            }
+            "StatFile" => {
+                grpc::unary(request, async |request: tonic::Request<_>| {
+                    let solve = self.build(request.metadata()).await;
+                    answer(solve.and_then(|solve| Self::stat(&solve, request.get_ref())))
+                })
                 .await
             }
             other => grpc::unknown(other),

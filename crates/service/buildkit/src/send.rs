@@ -17,6 +17,7 @@ use hakone_buildkit_model::{
 use hakone_image_model::LayerPath;
 use tokio::{io::AsyncReadExt as _, sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::Streaming;
 
 use crate::{Error, neighbour::Reader, sessions::Session};
@@ -24,6 +25,8 @@ use crate::{Error, neighbour::Reader, sessions::Session};
 const METHOD: &str = "/moby.filesync.v1.FileSend/DiffCopy";
 /// How long a client may take nothing.
 const SILENCE: Duration = Duration::from_secs(120);
+/// How long a client may take for all of a folder.
+const PATIENCE: Duration = Duration::from_secs(3600);
 /// Bytes of one message.
 const CHUNK: usize = 32 << 10;
 /// Messages that wait for the client.
@@ -61,32 +64,49 @@ pub(crate) async fn bytes(
     let opening = session
         .channel
         .stream(METHOD, &headers, ReceiverStream::new(messages));
+    let pumped = CancellationToken::new();
+    let guard = pumped.clone().drop_guard();
     let pump = async move {
-        let mut count = 0;
-        loop {
-            let mut data = Vec::with_capacity(CHUNK);
-            let read = (&mut source)
-                .take(CHUNK as u64)
-                .read_to_end(&mut data)
-                .await;
-            if read.map_err(Error::host("read the result"))? == 0 {
-                return Ok::<u64, Error>(count);
-            }
-            count += data.len() as u64;
-            let sent = timeout(SILENCE, outgoing.send(files::BytesMessage { data })).await;
-            if !matches!(sent, Ok(Ok(()))) {
-                return Err(Error::Cancelled);
-            }
-        }
+        let _guard = guard;
+        pump(&mut source, &outgoing).await
     };
     let heard = async {
         let mut incoming: Streaming<files::BytesMessage> = opening.await?;
         while incoming.message().await?.is_some() {}
         Ok::<(), Error>(())
     };
+    let late = async {
+        pumped.cancelled().await;
+        tokio::time::sleep(SILENCE).await;
+    };
+    let heard = async {
+        tokio::select! {
+            heard = heard => heard,
+            () = late => Err(Error::Cancelled),
+        }
+    };
     // What the client says about a failure is better than that it hung up.
     let (sent, heard) = tokio::join!(pump, heard);
     heard.and(sent)
+}
+
+async fn pump(
+    source: &mut Reader,
+    outgoing: &mpsc::Sender<files::BytesMessage>,
+) -> Result<u64, Error> {
+    let mut count = 0;
+    loop {
+        let mut data = Vec::with_capacity(CHUNK);
+        let read = source.take(CHUNK as u64).read_to_end(&mut data).await;
+        if read.map_err(Error::host("read the result"))? == 0 {
+            return Ok(count);
+        }
+        count += data.len() as u64;
+        let sent = timeout(SILENCE, outgoing.send(files::BytesMessage { data })).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            return Err(Error::Cancelled);
+        }
+    }
 }
 
 /// Sends the files beneath a folder.
@@ -116,7 +136,10 @@ pub(crate) async fn folder(session: &Session, number: usize, root: &Path) -> Res
         let incoming: Streaming<Packet> = opening.await?;
         serve(incoming, outgoing, sender, root).await
     };
-    tokio::try_join!(list, serve).map(|_| ())
+    let both = async { tokio::try_join!(list, serve).map(|_| ()) };
+    timeout(PATIENCE, both)
+        .await
+        .map_err(|_elapsed| Error::Cancelled)?
 }
 
 /// Answers what the client asks for until it has everything.

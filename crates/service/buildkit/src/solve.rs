@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use hakone_buildkit_model::wire::control;
+use hakone_buildkit_model::{Export, wire::control};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +25,7 @@ pub(crate) type Returned = Result<Vec<Arc<Built>>, Error>;
 #[derive(Debug)]
 pub(crate) struct Solve {
     pub(crate) request: control::SolveRequest,
+    pub(crate) exports: Vec<Export>,
     pub(crate) report: Report,
     /// Cancelled when the build ends.
     pub(crate) over: CancellationToken,
@@ -34,11 +35,15 @@ pub(crate) struct Solve {
 
 impl Solve {
     /// Begins one; the receiver hears what the gateway returns.
-    pub(crate) fn new(request: control::SolveRequest) -> (Arc<Self>, oneshot::Receiver<Returned>) {
+    pub(crate) fn new(
+        request: control::SolveRequest,
+        exports: Vec<Export>,
+    ) -> (Arc<Self>, oneshot::Receiver<Returned>) {
         let (sender, receiver) = oneshot::channel();
         let solve = Self {
             report: Report::new(&request.r#ref),
             request,
+            exports,
             over: CancellationToken::new(),
             results: Mutex::default(),
             returned: Mutex::new(Some(sender)),
@@ -85,7 +90,7 @@ pub(crate) struct Solves {
 /// Builds at once.
 const MOST: usize = 128;
 /// Stories kept of builds that ended.
-const STORIES: usize = 32;
+const STORIES: usize = 16;
 /// Characters of an id.
 const LONGEST: usize = 256;
 
@@ -203,7 +208,7 @@ mod tests {
         let waiting = Arc::clone(&solves);
         let early = tokio::spawn(async move { waiting.wait("a").await.is_ok() });
         tokio::task::yield_now().await;
-        let (solve, _returned) = Solve::new(request("a"));
+        let (solve, _returned) = Solve::new(request("a"), Vec::new());
         let place = solves.enter(&solve).unwrap();
         assert!(early.await.unwrap());
         drop(place);
@@ -217,8 +222,8 @@ mod tests {
     #[test]
     fn an_id_is_taken_once() {
         let solves = Arc::new(Solves::default());
-        let (first, _one) = Solve::new(request("a"));
-        let (second, _two) = Solve::new(request("a"));
+        let (first, _one) = Solve::new(request("a"), Vec::new());
+        let (second, _two) = Solve::new(request("a"), Vec::new());
         let _place = solves.enter(&first).unwrap();
         assert!(matches!(solves.enter(&second), Err(Error::BuildTaken(_))));
     }
@@ -227,7 +232,7 @@ mod tests {
     fn stories_of_the_past_are_few() {
         let solves = Arc::new(Solves::default());
         for n in 0..100 {
-            let (solve, _returned) = Solve::new(request(&n.to_string()));
+            let (solve, _returned) = Solve::new(request(&n.to_string()), Vec::new());
             drop(solves.enter(&solve).unwrap());
         }
         assert_eq!(solves.ended.lock().unwrap().len(), STORIES);
