@@ -14,5 +14,5 @@ fuzz_target!(|data: &[u8]| {
             }
         }
     }
-    hakone_lint::check(data, &hakone_lint::Settings::default());
+    std::hint::black_box(hakone_lint::check(data, &hakone_lint::Settings::default()));
 });
