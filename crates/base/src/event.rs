@@ -10,6 +10,8 @@ use crate::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EventKind {
+    /// The builder.
+    Builder,
     /// A container.
     Container,
     /// The daemon itself.
@@ -27,6 +29,7 @@ impl EventKind {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Builder => "builder",
             Self::Container => "container",
             Self::Daemon => "daemon",
             Self::Image => "image",

@@ -25,18 +25,25 @@ impl Images for Joined {
     }
 }
 
-/// The containers as the image service sees them.
-pub(crate) struct Uses(pub(crate) hakone_container::Service);
+/// The containers and the builder as the image service sees them.
+pub(crate) struct Uses {
+    pub(crate) containers: hakone_container::Service,
+    pub(crate) build: hakone_build::Service,
+}
 
 impl Users for Uses {
     fn usages(&self) -> Vec<Usage> {
-        let uses = self.0.image_uses().into_iter();
+        let uses = self.containers.image_uses().into_iter();
         uses.map(|one| Usage {
             container: one.container,
             image: one.image,
             running: one.running,
         })
         .collect()
+    }
+
+    fn kept(&self) -> Vec<Digest> {
+        self.build.images()
     }
 }
 

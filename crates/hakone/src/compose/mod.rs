@@ -5,6 +5,7 @@
 
 mod archives;
 mod attacks;
+mod builder;
 mod flows;
 mod images;
 mod launcher;
@@ -33,6 +34,8 @@ pub(crate) enum Error {
     Networks(#[from] hakone_network::Error),
     #[error("containers: {0}")]
     Containers(#[from] hakone_container::Error),
+    #[error("builder: {0}")]
+    Builder(#[from] hakone_build::Error),
     #[error(transparent)]
     Flows(#[from] hakone_flow::Error),
     #[error("could not seal the executable against containers: {0}")]
@@ -42,16 +45,7 @@ pub(crate) enum Error {
 /// Opens all services.
 pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
     let events = Bus::default();
-    let images = hakone_image::Service::open(
-        hakone_image::Options {
-            registry: hakone_registry::Client::new(resolved.registry.clone()),
-            hardened: resolved.network.hardened,
-            ..hakone_image::Options::new(&resolved.data_root)
-        },
-        events.clone(),
-    )
-    .await?;
-    images.ensure_hello().await?;
+    let images = open_images(resolved, events.clone()).await?;
     let volumes = hakone_volume::Service::open(resolved.data_root.join("volumes"), events.clone())?;
     volumes.join_plugins(resolved.plugins.clone());
     let networks = hakone_network::Service::open(resolved.network.clone(), events.clone())?;
@@ -63,7 +57,12 @@ pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
     };
     let containers =
         hakone_container::Service::open(config(resolved), neighbours, events.clone()).await?;
-    images.join_users(Arc::new(images::Uses(containers.clone())));
+    let build = builder(resolved, &images, &containers, events.clone())?;
+    images.join_users(Arc::new(images::Uses {
+        containers: containers.clone(),
+        build: build.clone(),
+    }));
+    build.settle().await;
     let folder = resolved.data_root.join("containers");
     volumes
         .settle(move |container| folder.join(container.as_str()).exists())
@@ -87,6 +86,7 @@ pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
         archives,
         attacks,
         authorization: authorization(resolved),
+        build,
         containers,
         images,
         monitor,
@@ -103,6 +103,33 @@ pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
 fn authorization(resolved: &Resolved) -> hakone_authorization::Service {
     let names = resolved.authorization_plugins.clone();
     hakone_authorization::Service::new(resolved.plugins.clone(), names)
+}
+
+async fn open_images(resolved: &Resolved, events: Bus) -> Result<hakone_image::Service, Error> {
+    let options = hakone_image::Options {
+        registry: hakone_registry::Client::new(resolved.registry.clone()),
+        hardened: resolved.network.hardened,
+        ..hakone_image::Options::new(&resolved.data_root)
+    };
+    let images = hakone_image::Service::open(options, events).await?;
+    images.ensure_hello().await?;
+    Ok(images)
+}
+
+fn builder(
+    resolved: &Resolved,
+    images: &hakone_image::Service,
+    containers: &hakone_container::Service,
+    events: Bus,
+) -> Result<hakone_build::Service, Error> {
+    let options = hakone_build::Options {
+        data_root: resolved.data_root.clone(),
+        run_root: resolved.exec_root.clone(),
+        hardened: resolved.network.hardened,
+    };
+    let client = hakone_registry::Client::new(resolved.registry.clone());
+    let neighbours = builder::neighbours(images, containers, client);
+    Ok(hakone_build::Service::open(&options, neighbours, events)?)
 }
 
 /// Checks what only the services understand, without opening any.

@@ -9,6 +9,7 @@ mod client;
 mod dial;
 mod error;
 mod exchange;
+mod fetch;
 mod manifest;
 mod name;
 mod search;
@@ -19,6 +20,7 @@ mod upload;
 pub use blob::Blob;
 pub use client::{Client, Options, Patience};
 pub use error::Error;
+pub use fetch::Download;
 pub use hakone_registry_model::{
     Bypass, Credentials, CredentialsError, Endpoint, Proxies, Proxy, Rule, RuleError, Settings,
     Url, UrlError,

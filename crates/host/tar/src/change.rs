@@ -256,7 +256,7 @@ fn folder_changed(former: &Stat, stat: &Stat, below: &Seen) -> bool {
     former.st_mode != stat.st_mode || owner || below.moved || (time && !below.ours)
 }
 
-fn names(folder: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
+pub(crate) fn names(folder: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
         let entry = entry?;

@@ -19,6 +19,7 @@ mod pack;
 mod pipe;
 mod sparse;
 mod status;
+mod upper;
 
 pub use attributes::{Attributes, Unreadable};
 pub use change::{Change, ChangeKind, changes};
@@ -33,3 +34,4 @@ pub use member::{Gate, each_member};
 pub use pack::{Packer, open_folder};
 pub use pipe::{BlockingReader, ChunkReader, ChunkWriter, chunks, inward, outward};
 pub use status::{Status, status};
+pub use upper::{Packed, upper};

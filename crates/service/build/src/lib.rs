@@ -4,12 +4,39 @@
 //! BuildKit side are two ways to the same builder. A build ends when the future of its caller is dropped: its containers
 //! and folders are removed then, and after a crash at the next start.
 
+mod archive;
+mod build;
+mod cache;
+mod classic;
+mod context;
+mod error;
+mod files;
+mod folder;
+mod marks;
+mod mounts;
 mod neighbour;
 mod progress;
+mod prune;
 mod request;
+mod reuse;
+mod root;
+mod run;
+mod scratch;
+mod service;
 mod sources;
+mod stage;
+mod tell;
 
-pub use neighbour::{BoxFuture, Refusal};
+pub use classic::{Classic, Lines};
+pub use context::{Context, ContextError};
+pub use error::Error;
+pub use neighbour::{
+    BoxFuture, Claim, Containers, Downloads, Fetch, Fetched, Ground, Images, Made, Refusal,
+    Running, Tell, Top,
+};
 pub use progress::{Event, Progress, StepNumber, Stream, Vertex};
+pub use prune::{CacheEntry, PruneOptions, Pruned};
 pub use request::{Built, Cleanup, Export, Pull, Request, Resources, Reuse, Style};
+pub use scratch::Temporary;
+pub use service::{Neighbours, Options, Service};
 pub use sources::{Agent, Folder, Named, Sources, Wanted};

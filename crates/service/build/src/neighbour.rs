@@ -1,11 +1,169 @@
-//! Words shared by the traits that this service declares.
+//! What a builder needs of images, containers and the network, as narrow traits that the binary joins.
 
-use std::{future::Future, pin::Pin};
+use std::{fmt, future::Future, path::PathBuf, pin::Pin, sync::Arc};
 
-use hakone_base::Fault;
+use hakone_base::{ContainerId, Digest, Fault, ImageRef, Secret};
+use hakone_engine_api::wire::ContainerCreateBody;
+use hakone_image_model::Image;
+use hakone_tar::Ids;
+use tokio::io::AsyncRead;
+
+use crate::scratch::Temporary;
 
 /// A future on the heap.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A neighbour's refusal, with its own words and kind.
 pub type Refusal = Box<dyn Fault + Send + Sync>;
+
+/// Learns the id of an image before anybody can forget it.
+pub type Claim = Box<dyn FnOnce(&Digest) + Send>;
+
+/// The store of images.
+pub trait Images: Send + Sync + 'static {
+    /// Finds an image by name or id; by full id also one that only a builder knows.
+    fn find(&self, reference: &str) -> Result<Ground, Refusal>;
+
+    /// Fetches an image from its registry; ends early when the future is dropped.
+    fn pull(&self, pull: Fetch) -> BoxFuture<'_, Result<(), Refusal>>;
+
+    /// Takes an image in that nobody but the builder sees.
+    fn enter(&self, made: Made, claim: Claim) -> BoxFuture<'_, Result<Ground, Refusal>>;
+
+    /// Shows an image to people.
+    fn publish<'a>(
+        &'a self,
+        image: &'a Digest,
+        names: Vec<ImageRef>,
+    ) -> BoxFuture<'a, Result<(), Refusal>>;
+
+    /// Reports whether people see an image.
+    fn is_visible(&self, image: &Digest) -> bool;
+
+    /// Forgets the images that the builder does not keep any more.
+    fn collect(&self) -> BoxFuture<'_, Result<(), Refusal>>;
+}
+
+/// An image as a builder goes on from it.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    /// The image's id.
+    pub id: Digest,
+    /// Its document.
+    pub image: Arc<Image>,
+    /// The folders of its layers, lowest first.
+    pub layers: Vec<PathBuf>,
+}
+
+/// Hears of a transfer: what, how far, of how much.
+pub type Tell = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
+
+/// An image to fetch.
+#[derive(Clone)]
+pub struct Fetch {
+    /// Its name.
+    pub reference: String,
+    /// For which platform; `None` means the host's.
+    pub platform: Option<String>,
+    /// Who asks, as the JSON of `X-Registry-Auth`.
+    pub credentials: Option<Secret<String>>,
+    /// Hears how far it is: what, how far, of how much.
+    pub tell: Tell,
+}
+
+impl fmt::Debug for Fetch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetch")
+            .field("reference", &self.reference)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An image that a step made.
+#[derive(Debug)]
+pub struct Made {
+    /// What it stands on; none for scratch.
+    pub parent: Option<Digest>,
+    /// What came on top.
+    pub top: Top,
+    /// Its document; the layers are filled in.
+    pub image: Image,
+}
+
+/// What came on top of an image.
+#[derive(Debug)]
+pub enum Top {
+    /// Nothing.
+    Nothing,
+    /// The upper folder of an overlay, which is moved away.
+    Folder {
+        /// Where it is.
+        path: PathBuf,
+        /// How ids are stored in it.
+        ids: Ids,
+        /// What removes the rest of its surroundings.
+        keep: Option<Temporary>,
+    },
+    /// A layer that another image has.
+    Known(Digest),
+}
+
+/// Containers, as far as RUN steps need them.
+pub trait Containers: Send + Sync + 'static {
+    /// Makes one; finished even when the future is dropped.
+    fn create(&self, body: ContainerCreateBody) -> BoxFuture<'_, Result<ContainerId, Refusal>>;
+
+    /// Starts it, its output attached.
+    fn start<'a>(&'a self, container: &'a ContainerId) -> BoxFuture<'a, Result<Running, Refusal>>;
+
+    /// Moves the writable folder of one that has ended to `place`; tells how ids are stored in it.
+    fn take<'a>(
+        &'a self,
+        container: &'a ContainerId,
+        place: PathBuf,
+    ) -> BoxFuture<'a, Result<Ids, Refusal>>;
+
+    /// Removes it with its volumes, running or not; one that is gone is well.
+    fn remove<'a>(&'a self, container: &'a ContainerId) -> BoxFuture<'a, Result<(), Refusal>>;
+
+    /// Finds those that have a label with this value.
+    fn labelled<'a>(
+        &'a self,
+        label: &'a str,
+        value: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<ContainerId>, Refusal>>;
+}
+
+/// A container that runs.
+pub struct Running {
+    /// What it writes, in Docker's frames.
+    pub output: Box<dyn AsyncRead + Send + Unpin>,
+    /// Its end: the exit code.
+    pub exit: BoxFuture<'static, i64>,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Running")
+    }
+}
+
+/// Fetches files for ADD; never from where a registry may not lead either.
+pub trait Downloads: Send + Sync + 'static {
+    /// Writes what a URL gives to `place`, at most `limit` bytes; gives its name and when it was changed, in seconds.
+    fn fetch<'a>(
+        &'a self,
+        url: &'a str,
+        place: PathBuf,
+        limit: u64,
+    ) -> BoxFuture<'a, Result<Fetched, Refusal>>;
+}
+
+/// A file that was fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its digest.
+    pub digest: Digest,
+    /// When it was changed, in seconds since 1970; 0 when nobody says.
+    pub changed: i64,
+}

@@ -79,8 +79,8 @@ pub enum Event {
     Image {
         /// Of which vertex.
         vertex: Digest,
-        /// The id of the image.
-        image: Digest,
+        /// The id of the image; none for one without layers and config.
+        image: Option<Digest>,
         /// Whether it is what the stage gives.
         last: bool,
     },

@@ -321,7 +321,7 @@ fn order(
             layers: plan.layers.clone(),
             upper: container.folder.join("upper"),
             work: container.folder.join("work"),
-            ephemeral: plan.record.auto_remove(),
+            ephemeral: plan.record.auto_remove() || is_step(&plan.record),
         },
         copy_up: copy_up(plan),
         user: command.user.clone(),
@@ -363,6 +363,12 @@ fn copy_up(plan: &Plan) -> Vec<CopyUp> {
             volume: mount.source.clone().into(),
         })
         .collect()
+}
+
+/// A step of a build: what it writes becomes a layer or nothing, and need not survive a power cut.
+fn is_step(record: &Record) -> bool {
+    let labels = record.config.labels.as_ref();
+    labels.is_some_and(|labels| labels.contains_key("dev.hakone.build.step"))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! Nothing counts references: what is in use is derived from the records each time.
 
 pub mod bootstrap;
+mod build;
 mod catalog;
 mod commit;
 mod error;
@@ -28,6 +29,7 @@ mod tests;
 mod unpack;
 mod usage;
 
+pub use build::{Ground, Step, Top};
 pub use commit::CommitOptions;
 pub use error::Error;
 /// The part of an image that says how to run it.

@@ -1,7 +1,7 @@
 //! The image service: what the API calls, one method for each verb.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::SystemTime,
@@ -21,7 +21,7 @@ use crate::{
     hello, import, inspect, list, load,
     progress::{self, Reporter},
     prune,
-    record::LayerRecord,
+    record::{ImageRecord, LayerRecord},
     registry::{self, LoginResult, PullRequest, PushRequest, TagFile},
     remove::{self, Plan},
     save,
@@ -399,7 +399,11 @@ impl Service {
         Ok(reader)
     }
 
-    async fn work<T: Send + 'static>(
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
+    pub(crate) async fn work<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Inner) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
@@ -436,15 +440,32 @@ impl Inner {
             .unwrap_or_default()
     }
 
+    fn kept(&self) -> Vec<Digest> {
+        self.users
+            .get()
+            .map(|users| users.0.kept())
+            .unwrap_or_default()
+    }
+
+    /// Gives the folders of an image's layers, lowest first. An overlay takes none twice; of a layer that an image has twice
+    /// the upper one hides all of the lower.
+    pub(crate) fn folders(&self, record: &ImageRecord) -> Vec<PathBuf> {
+        let mut seen = BTreeSet::new();
+        let layers = record.layers.iter().rev();
+        let single = layers.filter(|layer| seen.insert(&layer.diff_id));
+        let mut folders: Vec<PathBuf> = single
+            .map(|layer| self.store.layer(&layer.diff_id))
+            .collect();
+        folders.reverse();
+        folders
+    }
+
     fn resolved(&self, entry: &Entry, reference: String) -> ResolvedImage {
-        let layers = entry.record.layers.iter();
         ResolvedImage {
             id: entry.record.id.clone(),
             reference,
             config: entry.image.config.clone().unwrap_or_default(),
-            layers: layers
-                .map(|layer| self.store.layer(&layer.diff_id))
-                .collect(),
+            layers: self.folders(&entry.record),
             size: entry.size(),
             created: entry.image.created(),
         }
@@ -469,6 +490,34 @@ impl Inner {
         self.store.save(&entry.record)?;
         self.catalog().images.insert(id.clone(), entry);
         self.rename(names, &id)
+    }
+
+    /// Puts an image of a builder in place, under the lock [`Self::change`]: one that people see already stays seen.
+    pub(crate) fn commit_step(&self, staged: Staged, names: &[ImageRef]) -> Result<(), Error> {
+        let id = staged.entry.record.id.clone();
+        let hidden = staged.entry.record.hidden;
+        let present = self.catalog().images.get(&id).cloned();
+        match present.filter(|entry| self.store.is_whole(&entry.record)) {
+            Some(_) if hidden => Ok(()),
+            Some(_) => {
+                self.show(&id)?;
+                self.rename(names, &id).map(drop)
+            }
+            None => self.commit(staged, names).map(drop),
+        }
+    }
+
+    /// Shows a hidden image to people, under the lock [`Self::change`].
+    pub(crate) fn show(&self, id: &Digest) -> Result<(), Error> {
+        let found = self.catalog().images.get(id).cloned();
+        let mut entry = found.ok_or_else(|| Error::NotFound(id.to_string()))?;
+        if !entry.record.hidden {
+            return Ok(());
+        }
+        entry.record.hidden = false;
+        self.store.save(&entry.record)?;
+        self.catalog().images.insert(id.clone(), entry);
+        Ok(())
     }
 
     /// Gives an image one more name, under the lock [`Self::change`].
@@ -553,7 +602,7 @@ impl Inner {
 
     fn delete(&self, wanted: &mut Catalog, id: &Digest, hide: bool) -> Result<(), Error> {
         match wanted.images.get_mut(id) {
-            Some(entry) if hide => {
+            Some(entry) if hide || (!entry.record.hidden && self.kept().contains(id)) => {
                 entry.record.hidden = true;
                 self.store.save(&entry.record)
             }
@@ -571,9 +620,11 @@ impl Inner {
         if self.users.get().is_none() {
             return Ok(());
         }
-        let usages = self.usages();
+        let (usages, kept) = (self.usages(), self.kept());
         let free = |entry: &&Entry| {
-            entry.record.hidden && usages.iter().all(|usage| usage.image != entry.record.id)
+            entry.record.hidden
+                && usages.iter().all(|usage| usage.image != entry.record.id)
+                && !kept.contains(&entry.record.id)
         };
         let free: Vec<Digest> = wanted
             .images

@@ -74,7 +74,7 @@ impl Area {
         })
     }
 
-    fn path(&self, what: &str) -> PathBuf {
+    pub(crate) fn path(&self, what: &str) -> PathBuf {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.folder.join(format!("{what}-{number}"))
     }
@@ -135,6 +135,15 @@ impl StagedLayer {
             record,
             blob: None,
             folder: None,
+        }
+    }
+
+    /// Stands for a layer that was made in an area.
+    pub(crate) const fn made(record: LayerRecord, blob: PathBuf, folder: PathBuf) -> Self {
+        Self {
+            record,
+            blob: Some(blob),
+            folder: Some(folder),
         }
     }
 

@@ -17,6 +17,11 @@ pub struct Usage {
 pub trait Users: Send + Sync + 'static {
     /// Lists every container's use of its image; must not block.
     fn usages(&self) -> Vec<Usage>;
+
+    /// Lists images that are kept though people removed them or never saw them: the steps that a builder remembers.
+    fn kept(&self) -> Vec<Digest> {
+        Vec::new()
+    }
 }
 
 impl<F: Fn() -> Vec<Usage> + Send + Sync + 'static> Users for F {

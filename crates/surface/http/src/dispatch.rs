@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Instant};
 
 use crate::{
-    Services, archive, containers, debug, error::Error, events, flows, images, metrics, monitor,
-    networks, policies, registry, reply::Reply, request::Call, routes::Operation, security, system,
-    volumes, websocket,
+    Services, archive, build, containers, debug, error::Error, events, flows, images, metrics,
+    monitor, networks, policies, registry, reply::Reply, request::Call, routes::Operation,
+    security, system, volumes, websocket,
 };
 
 /// Runs one operation on the object named in the path, and notes how long those took that monitoring asks about.
@@ -69,6 +69,9 @@ async fn perform(
         Operation::ExecStart => containers::exec_start(services, &object, call).await,
         Operation::ExecResize => containers::exec_resize(services, &object, call).await,
         Operation::ExecInspect => containers::exec_inspect(services, &object),
+        Operation::Build => build::build(services, call).await,
+        Operation::BuildPrune => build::prune(services, call).await,
+        Operation::BuildCancel => build::cancel(services, &call),
         Operation::ImageList => images::list(services, call).await,
         Operation::ImageInspect => images::inspect(services, &object).await,
         Operation::ImageHistory => images::history(services, &object).await,

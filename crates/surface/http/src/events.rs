@@ -146,7 +146,7 @@ fn image(filters: &Filters, event: &Event) -> bool {
         let named = match event.kind {
             EventKind::Image => Some(event.actor.as_str()),
             EventKind::Container => event.attributes.get("image").map(String::as_str),
-            EventKind::Daemon | EventKind::Network | EventKind::Volume => None,
+            EventKind::Builder | EventKind::Daemon | EventKind::Network | EventKind::Volume => None,
         };
         let name = event
             .attributes

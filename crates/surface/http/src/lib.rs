@@ -5,6 +5,7 @@
 
 mod archive;
 mod authorize;
+mod build;
 mod containers;
 mod debug;
 mod dispatch;

@@ -13,6 +13,8 @@ pub struct Services {
     pub containers: hakone_container::Service,
     /// Containers' files.
     pub archives: hakone_archive::Service,
+    /// The builder.
+    pub build: hakone_build::Service,
     /// What containers do.
     pub monitor: hakone_monitor::Service,
     /// Images.

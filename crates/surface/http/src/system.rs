@@ -181,7 +181,7 @@ pub(crate) async fn disk_usage(services: &Services, call: &Call) -> Reply {
         usage.insert("Volumes".into(), json!(list));
     }
     if wanted("build-cache") {
-        usage.insert("BuildCache".into(), json!([]));
+        usage.insert("BuildCache".into(), crate::build::cache(services).await);
     }
     reply::json(&usage)
 }

@@ -1,0 +1,300 @@
+//! Lends images, containers and downloads to the builder.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use hakone_base::{ContainerId, Digest, Fault, ImageRef, Kind};
+use hakone_build::{
+    BoxFuture, Claim, Containers, Downloads, Fetch, Fetched, Ground, Images, Made, Refusal,
+    Running, Top,
+};
+use hakone_container::{AttachOptions, CreateRequest, ListOptions, RemoveOptions, WaitCondition};
+use hakone_engine_api::{Filters, wire};
+use hakone_image::{Credentials, PullRequest, Step};
+use hakone_registry::{Client, Url};
+use hakone_tar::Ids;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tokio::io::AsyncWriteExt as _;
+
+use super::{archives, refused::Refused};
+
+/// How long a whole download may take.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// The image service as the builder sees it.
+pub(crate) struct Store(pub(crate) hakone_image::Service);
+
+impl Images for Store {
+    fn find(&self, reference: &str) -> Result<Ground, Refusal> {
+        self.0.ground(reference).map(ground).map_err(boxed)
+    }
+
+    fn pull(&self, pull: Fetch) -> BoxFuture<'_, Result<(), Refusal>> {
+        Box::pin(async move {
+            let mut progress = self.0.pull(request(&pull)?);
+            while let Some(line) = progress.next().await {
+                pass_on(&line.map_err(boxed)?, &pull);
+            }
+            Ok(())
+        })
+    }
+
+    fn enter(&self, made: Made, claim: Claim) -> BoxFuture<'_, Result<Ground, Refusal>> {
+        Box::pin(async move {
+            let (top, keep) = match made.top {
+                Top::Nothing => (hakone_image::Top::Nothing, None),
+                Top::Known(digest) => (hakone_image::Top::Known(digest), None),
+                Top::Folder { path, ids, keep } => (hakone_image::Top::Folder { path, ids }, keep),
+            };
+            let step = Step {
+                parent: made.parent,
+                top,
+                image: made.image,
+                visible: false,
+                names: Vec::new(),
+            };
+            let entered = self.0.enter_step(step, move |id| {
+                // By now the folder was moved, and its surroundings may go.
+                drop(keep);
+                claim(id);
+            });
+            entered.await.map(ground).map_err(boxed)
+        })
+    }
+
+    fn publish<'a>(
+        &'a self,
+        image: &'a Digest,
+        names: Vec<ImageRef>,
+    ) -> BoxFuture<'a, Result<(), Refusal>> {
+        Box::pin(async move { self.0.publish(image, names).await.map_err(boxed) })
+    }
+
+    fn is_visible(&self, image: &Digest) -> bool {
+        self.0.is_visible(image)
+    }
+
+    fn collect(&self) -> BoxFuture<'_, Result<(), Refusal>> {
+        Box::pin(async move { self.0.collect().await.map_err(boxed) })
+    }
+}
+
+fn pass_on(line: &Value, pull: &Fetch) {
+    let detail = line.get("progressDetail");
+    let number = |key: &str| detail?.get(key)?.as_u64();
+    if let Some(id) = line.get("id").and_then(Value::as_str) {
+        let (current, total) = (number("current"), number("total"));
+        (pull.tell)(id, current.unwrap_or(0), total.unwrap_or(0));
+    }
+}
+
+fn request(pull: &Fetch) -> Result<PullRequest, Refusal> {
+    let name: ImageRef = pull
+        .reference
+        .parse()
+        .map_err(|error: hakone_base::ImageRefError| boxed(Refused(error.to_string())))?;
+    let platform = pull
+        .platform
+        .as_deref()
+        .map(str::parse::<hakone_image::Platform>);
+    let credentials = pull.credentials.as_ref().and_then(|text| {
+        let value = serde_json::from_str(text.expose()).ok()?;
+        Some(Credentials::from_json(value))
+    });
+    Ok(PullRequest {
+        name: name.with_default_tag(),
+        platform: platform
+            .transpose()
+            .map_err(|error| boxed(Refused(error.to_string())))?,
+        credentials: credentials.unwrap_or_default(),
+    })
+}
+
+fn ground(ground: hakone_image::Ground) -> Ground {
+    Ground {
+        id: ground.id,
+        image: ground.image,
+        layers: ground.layers,
+    }
+}
+
+/// The container service as the builder sees it.
+pub(crate) struct Joined(pub(crate) hakone_container::Service);
+
+impl Containers for Joined {
+    fn create(
+        &self,
+        body: wire::ContainerCreateBody,
+    ) -> BoxFuture<'_, Result<ContainerId, Refusal>> {
+        Box::pin(async move {
+            let request = CreateRequest {
+                body,
+                ..CreateRequest::default()
+            };
+            let created = self.0.create(request).await.map_err(boxed)?;
+            Ok(created.id)
+        })
+    }
+
+    fn start<'a>(&'a self, container: &'a ContainerId) -> BoxFuture<'a, Result<Running, Refusal>> {
+        Box::pin(async move {
+            let id = container.as_str();
+            let options = AttachOptions {
+                stream: true,
+                stdout: true,
+                stderr: true,
+                ..AttachOptions::default()
+            };
+            let streams = self.0.attach(id, options).await.map_err(boxed)?;
+            let ended = self.0.wait(id, WaitCondition::NextExit).map_err(boxed)?;
+            self.0.start(id).await.map_err(boxed)?;
+            Ok(Running {
+                output: streams.output,
+                exit: Box::pin(async move { ended.await.code }),
+            })
+        })
+    }
+
+    fn take<'a>(
+        &'a self,
+        container: &'a ContainerId,
+        place: PathBuf,
+    ) -> BoxFuture<'a, Result<Ids, Refusal>> {
+        Box::pin(async move {
+            let inside = self.0.enter(container.as_str()).await.map_err(boxed)?;
+            let upper = inside.folder.join("upper");
+            let ids = archives::ids(&inside);
+            let moved = match inside.place {
+                hakone_container::Place::Resting => tokio::fs::rename(&upper, &place).await,
+                hakone_container::Place::Running { .. } => {
+                    Err(std::io::Error::other("the container still runs"))
+                }
+            };
+            self.0.leave(inside).await;
+            let failed = |error| {
+                boxed(Failed(format!(
+                    "could not take the files of a step: {error}"
+                )))
+            };
+            moved.map(|()| ids).map_err(failed)
+        })
+    }
+
+    fn remove<'a>(&'a self, container: &'a ContainerId) -> BoxFuture<'a, Result<(), Refusal>> {
+        Box::pin(async move {
+            let options = RemoveOptions {
+                volumes: true,
+                force: true,
+            };
+            match self.0.remove(container.as_str(), options).await {
+                Err(error) if error.kind() != Kind::NotFound => Err(boxed(error)),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn labelled<'a>(
+        &'a self,
+        label: &'a str,
+        value: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<ContainerId>, Refusal>> {
+        Box::pin(async move {
+            let filters = serde_json::json!({ "label": [format!("{label}={value}")] });
+            let filters = Filters::parse(&filters.to_string(), &["label"]);
+            let options = ListOptions {
+                all: true,
+                filters: filters.map_err(|error| boxed(Refused(error.to_string())))?,
+                ..ListOptions::default()
+            };
+            let found = self.0.list(options).await.map_err(boxed)?;
+            let ids = found.iter();
+            Ok(ids
+                .filter_map(|one| one.get("Id")?.as_str()?.parse().ok())
+                .collect())
+        })
+    }
+}
+
+/// The client of registries as the builder sees it: it fetches files by the same rules.
+pub(crate) struct Files(pub(crate) Client);
+
+impl Downloads for Files {
+    fn fetch<'a>(
+        &'a self,
+        url: &'a str,
+        place: PathBuf,
+        limit: u64,
+    ) -> BoxFuture<'a, Result<Fetched, Refusal>> {
+        Box::pin(async move {
+            let fetching = fetch(&self.0, url, place, limit);
+            match tokio::time::timeout(PATIENCE, fetching).await {
+                Ok(fetched) => fetched,
+                Err(_late) => Err(boxed(Failed(format!("{url}: takes too long")))),
+            }
+        })
+    }
+}
+
+async fn fetch(client: &Client, url: &str, place: PathBuf, limit: u64) -> Result<Fetched, Refusal> {
+    let failed = |error: std::io::Error| boxed(Failed(format!("could not keep {url}: {error}")));
+    let parsed = url.parse::<Url>();
+    let parsed = parsed.map_err(|error| boxed(Refused(error.to_string())))?;
+    let mut download = client.download(&parsed).await.map_err(boxed)?;
+    let mut file = tokio::fs::File::create_new(&place).await.map_err(failed)?;
+    let (mut hasher, mut size) = (Sha256::new(), 0_u64);
+    while let Some(bytes) = download.chunk().await.map_err(boxed)? {
+        size += bytes.len() as u64;
+        if size > limit {
+            return Err(boxed(Failed(format!(
+                "{url}: is larger than {limit} bytes"
+            ))));
+        }
+        hasher.update(&bytes);
+        file.write_all(&bytes).await.map_err(failed)?;
+    }
+    if download.length().is_some_and(|length| length != size) {
+        return Err(boxed(Failed(format!(
+            "{url}: broke off after {size} bytes"
+        ))));
+    }
+    file.flush().await.map_err(failed)?;
+    let since = download
+        .changed()
+        .and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+    Ok(Fetched {
+        digest: Digest::from_bytes(hasher.finalize().into()),
+        changed: since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0)),
+    })
+}
+
+/// A failure at the joint itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Failed(String);
+
+impl Fault for Failed {
+    fn kind(&self) -> Kind {
+        Kind::System
+    }
+}
+
+fn boxed<F: Fault + Send + Sync + 'static>(fault: F) -> Refusal {
+    Box::new(fault)
+}
+
+/// Gives the builder its neighbours.
+pub(crate) fn neighbours(
+    images: &hakone_image::Service,
+    containers: &hakone_container::Service,
+    client: Client,
+) -> hakone_build::Neighbours {
+    hakone_build::Neighbours {
+        images: Arc::new(Store(images.clone())),
+        containers: Arc::new(Joined(containers.clone())),
+        downloads: Arc::new(Files(client)),
+    }
+}

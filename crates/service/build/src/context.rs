@@ -1,0 +1,393 @@
+//! The context of a classic build: an archive that the client sends, or one that a URL gives, unpacked with limits.
+
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use hakone_base::{Fault, Kind, Secret};
+use hakone_dockerfile::ignore::Ignore;
+use hakone_image_model::{Compression, Limits};
+use hakone_mount::Root;
+use hakone_tar::{Devices, Ids, Inflated, Options, Privileges, extract};
+use tokio::io::AsyncRead;
+
+use crate::{
+    Agent, BoxFuture, Error, Folder, Named, Refusal, Service, Sources, Temporary, Wanted,
+    service::blocking,
+};
+
+/// Bytes that a Dockerfile may have.
+const MOST_DOCKERFILE: u64 = 4 << 20;
+/// Bytes that a context from a URL may have.
+const MOST_REMOTE: u64 = 16 << 30;
+const IGNORE: &str = ".dockerignore";
+
+/// Why there is no context.
+#[derive(Debug, thiserror::Error)]
+pub enum ContextError {
+    /// The archive is refused.
+    #[error("Error processing tar file: {0}")]
+    Archive(String),
+    /// There is no such file in it.
+    #[error("Cannot locate specified Dockerfile: {0}")]
+    NoDockerfile(String),
+    /// It is empty.
+    #[error("the Dockerfile ({0}) cannot be empty")]
+    Empty(String),
+    /// It is too large.
+    #[error("the Dockerfile ({0}) is too large")]
+    Large(String),
+    /// The lines of what to leave out are wrong.
+    #[error("error reading .dockerignore: {0}")]
+    Ignore(String),
+    /// Repositories are not fetched.
+    #[error(
+        "git contexts are not supported by this builder: clone the repository and build its folder"
+    )]
+    Git,
+    /// A place that no context is taken from.
+    #[error("remote context {0:?} is neither http nor https")]
+    Remote(String),
+    /// It cannot be fetched.
+    #[error("failed to GET {url}: {cause}")]
+    Fetch {
+        /// From where.
+        url: String,
+        /// Why.
+        cause: Refusal,
+    },
+    /// The disk.
+    #[error(transparent)]
+    Host(#[from] Error),
+}
+
+impl Fault for ContextError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Archive(_)
+            | Self::NoDockerfile(_)
+            | Self::Empty(_)
+            | Self::Large(_)
+            | Self::Ignore(_)
+            | Self::Remote(_) => Kind::InvalidParameter,
+            Self::Git => Kind::NotImplemented,
+            Self::Fetch { cause, .. } => cause.kind(),
+            Self::Host(error) => error.kind(),
+        }
+    }
+}
+
+/// A context that was unpacked, and the credentials of the request that brought it.
+pub struct Context {
+    place: Arc<Temporary>,
+    dockerfile: Vec<u8>,
+    credentials: serde_json::Map<String, serde_json::Value>,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    /// Takes an archive in and finds the Dockerfile in it.
+    ///
+    /// # Errors
+    /// When the archive is refused or the file is not there.
+    pub async fn receive(
+        service: &Service,
+        archive: impl AsyncRead + Send + Unpin + 'static,
+        dockerfile: &str,
+    ) -> Result<Self, ContextError> {
+        let place = service.scratch()?;
+        let source = hakone_tar::inward(archive);
+        let name = dockerfile.to_owned();
+        read(move || {
+            unpack(source, place.path())?;
+            Self::opened(place, &name, false)
+        })
+        .await
+    }
+
+    /// Fetches a context, or a Dockerfile alone, from a URL.
+    ///
+    /// # Errors
+    /// When the URL gives neither, or leads to where no build may look.
+    pub async fn fetch(
+        service: &Service,
+        url: &str,
+        dockerfile: &str,
+    ) -> Result<Self, ContextError> {
+        judge(url)?;
+        let (place, download) = (service.scratch()?, service.scratch()?);
+        let path = download.path().join("context");
+        let downloads = &service.inner().downloads;
+        let fetched = downloads.fetch(url, path.clone(), MOST_REMOTE).await;
+        fetched.map_err(|cause| ContextError::Fetch {
+            url: url.to_owned(),
+            cause,
+        })?;
+        let name = dockerfile.to_owned();
+        read(move || {
+            let _download = download;
+            remote(&path, place, &name)
+        })
+        .await
+    }
+
+    /// Gives credentials by the addresses of registries, as `X-Registry-Config` has them.
+    #[must_use]
+    pub fn with_credentials(
+        mut self,
+        credentials: serde_json::Map<String, serde_json::Value>,
+    ) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
+    /// Gives the text of the Dockerfile.
+    #[must_use]
+    pub fn dockerfile(&self) -> &[u8] {
+        &self.dockerfile
+    }
+
+    fn opened(place: Temporary, name: &str, ignore: bool) -> Result<Self, ContextError> {
+        let root = Root::open(place.path()).map_err(|error| Error::Tree(error.into()))?;
+        let dockerfile = dockerfile(&root, name)?;
+        leave_out(&root, &place, name, ignore)?;
+        Ok(Self {
+            place: Arc::new(place),
+            dockerfile,
+            credentials: serde_json::Map::new(),
+        })
+    }
+}
+
+/// Only what clients mean by a remote context; never a path of this host.
+fn judge(url: &str) -> Result<(), ContextError> {
+    let path = url.split(['#', '?']).next().unwrap_or_default();
+    let git = ["git://", "git@", "github.com/", "ssh://"];
+    let http = url.starts_with("http://") || url.starts_with("https://");
+    match (git.iter().any(|one| url.starts_with(one)), http) {
+        (true, _) => Err(ContextError::Git),
+        (false, true) if path.ends_with(".git") => Err(ContextError::Git),
+        (false, true) => Ok(()),
+        (false, false) => Err(ContextError::Remote(url.to_owned())),
+    }
+}
+
+async fn read<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ContextError> + Send + 'static,
+) -> Result<T, ContextError> {
+    blocking(move || Ok(work())).await?
+}
+
+/// Takes an archive in. What it names stays below the folder, devices are refused, sizes are bounded.
+fn unpack(mut source: impl std::io::Read, place: &Path) -> Result<(), ContextError> {
+    let refused = |error: String| ContextError::Archive(error);
+    let mut head = [0; 6];
+    let mut length = 0;
+    while let Some(rest) = head.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match source
+            .read(rest)
+            .map_err(|error| refused(error.to_string()))?
+        {
+            0 => break,
+            count => length += count,
+        }
+    }
+    let head = head.get(..length).unwrap_or_default().to_vec();
+    let packing = Compression::sniff(&head);
+    let whole = std::io::Cursor::new(head).chain(source);
+    let inflated = Inflated::new(whole, packing, &Limits::default());
+    let inflated = inflated.map_err(|error| refused(error.to_string()))?;
+    let root = Root::open(place).map_err(|error| Error::Tree(error.into()))?;
+    let options = Options {
+        keep_kinds: false,
+        owner: Some((0, 0)),
+        ids: Ids::default(),
+        devices: Devices::Common,
+        privileges: Privileges::Keep,
+    };
+    extract(&root, Path::new("/"), inflated, &options).map_err(|error| refused(error.to_string()))
+}
+
+/// An archive is a context, a text is a Dockerfile.
+fn remote(path: &Path, place: Temporary, name: &str) -> Result<Context, ContextError> {
+    let open = || std::fs::File::open(path).map_err(Error::disk("open", path));
+    let mut head = [0; 512];
+    let count = open()?.read(&mut head).unwrap_or(0);
+    let head = head.get(..count).unwrap_or_default();
+    let text = !head.contains(&0)
+        && Compression::sniff(head) == Compression::None
+        && std::str::from_utf8(head).is_ok_and(|text| !text.is_empty());
+    if !text {
+        unpack(open()?, place.path())?;
+        return Context::opened(place, name, true);
+    }
+    let to = place.path().join("Dockerfile");
+    std::fs::copy(path, &to).map_err(Error::disk("write", &to))?;
+    Context::opened(place, "Dockerfile", false)
+}
+
+fn dockerfile(root: &Root, name: &str) -> Result<Vec<u8>, ContextError> {
+    let missing = || ContextError::NoDockerfile(name.to_owned());
+    // A path that leaves the context is told as one that is not there: it is never looked up outside.
+    if Path::new(name)
+        .components()
+        .any(|part| part == std::path::Component::ParentDir)
+    {
+        return Err(missing());
+    }
+    let file = match root.read_file(Path::new(name)) {
+        Err(_) if name == "Dockerfile" => root.read_file(Path::new("dockerfile")),
+        other => other,
+    };
+    let file = std::fs::File::from(file.map_err(|_error| missing())?);
+    let mut text = Vec::new();
+    let read = file.take(MOST_DOCKERFILE + 1).read_to_end(&mut text);
+    read.map_err(|_error| missing())?;
+    match text.len() as u64 {
+        0 => Err(ContextError::Empty(name.to_owned())),
+        length if length > MOST_DOCKERFILE => Err(ContextError::Large(name.to_owned())),
+        _ => Ok(text),
+    }
+}
+
+/// What the client left in only because the builder reads it goes; of a context that no client filtered, all that
+/// `.dockerignore` says goes.
+fn leave_out(root: &Root, place: &Temporary, name: &str, all: bool) -> Result<(), ContextError> {
+    let Ok(file) = root.read_file(Path::new(IGNORE)) else {
+        return Ok(());
+    };
+    let mut text = Vec::new();
+    let file = std::fs::File::from(file);
+    file.take(MOST_DOCKERFILE)
+        .read_to_end(&mut text)
+        .map_err(|error| ContextError::Ignore(error.to_string()))?;
+    let ignore = Ignore::parse(&text).map_err(|error| ContextError::Ignore(error.to_string()))?;
+    for name in [IGNORE, name] {
+        if ignore.excludes(name) {
+            let path = place.path().join(name);
+            // Beneath a folder of ours; a link on the way is not followed, and the file stays.
+            if root.resolve_plain(Path::new(name)).is_ok() {
+                std::fs::remove_file(&path).map_err(Error::disk("remove", &path))?;
+            }
+        }
+    }
+    if all {
+        weed(place.path(), Path::new(""), &ignore, 0)?;
+    }
+    Ok(())
+}
+
+/// Removes what is left out; folders are walked by what they are, never through a link.
+fn weed(base: &Path, below: &Path, ignore: &Ignore, depth: usize) -> Result<(), ContextError> {
+    let folder = base.join(below);
+    let failed = |error| ContextError::Host(Error::disk("read", &folder)(error));
+    let depth = match depth {
+        256.. => return Ok(()),
+        depth => depth + 1,
+    };
+    for entry in std::fs::read_dir(&folder).map_err(failed)? {
+        let Ok(entry) = entry else { continue };
+        let path = below.join(entry.file_name());
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let text = path.to_string_lossy().into_owned();
+        let out = ignore.excludes(&text);
+        match (is_folder, out) {
+            (true, true) if !ignore.may_hold_exceptions(&text) => remove(&entry.path(), true)?,
+            (true, _) => weed(base, &path, ignore, depth)?,
+            (false, true) => remove(&entry.path(), false)?,
+            (false, false) => {}
+        }
+    }
+    Ok(())
+}
+
+fn remove(path: &PathBuf, folder: bool) -> Result<(), ContextError> {
+    let removed = match folder {
+        true => std::fs::remove_dir_all(path),
+        false => std::fs::remove_file(path),
+    };
+    Ok(removed.map_err(Error::disk("remove", path))?)
+}
+
+impl Sources for Context {
+    fn context<'a>(&'a self, _wanted: &'a Wanted) -> BoxFuture<'a, Result<Folder, Refusal>> {
+        let folder = Folder {
+            path: self.place.path().to_owned(),
+            ignored: Vec::new(),
+            keep: Arc::clone(&self.place) as Arc<_>,
+        };
+        Box::pin(async move { Ok(folder) })
+    }
+
+    fn named<'a>(&'a self, _name: &'a str) -> BoxFuture<'a, Result<Option<Named>, Refusal>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn secret<'a>(
+        &'a self,
+        _id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Secret<Vec<u8>>>, Refusal>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn agent<'a>(&'a self, _id: &'a str) -> BoxFuture<'a, Result<Option<Agent>, Refusal>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn credentials<'a>(
+        &'a self,
+        host: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Secret<String>>, Refusal>> {
+        let own = |address: &String| {
+            let name = address
+                .split_once("://")
+                .map_or(address.as_str(), |(_, rest)| rest);
+            let name = name.split('/').next().unwrap_or_default();
+            name == host || (host == "docker.io" && name == "index.docker.io")
+        };
+        let found = self.credentials.iter().find(|(address, _)| own(address));
+        let found = found.map(|(_, value)| Secret::new(value.to_string()));
+        Box::pin(async move { Ok(found) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_context_is_never_a_path_of_this_host() {
+        for url in ["file:///etc", "/etc", "../x", "ftp://x/y", ""] {
+            assert!(matches!(judge(url), Err(ContextError::Remote(_))), "{url}");
+        }
+        for url in ["git://x/y", "https://x/y.git#main:sub", "git@host:x"] {
+            assert!(matches!(judge(url), Err(ContextError::Git)), "{url}");
+        }
+        assert!(judge("https://x/y.tar").is_ok());
+    }
+
+    #[test]
+    fn a_dockerfile_outside_of_the_context_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("context")).unwrap();
+        drop(std::fs::File::create(folder.path().join("Dockerfile")).unwrap());
+        let root = Root::open(&folder.path().join("context")).unwrap();
+        std::os::unix::fs::symlink("../Dockerfile", folder.path().join("context/link")).unwrap();
+        for name in ["../Dockerfile", "/etc/hostname", "link", "nosuch"] {
+            let error = dockerfile(&root, name).unwrap_err();
+            assert!(
+                matches!(error, ContextError::NoDockerfile(_)),
+                "{name}: {error}"
+            );
+        }
+    }
+}
