@@ -180,7 +180,8 @@ fn private_folder(path: &Path) -> Result<(), Error> {
 }
 
 async fn serve(resolved: Resolved) -> Result<(), Error> {
-    let services = Arc::new(compose::open(&resolved).await?);
+    let registry = compose::open_registry(&resolved)?;
+    let services = Arc::new(compose::open(&resolved, registry.as_ref()).await?);
     let mut doors = listen(&resolved).await?;
     let mut compatible = resolved.docker_socket.clone();
     if let Some(path) = compatible.take() {
@@ -193,6 +194,10 @@ async fn serve(resolved: Resolved) -> Result<(), Error> {
         let served = hakone_http::serve_metrics(address, Arc::clone(&services), stopped.clone());
         info!(address = %served.await?, "serving metrics");
     }
+    let serving_registry = match registry {
+        Some(running) => Some(serve_registry(running, &stopped).await?),
+        None => None,
+    };
     // Before anyone learns that we are ready, and may stop us.
     let ends = Ends::catch().map_err(Error::Runtime)?;
     notify(&[sd_notify::NotifyState::Ready]);
@@ -212,12 +217,38 @@ async fn serve(resolved: Resolved) -> Result<(), Error> {
     );
     stop.send_replace(true);
     serving.await.ok();
+    if let Some(serving) = serving_registry {
+        serving.await.ok();
+    }
     compose::close(&services, &resolved).await;
     remove_own(&resolved);
     if let Some(path) = compatible {
         fs::remove_file(path).ok();
     }
     Ok(())
+}
+
+/// Serves the registry, and waits until it answers or cannot.
+async fn serve_registry(
+    running: hakone_registry_http::Running,
+    stopped: &watch::Receiver<bool>,
+) -> Result<tokio::task::JoinHandle<()>, Error> {
+    let (said, heard) = tokio::sync::oneshot::channel();
+    let stopped = stopped.clone();
+    let (failed, failure) = tokio::sync::oneshot::channel();
+    let serving = tokio::spawn(async move {
+        let ready = move |_: &[std::net::SocketAddr]| said.send(()).unwrap_or_default();
+        if let Err(error) = hakone_registry_http::serve(running, stopped, ready).await {
+            drop(failed.send(error));
+        }
+    });
+    match heard.await {
+        Ok(()) => Ok(serving),
+        Err(_) => match failure.await {
+            Ok(error) => Err(compose::Error::from(error).into()),
+            Err(_) => Ok(serving),
+        },
+    }
 }
 
 async fn listen(resolved: &Resolved) -> Result<Vec<Door>, Error> {

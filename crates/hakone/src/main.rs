@@ -11,6 +11,7 @@ mod logging;
 #[cfg(test)]
 mod reference;
 mod registries;
+mod registry;
 mod resolve;
 mod settings;
 mod sockets;
@@ -32,22 +33,25 @@ fn main() -> ExitCode {
     let command = command();
     match hakone_cli::matches(&command, &words) {
         Err(code) => code,
-        Ok(matches) => match matches.subcommand_matches("daemon") {
-            None => hakone_cli::main(command, &matches),
-            Some(found) => match daemon::Arguments::from_arg_matches(found) {
+        Ok(matches) => match matches.subcommand() {
+            Some(("daemon", found)) => match daemon::Arguments::from_arg_matches(found) {
                 Ok(arguments) => daemon::main(&arguments),
                 Err(error) => error.exit(),
             },
+            Some(("registry", found)) => registry::main(found),
+            _ => hakone_cli::main(command, &matches),
         },
     }
 }
 
-/// The client's verbs and the daemon's.
+/// The client's verbs, the daemon's, and those of a registry of its own.
 fn command() -> clap::Command {
     let daemon = daemon::Arguments::augment_args(clap::Command::new("daemon"));
     let daemon = daemon
         .about("Run the engine")
         .long_about(None)
         .version(env!("CARGO_PKG_VERSION"));
-    hakone_cli::command().subcommand(daemon)
+    hakone_cli::command()
+        .subcommand(daemon)
+        .subcommand(hakone_registry_http::command())
 }

@@ -24,6 +24,8 @@ pub(crate) struct Resolved {
     /// Where Docker's clients look first, if we are to answer there too.
     pub(crate) docker_socket: Option<PathBuf>,
     pub(crate) metrics: Option<SocketAddr>,
+    /// The configuration of a registry to serve.
+    pub(crate) registry_config: Option<PathBuf>,
     pub(crate) data_root: PathBuf,
     pub(crate) exec_root: PathBuf,
     pub(crate) pidfile: PathBuf,
@@ -76,6 +78,7 @@ pub(crate) fn resolve(settings: Settings) -> Result<Resolved, Error> {
         tls: tls(&settings)?,
         docker_socket: (settings.docker_compat == Some(true)).then(|| DOCKER_SOCKET.into()),
         metrics: metrics(&settings)?,
+        registry_config: settings.registry_config.clone(),
         pidfile: settings
             .pidfile
             .clone()

@@ -215,6 +215,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "DIR", env = "HAKONE_REGISTRY_CERTS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) registry_certs: Option<PathBuf>,
+    /// Serve a registry from the engine's content store, as this TOML file says
+    #[arg(long, value_name = "FILE", env = "HAKONE_REGISTRY_CONFIG")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) registry_config: Option<PathBuf>,
     /// Layers that one pull fetches at once [default: 3]
     #[arg(long, value_name = "COUNT", env = "HAKONE_MAX_CONCURRENT_DOWNLOADS")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -19,13 +19,16 @@ use std::sync::Arc;
 use hakone_container::Neighbours;
 use hakone_events::Bus;
 use hakone_http::{Headers, Services};
+use hakone_registry_http::Running;
 use tracing::warn;
 
-use crate::{facts, resolve::Resolved};
+use crate::{facts, registry, resolve::Resolved};
 
 /// Why the services could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
+    #[error("registry: {0}")]
+    Registry(#[from] hakone_registry_http::Error),
     #[error("images: {0}")]
     Images(#[from] hakone_image::Error),
     #[error("volumes: {0}")]
@@ -43,9 +46,12 @@ pub(crate) enum Error {
 }
 
 /// Opens all services.
-pub(crate) async fn open(resolved: &Resolved) -> Result<Services, Error> {
+pub(crate) async fn open(
+    resolved: &Resolved,
+    registry: Option<&Running>,
+) -> Result<Services, Error> {
     let events = Bus::default();
-    let images = open_images(resolved, events.clone()).await?;
+    let images = open_images(resolved, registry, &events).await?;
     let volumes = hakone_volume::Service::open(resolved.data_root.join("volumes"), events.clone())?;
     volumes.join_plugins(resolved.plugins.clone());
     let networks = hakone_network::Service::open(resolved.network.clone(), events.clone())?;
@@ -105,17 +111,6 @@ fn authorization(resolved: &Resolved) -> hakone_authorization::Service {
     hakone_authorization::Service::new(resolved.plugins.clone(), names)
 }
 
-async fn open_images(resolved: &Resolved, events: Bus) -> Result<hakone_image::Service, Error> {
-    let options = hakone_image::Options {
-        registry: hakone_registry::Client::new(resolved.registry.clone()),
-        hardened: resolved.network.hardened,
-        ..hakone_image::Options::new(&resolved.data_root)
-    };
-    let images = hakone_image::Service::open(options, events).await?;
-    images.ensure_hello().await?;
-    Ok(images)
-}
-
 fn builder(
     resolved: &Resolved,
     images: &hakone_image::Service,
@@ -132,8 +127,44 @@ fn builder(
     Ok(hakone_build::Service::open(&options, neighbours, events)?)
 }
 
+/// Opens the images, and tells them and the registry of each other.
+async fn open_images(
+    resolved: &Resolved,
+    registry: Option<&Running>,
+    events: &Bus,
+) -> Result<hakone_image::Service, Error> {
+    let images = hakone_image::Service::open(
+        hakone_image::Options {
+            registry: hakone_registry::Client::new(resolved.registry.clone()),
+            hardened: resolved.network.hardened,
+            keeper: registry::keeper(registry, &resolved.data_root),
+            ..hakone_image::Options::new(&resolved.data_root)
+        },
+        events.clone(),
+    )
+    .await?;
+    if let Some(running) = registry {
+        let sweeps = Arc::new(registry::Sweeps(images.clone()));
+        running.registry.join_neighbour(sweeps);
+    }
+    images.ensure_hello().await?;
+    Ok(images)
+}
+
+/// Opens the registry, if one is to be served: before the images, who must know what it needs.
+pub(crate) fn open_registry(resolved: &Resolved) -> Result<Option<Running>, Error> {
+    let config = resolved.registry_config.as_ref();
+    let opened = config.map(|config| registry::open(config, &resolved.data_root));
+    Ok(opened.transpose()?)
+}
+
 /// Checks what only the services understand, without opening any.
 pub(crate) fn check(resolved: &Resolved) -> Result<(), Error> {
+    if let Some(config) = &resolved.registry_config {
+        let settings = hakone_registry_http::Settings::load(config);
+        let checked = settings.and_then(|settings| settings.check());
+        checked.map_err(hakone_registry_http::Error::from)?;
+    }
     Ok(config(resolved).check()?)
 }
 

@@ -12,6 +12,7 @@ mod exchange;
 mod fetch;
 mod manifest;
 mod name;
+mod post;
 mod search;
 mod session;
 mod trust;

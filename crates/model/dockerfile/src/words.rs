@@ -86,7 +86,7 @@ pub(crate) fn quoted(rest: &str, escape: Escape) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut quote: Option<char> = None;
-    let mut chars = rest.chars();
+    let mut chars = rest.chars().peekable();
     while let Some(next) = chars.next() {
         if quote.is_none() && next.is_whitespace() {
             end(&mut words, &mut word);

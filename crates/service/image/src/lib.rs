@@ -43,4 +43,4 @@ pub use list::ListOptions;
 pub use progress::Progress;
 pub use registry::{LoginResult, PullRequest, PushRequest};
 pub use service::{Options, ResolvedImage, Service};
-pub use usage::{Usage, Users};
+pub use usage::{Keeper, Kept, Usage, Users};

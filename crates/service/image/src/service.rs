@@ -40,6 +40,8 @@ pub struct Options {
     pub registry: hakone_registry::Client,
     /// Whether what is doubtful is refused: a tag that a registry rolls back.
     pub hardened: bool,
+    /// Who else keeps blobs in the same folder.
+    pub keeper: Option<crate::Kept>,
 }
 
 impl Options {
@@ -51,6 +53,7 @@ impl Options {
             limits: Limits::default(),
             registry: hakone_registry::Client::new(hakone_registry::Options::default()),
             hardened: false,
+            keeper: None,
         }
     }
 }
@@ -109,7 +112,7 @@ impl Service {
     /// When the data root cannot be used; a single unreadable image is left out with a warning.
     pub async fn open(options: Options, events: Bus) -> Result<Self, Error> {
         blocking(move || {
-            let store = Store::open(&options.root)?;
+            let store = Store::open(&options.root, options.keeper)?;
             let catalog = store.load(&options.limits)?;
             store.sweep(&catalog);
             Ok(Self(Arc::new(Inner {
@@ -131,6 +134,13 @@ impl Service {
     /// Tells who knows the containers; before that, no image counts as used and no hidden one is forgotten.
     pub fn join_users(&self, users: Arc<dyn Users>) {
         self.0.users.set(UsersHandle(users)).ok();
+    }
+
+    /// Removes the blobs and layers that neither an image nor the keeper needs. Blocks.
+    pub fn sweep(&self) {
+        let _changing = self.0.change();
+        let catalog = self.0.catalog().clone();
+        self.0.store.sweep(&catalog);
     }
 
     /// Makes sure that the embedded image is there as `hakone/hello:latest`.

@@ -21,6 +21,7 @@ use crate::{
     catalog::{Catalog, Entry},
     names::{Fate, NamesFile},
     record::ImageRecord,
+    usage::Kept,
 };
 
 /// The folders under the data root.
@@ -31,16 +32,19 @@ pub(crate) struct Store {
     next: AtomicU64,
     /// Whether some image could not be read.
     keeps_all: AtomicBool,
+    /// Who else needs blobs.
+    keeper: Option<Kept>,
 }
 
 impl Store {
     /// Makes the folders and removes what a killed daemon left half-made.
-    pub(crate) fn open(root: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(root: &Path, keeper: Option<Kept>) -> Result<Self, Error> {
         let store = Self {
             root: root.to_owned(),
             names: NamesFile::new(root),
             next: AtomicU64::new(0),
             keeps_all: AtomicBool::new(false),
+            keeper,
         };
         let staging = store.staging();
         remove_tree(&staging).map_err(Error::disk("clear", &staging))?;
@@ -122,23 +126,29 @@ impl Store {
             return;
         }
         let (layers, blobs) = (catalog.layers(), catalog.blobs());
-        self.sweep_folder(&self.layers(), |digest| layers.contains(digest));
-        self.sweep_folder(&self.blobs(), |digest| blobs.contains(digest));
+        for path in Self::unneeded(&self.layers(), |digest| layers.contains(digest)) {
+            self.sweep_one(&path);
+        }
+        for path in Self::unneeded(&self.blobs(), |digest| blobs.contains(digest)) {
+            match (&self.keeper, digest_of(&path)) {
+                (Some(keeper), Some(blob)) => {
+                    keeper.0.unless_kept(&blob, &mut || self.sweep_one(&path));
+                }
+                _ => self.sweep_one(&path),
+            }
+        }
     }
 
-    fn sweep_folder(&self, folder: &Path, needed: impl Fn(&Digest) -> bool) {
-        for path in fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|e| e.path())
-        {
-            if digest_of(&path).is_some_and(|digest| needed(&digest)) {
-                continue;
-            }
-            if let Err(error) = self.discard(&path) {
-                warn!(path = %path.display(), error = %error, "unused part of an image not removed");
-            }
+    fn unneeded(folder: &Path, needed: impl Fn(&Digest) -> bool) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        paths.retain(|path| !digest_of(path).is_some_and(|digest| needed(&digest)));
+        paths
+    }
+
+    fn sweep_one(&self, path: &Path) {
+        if let Err(error) = self.discard(path) {
+            warn!(path = %path.display(), error = %error, "unused part of an image not removed");
         }
     }
 

@@ -1,9 +1,11 @@
 //! What may stand where, and how often: DL3012, DL3057, DL3061, DL4000, DL4003, DL4004, DL1001, DL3059.
 
+use hakone_dockerfile::Instruction;
+
 use crate::{
     finding::Findings,
     pragma,
-    view::{RunView, View},
+    view::{Line, RunView, View},
 };
 
 pub(super) fn check(view: &View<'_>, findings: &mut Findings) {
@@ -90,7 +92,16 @@ fn consecutive(view: &View<'_>, findings: &mut Findings) {
             let message = "This RUN and the one before it could be one layer";
             findings.add(line.number(), "DL3059", message);
         }
-        before = line.run.as_ref();
+        before = next(before, line);
+    }
+}
+
+fn next<'a, 'b>(before: Option<&'b RunView<'a>>, line: &'b Line<'a>) -> Option<&'b RunView<'a>> {
+    match (&line.run, line.instruction()) {
+        (Some(run), _) => Some(run),
+        // A comment within a broken instruction parts nothing.
+        (None, None) => before,
+        (None, Some(Instruction::Run(_) | _)) => None,
     }
 }
 
