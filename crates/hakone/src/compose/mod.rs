@@ -5,6 +5,7 @@
 
 mod archives;
 mod attacks;
+mod build_clients;
 mod builder;
 mod flows;
 mod images;
@@ -39,6 +40,8 @@ pub(crate) enum Error {
     Containers(#[from] hakone_container::Error),
     #[error("builder: {0}")]
     Builder(#[from] hakone_build::Error),
+    #[error("build clients: {0}")]
+    BuildClients(#[from] hakone_buildkit::Error),
     #[error(transparent)]
     Flows(#[from] hakone_flow::Error),
     #[error("could not seal the executable against containers: {0}")]
@@ -87,12 +90,14 @@ pub(crate) async fn open(
     let attacks = hakone_attack::Service::new(Arc::new(range));
     attacks.sweep().await;
     let about = facts::collect(resolved);
+    let build_clients = build_clients::open(resolved, &about, &images, &build)?;
     let headers = Headers::new(&about.version);
     Ok(Services {
         archives,
         attacks,
         authorization: authorization(resolved),
         build,
+        build_clients,
         containers,
         images,
         monitor,

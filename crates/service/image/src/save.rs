@@ -27,7 +27,7 @@ use crate::{
 pub(crate) struct Chosen {
     pub(crate) record: ImageRecord,
     platform: Platform,
-    names: BTreeSet<ImageRef>,
+    pub(crate) names: BTreeSet<ImageRef>,
 }
 
 /// The documents of an archive, made before the first byte goes out.

@@ -399,6 +399,22 @@ impl Service {
     /// When a name is unknown. A failure later breaks the stream off with an error.
     pub fn save(&self, names: &[String]) -> Result<ChunkReader, Error> {
         let chosen = save::choose(&self.0.catalog(), names)?;
+        Ok(self.stream(chosen))
+    }
+
+    /// As [`Self::save`], but one image under names that it need not have here.
+    ///
+    /// # Errors
+    /// When there is no such image.
+    pub fn save_as(&self, image: &Digest, names: &[ImageRef]) -> Result<ChunkReader, Error> {
+        let mut chosen = save::choose(&self.0.catalog(), &[image.as_str().to_owned()])?;
+        for one in &mut chosen {
+            one.names = names.iter().cloned().collect();
+        }
+        Ok(self.stream(chosen))
+    }
+
+    fn stream(&self, chosen: Vec<save::Chosen>) -> ChunkReader {
         for image in &chosen {
             self.0
                 .announce("save", &image.record.id, image.record.id.as_str());
@@ -406,7 +422,7 @@ impl Service {
         let (writer, reader) = hakone_tar::outward();
         let inner = Arc::clone(&self.0);
         tokio::task::spawn_blocking(move || save::write(&inner.store, &chosen, writer));
-        Ok(reader)
+        reader
     }
 
     pub(crate) fn inner(&self) -> &Inner {

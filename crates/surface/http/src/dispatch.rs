@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Instant};
 
 use crate::{
-    Services, archive, build, containers, debug, error::Error, events, flows, images, metrics,
-    monitor, networks, policies, registry, reply::Reply, request::Call, routes::Operation,
+    Services, archive, build, buildkit, containers, debug, error::Error, events, flows, images,
+    metrics, monitor, networks, policies, registry, reply::Reply, request::Call, routes::Operation,
     security, system, volumes, websocket,
 };
 
@@ -72,6 +72,8 @@ async fn perform(
         Operation::Build => build::build(services, call).await,
         Operation::BuildPrune => build::prune(services, call).await,
         Operation::BuildCancel => build::cancel(services, &call),
+        Operation::BuildCalls => buildkit::calls(services, call),
+        Operation::BuildSession => buildkit::session(services, call),
         Operation::ImageList => images::list(services, call).await,
         Operation::ImageInspect => images::inspect(services, &object).await,
         Operation::ImageHistory => images::history(services, &object).await,

@@ -6,6 +6,7 @@
 mod archive;
 mod authorize;
 mod build;
+mod buildkit;
 mod containers;
 mod debug;
 mod dispatch;

@@ -17,6 +17,8 @@ pub struct Services {
     pub build: hakone_build::Service,
     /// What containers do.
     pub monitor: hakone_monitor::Service,
+    /// Build clients: buildx and Compose.
+    pub build_clients: hakone_buildkit::Service,
     /// Images.
     pub images: hakone_image::Service,
     /// Networks.

@@ -24,8 +24,8 @@ pub(crate) fn ping() -> Reply {
         bytes::Bytes::from_static(b"OK"),
     );
     let headers = response.headers_mut();
-    // 1 is the classic builder: there is no BuildKit here yet, and clients must not look for it.
-    headers.insert("Builder-Version", HeaderValue::from_static("1"));
+    // 2 is BuildKit: clients that can speak to it do, the others use the classic endpoint.
+    headers.insert("Builder-Version", HeaderValue::from_static("2"));
     headers.insert("Swarm", HeaderValue::from_static("inactive"));
     headers.insert(
         CACHE_CONTROL,

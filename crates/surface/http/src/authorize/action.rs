@@ -47,6 +47,7 @@ pub(super) fn of(operation: Operation, call: &Call) -> Action {
         | Operation::ExecInspect => Action::ContainerExec,
         Operation::ImageCreate if call.text("fromImage").is_some() => Action::ImagePull,
         Operation::ImageCreate => Action::ImageImport,
+        Operation::BuildCalls | Operation::BuildSession => Action::BuildSession,
         Operation::ImageList => Action::ImageList,
         Operation::ImageInspect | Operation::ImageHistory => Action::ImageInspect,
         Operation::ImageTag => Action::ImageTag,

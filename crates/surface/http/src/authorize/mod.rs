@@ -98,7 +98,8 @@ impl Judging<'_> {
             | Action::ImageTag
             | Action::ImageRemove
             | Action::ImagePush
-            | Action::ImageBuild => {
+            | Action::ImageBuild
+            | Action::BuildSession => {
                 self.image(&object, &call)?;
                 Ok((object, call))
             }

@@ -1,0 +1,264 @@
+//! buildx of two ages and Compose build Dockerfiles on the engine, with the docker driver and nothing else.
+//!
+//! `cargo xtask e2e --peers` installs them (`scripts/clients`). What is asked is what their users ask: images that run, output that
+//! reads as ever, secrets that stay secret, and nothing left when a build is stopped.
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use hakone_e2e::{IMAGE, Lab, Output, eventually};
+
+    const AGES: [&str; 2] = ["buildx-0.13", "buildx-sid"];
+
+    /// A laboratory in which `docker build` is buildx's.
+    fn lab(age: &str) -> Lab {
+        let lab = Lab::new();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let plugins = "usr/libexec/docker/cli-plugins";
+        let buildx = root
+            .join("target/clients")
+            .join(age)
+            .join(plugins)
+            .join("docker-buildx");
+        assert!(
+            buildx.exists(),
+            "{} is missing: scripts/clients",
+            buildx.display()
+        );
+        lab.shell(&format!(
+            "mkdir -p config/cli-plugins app && ln -s {} config/cli-plugins/",
+            buildx.display()
+        ))
+        .ok();
+        lab
+    }
+
+    /// Writes a file of the project.
+    fn write(lab: &Lab, name: &str, text: &str) {
+        let path = lab.path("app").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text.replace("IMAGE", IMAGE)).unwrap();
+    }
+
+    fn run(lab: &Lab, line: &str) -> Output {
+        lab.shell(&format!("cd app && timeout 120 docker {line} 2>&1"))
+    }
+
+    fn ok(lab: &Lab, line: &str) -> String {
+        run(lab, line).ok()
+    }
+
+    const DOCKERFILE: &str = "\
+# syntax=docker/dockerfile:1
+FROM IMAGE AS build
+ARG WORD=none
+COPY words/ /words/
+RUN --mount=type=secret,id=key sed 's/./x/g' /run/secrets/key > /length && echo $WORD >> /words/said
+FROM IMAGE
+COPY --from=build /words /length /
+CMD [\"cat\", \"/a\"]
+";
+
+    fn project(lab: &Lab) {
+        write(lab, "Dockerfile", DOCKERFILE);
+        write(lab, ".dockerignore", "secret\n*.log\n");
+        write(lab, "words/a", "hello");
+        write(lab, "words/b.log", "nobody reads this");
+        write(lab, "secret", "open sesame");
+    }
+
+    #[test]
+    fn a_dockerfile_becomes_an_image_that_runs() {
+        for age in AGES {
+            let lab = lab(age);
+            project(&lab);
+            let build = "build --progress=plain --secret id=key,src=secret --build-arg WORD=said -t app:1 .";
+            let said = ok(&lab, build);
+            for line in [
+                "[internal] load build definition from Dockerfile",
+                "[internal] load .dockerignore",
+                "[internal] load build context",
+                "exporting to image",
+                "naming to docker.io/library/app:1",
+            ] {
+                assert!(said.contains(line), "{age}: {line}: {said}");
+            }
+            assert_eq!(ok(&lab, "run --rm app:1"), "hello");
+            assert_eq!(ok(&lab, "run --rm app:1 cat /said"), "said");
+            assert_eq!(ok(&lab, "run --rm app:1 cat /length"), "xxxxxxxxxxx");
+            let missing = run(&lab, "run --rm app:1 ls /b.log /secret /run/secrets");
+            assert_ne!(missing.code, 0, "{missing:?}");
+            secrets_stay_secret(&lab);
+            let again = ok(&lab, build);
+            assert!(again.contains("CACHED"), "{age}: {again}");
+        }
+    }
+
+    /// Neither image, nor records, nor log hold the secret.
+    fn secrets_stay_secret(lab: &Lab) {
+        let image = lab.shell("docker save app:1 | grep -c 'open sesame'");
+        assert_eq!(image.stdout.trim(), "0");
+        let kept = lab.shell("grep -rlI 'open sesame' data run daemon.log | head");
+        assert_eq!(kept.stdout, "");
+    }
+
+    #[test]
+    fn a_failure_shows_its_lines_and_checks_speak() {
+        for age in AGES {
+            let lab = lab(age);
+            write(
+                &lab,
+                "Dockerfile",
+                "FROM IMAGE\nRUN echo before && exit 7\nCMD sh\n",
+            );
+            let failed = run(&lab, "build --progress=plain .");
+            assert_ne!(failed.code, 0);
+            for words in [
+                "before",
+                "did not complete successfully: exit code: 7",
+                "JSONArgsRecommended",
+                ">>> RUN echo before && exit 7",
+            ] {
+                assert!(
+                    failed.stdout.contains(words),
+                    "{age}: {words}: {}",
+                    failed.stdout
+                );
+            }
+            write(&lab, "Dockerfile", "FROM nosuch:image AS x\n");
+            assert_ne!(run(&lab, "build .").code, 0);
+            write(
+                &lab,
+                "Dockerfile",
+                "# syntax=stranger/frontend:1\nFROM IMAGE\n",
+            );
+            let refused = run(&lab, "build .");
+            assert!(
+                refused
+                    .stdout
+                    .contains("frontend \"stranger/frontend:1\" is not supported"),
+                "{refused:?}"
+            );
+        }
+        let lab = lab("buildx-sid");
+        write(&lab, "Dockerfile", "FROM IMAGE AS one\nARG A=1\nCMD sh\n");
+        let check = run(&lab, "build --check .");
+        assert!(
+            check.stdout.contains("JSONArgsRecommended") && check.code == 1,
+            "{check:?}"
+        );
+        assert!(ok(&lab, "build --call=targets .").contains("one"));
+        assert!(ok(&lab, "build --call=outline .").contains('A'));
+        assert!(ok(&lab, "images -q app").is_empty());
+    }
+
+    #[test]
+    fn results_go_to_folders_and_archives_of_the_client() {
+        for age in AGES {
+            let lab = lab(age);
+            write(&lab, "Dockerfile", "FROM scratch\nCOPY f d/g\nCOPY sub /\n");
+            write(&lab, "f", "text");
+            lab.shell("mkdir app/sub; ln -s /etc/hostname app/sub/l")
+                .ok();
+            ok(&lab, "build -o out .");
+            assert_eq!(lab.shell("cat app/out/d/g").ok(), "text");
+            assert_eq!(lab.shell("readlink app/out/l").ok(), "/etc/hostname");
+            let listed = lab.shell("cd app && docker build -o type=tar,dest=- . | tar t");
+            assert!(listed.ok().contains("d/g"));
+            ok(&lab, "build -t kept:1 -o type=docker,dest=../image.tar .");
+            ok(&lab, "build -t kept:2 -o type=oci,dest=../oci.tar .");
+            let oci = lab.shell("tar xOf oci.tar oci-layout").ok();
+            assert!(oci.contains("imageLayoutVersion"), "{oci}");
+            assert!(lab.docker("load -i image.tar").ok().contains("kept:1"));
+        }
+    }
+
+    #[test]
+    fn contexts_come_from_folders_images_streams_and_other_targets() {
+        for age in AGES {
+            let lab = lab(age);
+            write(&lab, "other/two", "2");
+            write(
+                &lab,
+                "Dockerfile",
+                "FROM base\nCOPY --from=more two /two\nCMD [\"cat\", \"/two\"]\n",
+            );
+            let named =
+                format!("--build-context base=docker-image://{IMAGE} --build-context more=other");
+            ok(&lab, &format!("build {named} -t named ."));
+            assert_eq!(ok(&lab, "run --rm named"), "2");
+            write(
+                &lab,
+                "docker-bake.json",
+                r#"{"group": {"default": {"targets": ["last"]}}, "target": {
+                    "first": {"dockerfile-inline": "FROM IMAGE\nRUN echo made > /made", "tags": ["first"]},
+                    "last": {"dockerfile-inline": "FROM first\nRUN cat /made > /read", "tags": ["last"],
+                             "contexts": {"first": "target:first"}}}}"#,
+            );
+            ok(&lab, "buildx bake -f docker-bake.json");
+            assert_eq!(ok(&lab, "run --rm last cat /read"), "made");
+            write(&lab, "Dockerfile", "FROM IMAGE\nCOPY other/two /\n");
+            lab.shell("cd app && tar cz . | docker build -t streamed - 2>&1")
+                .ok();
+            assert_eq!(ok(&lab, "run --rm streamed cat /two"), "2");
+            lab.shell("cd app && echo 'FROM IMAGE' | sed s/IMAGE/busybox:lab/ | docker build -f- -t piped . 2>&1")
+                .ok();
+        }
+    }
+
+    #[test]
+    fn a_build_that_is_stopped_leaves_nothing() {
+        let lab = lab("buildx-sid");
+        write(
+            &lab,
+            "Dockerfile",
+            "FROM IMAGE\nCOPY . /x\nRUN sleep 1000\n",
+        );
+        for signal in ["INT", "KILL"] {
+            lab.shell(&format!(
+                "cd app && docker build . >/dev/null 2>&1 & echo $! > pid; wait $! & sleep 0; \
+                 for i in $(seq 100); do docker ps -q | grep -q . && break; sleep 0.1; done; \
+                 pkill -{signal} -P $(cat pid) 2>/dev/null; kill -{signal} $(cat pid); true"
+            ));
+            eventually("the step's container is gone", || {
+                lab.docker("ps -aq").ok().is_empty()
+            });
+            eventually("the context is gone", || {
+                let folder = lab.path("data/build-clients");
+                std::fs::read_dir(folder).unwrap().next().is_none()
+            });
+        }
+    }
+
+    #[test]
+    fn compose_builds_its_services() {
+        for (compose, age) in [
+            ("compose-2.26", "buildx-0.13"),
+            ("compose-2.40", "buildx-sid"),
+        ] {
+            let lab = lab(age);
+            write(
+                &lab,
+                "web/Dockerfile",
+                "FROM IMAGE\nARG SAY\nRUN echo $SAY > /said\n",
+            );
+            write(
+                &lab,
+                "compose.yaml",
+                "services:\n  a: {build: {context: web, args: {SAY: one}}, command: cat /said}\n  \
+                 b: {build: {context: web, args: {SAY: two}}, image: 'named:b'}\n",
+            );
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+            let program = root.join(format!(
+                "target/clients/{compose}/usr/libexec/docker/cli-plugins/docker-compose"
+            ));
+            let line = format!("cd app && {} -p shop", program.display());
+            lab.shell(&format!("{line} build 2>&1")).ok();
+            assert_eq!(ok(&lab, "run --rm named:b cat /said"), "two");
+            let said = lab.shell(&format!("{line} run --rm -T a 2>/dev/null")).ok();
+            assert_eq!(said, "one");
+            lab.shell(&format!("{line} down -t 1 2>&1")).ok();
+        }
+    }
+}
