@@ -38,7 +38,8 @@ mod tests {
     fn write(lab: &Lab, name: &str, text: &str) {
         let path = lab.path("app").join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text.replace("IMAGE", IMAGE)).unwrap();
+        let mut file = std::fs::File::create(path).unwrap();
+        std::io::Write::write_all(&mut file, text.replace("IMAGE", IMAGE).as_bytes()).unwrap();
     }
 
     fn run(lab: &Lab, line: &str) -> Output {

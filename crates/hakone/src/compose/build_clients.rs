@@ -423,6 +423,14 @@ impl Story {
                 let error = error.map(|text| words(&text));
                 report.completed(&self.digest(&vertex), moment(at), cached, error.as_deref());
             }
+            other => self.tell_more(other),
+        }
+    }
+
+    /// What a vertex says while it is worked on.
+    fn tell_more(&self, event: Event) {
+        let report = &self.report;
+        match event {
             Event::Log {
                 vertex,
                 stream,
@@ -470,8 +478,13 @@ impl Story {
                     },
                 );
             }
-            // The words of the classic builder.
-            Event::Image { .. } | Event::Running { .. } | Event::Removed { .. } => {}
+            // Told already, and the words of the classic builder.
+            Event::Vertex(_)
+            | Event::Started { .. }
+            | Event::Completed { .. }
+            | Event::Image { .. }
+            | Event::Running { .. }
+            | Event::Removed { .. } => {}
         }
     }
 }
