@@ -1,5 +1,7 @@
 //! The shape of an output: what must be the same on both engines once ids, times and addresses are covered.
 
+use std::sync::LazyLock;
+
 use regex::Regex;
 
 /// Covers what differs from run to run. Each pair is a pattern and what stands for it.
@@ -28,14 +30,20 @@ const COVERS: &[(&str, &str)] = &[
     (r"[ \t]+", " "),
 ];
 
+/// The same, made once: thousands of texts are covered.
+static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    let made = COVERS
+        .iter()
+        .filter_map(|(pattern, cover)| Some((Regex::new(pattern).ok()?, *cover)));
+    made.collect()
+});
+
 /// Gives an output's shape; lines keep their order.
 #[must_use]
 pub fn shape(text: &str) -> String {
     let mut text = text.trim_end().to_owned();
-    for (pattern, cover) in COVERS {
-        if let Ok(pattern) = Regex::new(pattern) {
-            text = pattern.replace_all(&text, *cover).into_owned();
-        }
+    for (pattern, cover) in PATTERNS.iter() {
+        text = pattern.replace_all(&text, *cover).into_owned();
     }
     text.lines()
         .map(str::trim_end)

@@ -1,4 +1,4 @@
-//! The programs and libraries that people have, each driving the engine in its own way: Compose of three ages, docker-py, dockerode.
+//! The programs and libraries that people have, each driving the engine in its own way: Compose of three ages, docker-py, dockerode, testcontainers.
 //!
 //! `cargo xtask e2e --peers` installs them (`scripts/clients`). Each story is told to a real dockerd as well: what fails there is
 //! the story's fault.
@@ -249,6 +249,41 @@ mod tests {
         let (python, sdk) = (installed("python/bin/python"), story("sdk.py"));
         both(|lab| {
             let said = lab.shell(&format!("{python} {sdk}")).ok();
+            assert!(said.ends_with("fine"), "{said}");
+        });
+    }
+
+    /// Runs a program beside the engine, where the ports that it publishes are.
+    fn on_host(lab: &Lab, program: &str) -> String {
+        let enter = lab.host.enter();
+        lab.shell(&format!("{enter} {program}")).ok()
+    }
+
+    #[test]
+    fn testcontainers_for_python() {
+        let (python, story) = (installed("python/bin/python"), story("containers.py"));
+        both(|lab| {
+            let said = on_host(lab, &format!("{python} {story}"));
+            assert!(said.ends_with("fine"), "{said}");
+        });
+    }
+
+    #[test]
+    fn testcontainers_for_node() {
+        let (modules, story) = (installed("node/node_modules"), story("testcontainers.js"));
+        both(|lab| {
+            let said = on_host(lab, &format!("env NODE_PATH={modules} node {story}"));
+            assert!(said.ends_with("fine"), "{said}");
+            assert_eq!(lab.docker("ps -aq").ok(), "", "its containers are gone");
+        });
+    }
+
+    /// Events and figures of many, and the cgroups behind them, read as monitors do.
+    #[test]
+    fn a_monitor_of_events_figures_and_cgroups() {
+        let (python, story) = (installed("python/bin/python"), story("monitor.py"));
+        both(|lab| {
+            let said = lab.shell(&format!("{python} {story}")).ok();
             assert!(said.ends_with("fine"), "{said}");
         });
     }

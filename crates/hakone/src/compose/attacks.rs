@@ -53,8 +53,8 @@ impl Range for Joined {
             });
             let request = CreateRequest {
                 name: Some(name.to_owned()),
-                platform: String::new(),
                 body: parsed(body)?,
+                ..CreateRequest::default()
             };
             let created = self.containers.create(request).await.map_err(boxed)?;
             let id = created.id.as_str();

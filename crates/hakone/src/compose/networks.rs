@@ -32,6 +32,11 @@ impl Networks for Joined {
         })
     }
 
+    fn check(&self, network: &str, settings: &EndpointSettings) -> Result<(), Refusal> {
+        let asked = endpoint((network.to_owned(), settings.clone()))?;
+        self.0.check(&asked).map_err(boxed)
+    }
+
     fn prepare(&self, request: SandboxRequest) -> BoxFuture<'_, Result<Prepared, Refusal>> {
         Box::pin(prepare(self.0.clone(), request))
     }
@@ -225,7 +230,10 @@ fn endpoint((network, settings): (String, EndpointSettings)) -> Result<EndpointR
         ipv4: address::<Ipv4Addr>(ipam.ipv4_address)?,
         ipv6: address::<Ipv6Addr>(ipam.ipv6_address)?,
         mac: match settings.mac_address.filter(|mac| !mac.is_empty()) {
-            Some(text) => Some(text.parse().map_err(|error| refusal(format!("{error}")))?),
+            Some(text) => {
+                let odd = || refusal(format!("invalid MAC address {text}"));
+                Some(text.parse().ok().ok_or_else(odd)?)
+            }
             None => None,
         },
         aliases: settings.aliases.unwrap_or_default(),

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use hakone_base::{ContainerId, Fault};
-use hakone_container::{BoxFuture, Refusal, Volume, VolumeRequest, Volumes};
-use hakone_volume::{Service, VolumeSpec};
+use hakone_container::{BoxFuture, Mounting, Refusal, Volume, VolumeRequest, Volumes};
+use hakone_volume::{Service, User, VolumeSpec};
 
 /// The volume service as containers see it.
 pub(crate) struct Joined(pub(crate) Service);
@@ -31,12 +31,13 @@ impl Volumes for Joined {
         })
     }
 
-    fn mount<'a>(
-        &'a self,
-        name: &'a str,
-        container: &'a ContainerId,
-    ) -> BoxFuture<'a, Result<bool, Refusal>> {
-        Box::pin(async move { self.0.mount(name, container).await.map_err(boxed) })
+    fn mount<'a>(&'a self, mounting: Mounting<'a>) -> BoxFuture<'a, Result<bool, Refusal>> {
+        let user = User {
+            container: mounting.container.clone(),
+            destination: mounting.destination.to_owned(),
+            writable: mounting.writable,
+        };
+        Box::pin(async move { self.0.mount(mounting.name, user).await.map_err(boxed) })
     }
 
     fn unmount<'a>(&'a self, name: &'a str, container: &'a ContainerId) -> BoxFuture<'a, ()> {

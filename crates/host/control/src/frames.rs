@@ -91,8 +91,8 @@ impl<R: AsyncBufRead + Unpin> FrameReader<R> {
         }
     }
 
-    /// Goes one step on; reports whether something was handed on or the end reached.
-    fn advance(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
+    /// Goes one step on.
+    fn advance(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut self.step {
             Step::Header(bytes) => {
                 let wanted = HEADER - bytes.len();
@@ -103,7 +103,7 @@ impl<R: AsyncBufRead + Unpin> FrameReader<R> {
                     0 => Step::End,
                     _ => after_header(std::mem::take(bytes), self.format)?,
                 };
-                Poll::Ready(Ok(false))
+                Poll::Ready(Ok(()))
             }
             Step::Emit { bytes, payload } => {
                 let count = bytes.len().min(out.remaining());
@@ -111,11 +111,11 @@ impl<R: AsyncBufRead + Unpin> FrameReader<R> {
                 if bytes.is_empty() {
                     self.step = Step::Payload(*payload);
                 }
-                Poll::Ready(Ok(true))
+                Poll::Ready(Ok(()))
             }
             Step::Payload(0) => {
                 self.step = Step::Header(Vec::new());
-                Poll::Ready(Ok(false))
+                Poll::Ready(Ok(()))
             }
             Step::Payload(left) => {
                 let wanted = (*left).min(out.remaining());
@@ -126,7 +126,7 @@ impl<R: AsyncBufRead + Unpin> FrameReader<R> {
                 if count == 0 {
                     self.step = Step::End;
                 }
-                Poll::Ready(Ok(count > 0))
+                Poll::Ready(Ok(()))
             }
             Step::Message { bytes, length } => {
                 let wanted = *length - bytes.len();
@@ -139,9 +139,9 @@ impl<R: AsyncBufRead + Unpin> FrameReader<R> {
                 } else if count == 0 {
                     self.step = Step::End;
                 }
-                Poll::Ready(Ok(false))
+                Poll::Ready(Ok(()))
             }
-            Step::End => Poll::Ready(Ok(true)),
+            Step::End => Poll::Ready(Ok(())),
         }
     }
 }
@@ -156,9 +156,17 @@ impl<R: AsyncBufRead + Unpin> AsyncRead for FrameReader<R> {
         if this.is_cut(cx) {
             this.step = Step::End;
         }
-        while out.remaining() > 0 {
-            if ready!(this.advance(cx, out))? {
-                break;
+        // A header goes out with its payload, and small frames together: some clients take the first bytes for all.
+        let before = out.filled().len();
+        while out.remaining() > 0 && !matches!(this.step, Step::End) {
+            match this.advance(cx, out) {
+                Poll::Ready(Ok(())) => (),
+                Poll::Ready(Err(error)) => {
+                    this.step = Step::End;
+                    return Poll::Ready(Err(error));
+                }
+                Poll::Pending if out.filled().len() > before => break,
+                Poll::Pending => return Poll::Pending,
             }
         }
         Poll::Ready(Ok(()))
@@ -249,6 +257,15 @@ mod tests {
     async fn multiplexed_frames_pass_as_they_are_and_messages_do_not() {
         let out = read(Format::Multiplexed).await;
         assert_eq!(out, b"\x01\0\0\0\0\0\0\x03out\x02\0\0\0\0\0\0\x05error");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn one_read_takes_a_header_with_its_payload_and_all_that_is_there() {
+        let (_keep, cut) = oneshot::channel();
+        let input = bytes();
+        let mut reader = FrameReader::new(&input[..], Format::Multiplexed, cut, None);
+        let mut first = [0; 64];
+        assert_eq!(reader.read(&mut first).await.unwrap(), 8 + 3 + 8 + 5);
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hakone_base::Timestamp;
 use serde::Deserialize;
 
 /// Filters as a map from key to values: values of one key are alternatives (labels excepted), keys must all match.
@@ -17,6 +18,15 @@ pub enum FilterError {
     /// A key that this list does not have.
     #[error("invalid filter '{0}'")]
     Key(String),
+    /// A moment that is none.
+    #[error("failed to parse value as time or duration: \"{0}\"")]
+    Moment(String),
+    /// Two moments where one is meant.
+    #[error("more than one until filter specified")]
+    Moments,
+    /// A value that this key cannot have, in words of the key's own.
+    #[error("{0}")]
+    Worded(String),
     /// A value that this key cannot have.
     #[error("invalid filter '{key}={value}'")]
     Value {
@@ -59,12 +69,21 @@ impl Filters {
         if text.is_empty() {
             return Ok(Self::default());
         }
-        let found: BTreeMap<String, Values> =
+        let found: Option<BTreeMap<String, Values>> =
             serde_json::from_str(text).ok().ok_or(FilterError::Syntax)?;
         let sets = found
+            .unwrap_or_default()
             .into_iter()
             .map(|(key, values)| (key, values.into_set()));
         Ok(Self(sets.collect()))
+    }
+
+    /// Adds a value to a key.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        let values = self.0.entry(key.to_owned()).or_default();
+        values.insert(value.to_owned());
+        self
     }
 
     /// Gives the values of a key, in order.
@@ -95,6 +114,24 @@ impl Filters {
             .any(|filter| label_matches(filter, &lookup))
     }
 
+    /// Reads `until`, which takes one moment or a time before now.
+    ///
+    /// # Errors
+    /// When the value is no moment, or there are two.
+    pub fn until(&self, now: Timestamp) -> Result<Option<Timestamp>, FilterError> {
+        let mut values = self.get("until");
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
+        if values.next().is_some() {
+            return Err(FilterError::Moments);
+        }
+        let moment = Timestamp::parse_relative(value, now).ok();
+        moment
+            .map(Some)
+            .ok_or_else(|| FilterError::Moment(value.to_owned()))
+    }
+
     /// Reads a key that takes one truth value.
     ///
     /// # Errors
@@ -108,7 +145,7 @@ impl Filters {
                 _ => {
                     return Err(FilterError::Value {
                         key: key.into(),
-                        value: value.into(),
+                        value: format!("[{value}]"),
                     });
                 }
             };

@@ -8,6 +8,7 @@ pub mod error;
 pub mod event;
 pub mod filter;
 pub mod query;
+pub mod schema;
 pub mod stream;
 pub mod word;
 

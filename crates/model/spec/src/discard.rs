@@ -32,8 +32,9 @@ fn discard_one(host: &mut HostConfig, lack: Lack) -> Option<&'static str> {
             )
         }
         Lack::BlockWeightDevice => {
-            let devices = host.blkio_weight_device.take();
-            devices.filter(|devices| !devices.is_empty())?;
+            let devices = host.blkio_weight_device.as_mut();
+            let devices = devices.filter(|devices| !devices.is_empty())?;
+            devices.clear();
             Some(
                 "Your kernel does not support Block I/O weight_device or the cgroup is not mounted. Weight-device discarded.",
             )

@@ -19,6 +19,21 @@ pub struct Namespaces {
     pub user: UserMode,
 }
 
+impl Namespaces {
+    /// The containers that must be there for this one to be made: those whose IPC and processes it shares.
+    pub fn joins(&self) -> impl Iterator<Item = &str> {
+        let ipc = match &self.ipc {
+            IpcMode::Container(other) => Some(other.as_str()),
+            IpcMode::None | IpcMode::Private | IpcMode::Shareable | IpcMode::Host => None,
+        };
+        let pid = match &self.pid {
+            PidMode::Container(other) => Some(other.as_str()),
+            PidMode::Private | PidMode::Host => None,
+        };
+        ipc.into_iter().chain(pid)
+    }
+}
+
 /// `--ipc`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IpcMode {

@@ -39,8 +39,7 @@ impl RestartPolicy {
             _ => Err(Error::RetryCountElsewhereNegative),
         };
         match policy.name {
-            None | Some(Name::EMPTY) => Ok(Self::No),
-            Some(Name::NO) => plain(Self::No),
+            None | Some(Name::EMPTY | Name::NO) => plain(Self::No),
             Some(Name::ALWAYS) => plain(Self::Always),
             Some(Name::UNLESS_STOPPED) => plain(Self::UnlessStopped),
             Some(Name::ON_FAILURE) if count < 0 => Err(Error::RetryCountNegative),

@@ -33,10 +33,29 @@ pub const PRUNE_FILTERS: &[&str] = &["label", "label!", "until"];
 /// Filters made ready: references looked up, patterns compiled.
 pub struct Prepared<'a> {
     filters: &'a Filters,
-    names: Vec<Regex>,
+    names: Vec<Name>,
     before: Option<Timestamp>,
     since: Option<Timestamp>,
     descends: Descent<'a>,
+}
+
+/// A name looked for: a pattern, or itself when it is none.
+enum Name {
+    Pattern(Regex),
+    Exactly(String),
+}
+
+impl Name {
+    fn new(text: &str) -> Self {
+        Regex::new(text).map_or_else(|_| Self::Exactly(text.to_owned()), Self::Pattern)
+    }
+
+    fn fits(&self, name: &str) -> bool {
+        match self {
+            Self::Pattern(pattern) => pattern.is_match(name),
+            Self::Exactly(exact) => exact == name,
+        }
+    }
 }
 
 /// Looks the creation time of a named container up.
@@ -63,24 +82,20 @@ impl<'a> Prepared<'a> {
         created: Lookup<'_, E>,
     ) -> Result<Self, E> {
         check(filters)?;
-        let names = filters.get("name").map(|pattern| {
-            let found = Regex::new(pattern).ok();
-            found.ok_or_else(|| value("name", pattern))
-        });
         let all = |key: &str| filters.get(key).map(created).collect::<Result<Vec<_>, _>>();
         Ok(Self {
             filters,
-            names: names.collect::<Result<_, _>>()?,
+            names: filters.get("name").map(Name::new).collect(),
             before: all("before")?.into_iter().min(),
             since: all("since")?.into_iter().max(),
             descends,
         })
     }
 
-    /// Reports whether filters ask for containers that do not run, which stand in for `all`.
+    /// Reports whether filters ask for containers that do not run, which stands in for `all`.
     #[must_use]
     pub fn asks_for_stopped(&self) -> bool {
-        ["status", "exited"].iter().any(|key| self.filters.has(key))
+        self.filters.has("status")
     }
 
     /// Reports whether a container passes all filters.
@@ -89,7 +104,7 @@ impl<'a> Prepared<'a> {
         let filters = self.filters;
         let name = record.name.as_str();
         let slashed = format!("/{name}");
-        let named = |name: &Regex| name.is_match(&slashed) || name.is_match(record.name.as_str());
+        let named = |wanted: &Name| wanted.fits(&slashed) || wanted.fits(name);
         filters.any("id", |prefix| record.id.as_str().starts_with(prefix))
             && (self.names.is_empty() || self.names.iter().any(named))
             && filters.labels(|key| record.label(key))
@@ -125,8 +140,16 @@ fn check(filters: &Filters) -> Result<(), FilterError> {
         odd.map_or(Ok(()), |text| Err(value(key, text)))
     };
     odd("status", &|text| State::parse(text).is_some())?;
-    odd("exited", &|text| text.parse::<i64>().is_ok())?;
-    odd("health", &|text| HEALTH.contains(&text))?;
+    let worded = |key: &str, known: &dyn Fn(&str) -> bool, words: &dyn Fn(&str) -> String| {
+        let odd = filters.get(key).find(|text| !known(text));
+        odd.map_or(Ok(()), |text| Err(FilterError::Worded(words(text))))
+    };
+    worded("exited", &|text| text.parse::<i64>().is_ok(), &|text| {
+        format!("invalid filter 'exited={text}': strconv.Atoi: parsing {text:?}: invalid syntax")
+    })?;
+    worded("health", &|text| HEALTH.contains(&text), &|text| {
+        format!("unrecognized filter value for health: {text}")
+    })?;
     odd("publish", &|text| ports(text).is_some())?;
     odd("expose", &|text| ports(text).is_some())?;
     filters.flag("is-task").map(|_| ())
@@ -165,24 +188,21 @@ fn has_volume(record: &Record, wanted: &str) -> bool {
 
 fn publishes(record: &Record, wanted: &str) -> bool {
     let published = record.sandbox.iter().flat_map(|sandbox| &sandbox.published);
-    let mut numbers = published.map(|port| {
-        let protocol = port.target.protocol.as_str();
-        (port.host_port.get(), port.target.port.get(), protocol)
-    });
+    let mut numbers = published.map(|port| (port.host_port.get(), port.target.protocol.as_str()));
     ports(wanted).is_some_and(|(range, protocol)| {
-        numbers.any(|(host, inside, its)| {
-            its == protocol && (range.contains(&host) || range.contains(&inside))
-        })
+        numbers.any(|(host, its)| its == protocol && range.contains(&host))
     })
 }
 
+/// Ports of a container that does not run are shown nowhere, and not found either.
 fn exposes(record: &Record, wanted: &str) -> bool {
-    let Some((range, protocol)) = ports(wanted) else {
+    let (Some((range, protocol)), Some(sandbox)) = (ports(wanted), &record.sandbox) else {
         return false;
     };
     let exposed = record.config.exposed_ports.iter().flatten();
-    let mut parsed = exposed.filter_map(|port| port.parse::<hakone_base::ExposedPort>().ok());
-    parsed.any(|port| port.protocol.as_str() == protocol && range.contains(&port.port.get()))
+    let parsed = exposed.filter_map(|port| port.parse::<hakone_base::ExposedPort>().ok());
+    let mut all = parsed.chain(sandbox.published.iter().map(|port| port.target));
+    all.any(|port| port.protocol.as_str() == protocol && range.contains(&port.port.get()))
 }
 
 /// Reads `80`, `80/udp`, `8000-8010/tcp`.
@@ -227,6 +247,10 @@ mod tests {
         }
         assert!(!passes(r#"{"name":["^eb"]}"#, &web).unwrap());
         assert!(passes(r#"{"name":["db","web"]}"#, &web).unwrap());
+        assert!(
+            !passes(r#"{"name":["["]}"#, &web).unwrap(),
+            "no pattern: itself"
+        );
     }
 
     #[test]
@@ -236,7 +260,10 @@ mod tests {
             message(r#"{"status":["xx"]}"#),
             "invalid filter 'status=xx'"
         );
-        assert_eq!(message(r#"{"exited":["x"]}"#), "invalid filter 'exited=x'");
+        assert_eq!(
+            message(r#"{"exited":["x"]}"#),
+            "invalid filter 'exited=x': strconv.Atoi: parsing \"x\": invalid syntax"
+        );
         assert_eq!(message(r#"{"bogus":["x"]}"#), "invalid filter 'bogus'");
         assert_eq!(
             message(r#"{"since":["nobody"]}"#),
@@ -264,6 +291,17 @@ mod tests {
     fn exposed_ports_match_by_range_and_protocol() {
         let mut web = record(9, "web");
         web.config.exposed_ports = Some(vec!["80/tcp".into(), "53/udp".into()]);
+        assert!(!passes(r#"{"expose":["80"]}"#, &web).unwrap(), "at rest");
+        web.sandbox = Some(crate::Sandbox {
+            published: vec![hakone_base::PublishedPort {
+                host_address: "0.0.0.0".parse().unwrap(),
+                host_port: 8080.try_into().unwrap(),
+                target: "80/tcp".parse().unwrap(),
+            }],
+            ..Default::default()
+        });
+        assert!(passes(r#"{"publish":["8080"]}"#, &web).unwrap());
+        assert!(!passes(r#"{"publish":["80"]}"#, &web).unwrap());
         assert!(passes(r#"{"expose":["80"]}"#, &web).unwrap());
         assert!(passes(r#"{"expose":["50-60/udp"]}"#, &web).unwrap());
         assert!(!passes(r#"{"expose":["53"]}"#, &web).unwrap());

@@ -106,6 +106,15 @@ fn host_config(record: &Record, around: &Around<'_>) -> Value {
     if record.host.shm_size.unwrap_or(0) == 0 {
         set("ShmSize", json!(around.shm_size));
     }
+    if let Some(policy) = &record.host.restart_policy {
+        set(
+            "RestartPolicy",
+            json!({
+                "Name": policy.name.map_or_else(|| "no".to_owned(), |name| name.to_string()),
+                "MaximumRetryCount": policy.maximum_retry_count.unwrap_or(0),
+            }),
+        );
+    }
     if privileged {
         set("MaskedPaths", Value::Null);
         set("ReadonlyPaths", Value::Null);
@@ -260,6 +269,7 @@ fn at_rest(asked: &wire::EndpointSettings) -> wire::EndpointSettings {
         aliases: asked.aliases.clone(),
         driver_opts: asked.driver_opts.clone(),
         gw_priority: asked.gw_priority,
+        dns_names: asked.dns_names.clone(),
         ..Default::default()
     }
 }

@@ -28,7 +28,8 @@ const NAME_ATTEMPTS: u32 = 50;
 impl Inner {
     /// Makes a container.
     pub(crate) async fn create(self: &Arc<Self>, request: CreateRequest) -> Result<Created, Error> {
-        let (config, mut host, networks) = split(request.body);
+        check_platform_words(&request.platform)?;
+        let (config, mut host, mut networks) = split(request.body);
         let reference = config.image.clone().unwrap_or_default();
         let image = self.neighbours.images.resolve(&reference).await?;
         check_platform(&request.platform, &reference)?;
@@ -43,6 +44,9 @@ impl Inner {
         )?;
         warnings.extend(more);
         hakone_spec::adapt(&mut host, &self.defaults);
+        take_mac(&mut networks, request.mac, &spec.network);
+        self.check_endpoints(&networks)?;
+        self.check_joined(&spec)?;
         let id = ContainerId::from_bytes(entropy()?);
         let name = self.reserve(request.name.as_deref(), &id)?;
         let draft = Draft {
@@ -65,6 +69,32 @@ impl Inner {
                 Err(error)
             }
         }
+    }
+
+    /// Refuses what the networks that are there do not allow; one that is not is looked for at the start.
+    fn check_endpoints(
+        &self,
+        networks: &BTreeMap<String, wire::EndpointSettings>,
+    ) -> Result<(), Error> {
+        for (name, settings) in networks {
+            let checked = self.neighbours.networks.check(name, settings);
+            checked.map_err(|refusal| {
+                Error::Invalid(format!("invalid config for network {name}: {refusal}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Refuses to join or link what is not there; the network of another is looked for at the start, as in Docker.
+    fn check_joined(&self, spec: &ContainerSpec) -> Result<(), Error> {
+        let invalid = |error: Error| Error::Invalid(error.to_string());
+        for link in &spec.links {
+            self.linked(&link.container)?;
+        }
+        for typed in spec.namespaces.joins() {
+            self.table.lookup(typed).map_err(invalid)?;
+        }
+        Ok(())
     }
 
     fn reserve(&self, wanted: Option<&str>, id: &ContainerId) -> Result<ContainerName, Error> {
@@ -120,6 +150,42 @@ impl Inner {
             Ok(Arc::new(container))
         })
         .await
+    }
+}
+
+/// Gives an address that older clients send beside all networks to the first one, where newer ones send it.
+fn take_mac(
+    networks: &mut BTreeMap<String, wire::EndpointSettings>,
+    mac: Option<String>,
+    mode: &NetworkMode,
+) {
+    let first = match mode {
+        NetworkMode::Bridge => "bridge",
+        NetworkMode::Named(name) => name,
+        NetworkMode::Host | NetworkMode::None | NetworkMode::Container(_) => return,
+    };
+    if let Some(mac) = mac.filter(|mac| !mac.is_empty()) {
+        let settings = networks.entry(first.to_owned()).or_default();
+        let own = settings.mac_address.take().filter(|own| !own.is_empty());
+        settings.mac_address = own.or(Some(mac));
+    }
+}
+
+/// Refuses what is no platform at all.
+fn check_platform_words(wanted: &str) -> Result<(), Error> {
+    const SYSTEMS: [&str; 12] = [
+        "linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris", "amd64", "arm64",
+        "arm", "386", "riscv64",
+    ];
+    const MACHINES: [&str; 6] = [
+        "x86_64", "aarch64", "ppc64le", "s390x", "mips64le", "loong64",
+    ];
+    let known = |word: &str| SYSTEMS.contains(&word) || MACHINES.contains(&word);
+    match wanted.is_empty() || wanted.contains('/') || known(wanted) {
+        true => Ok(()),
+        false => Err(Error::Invalid(format!(
+            "{wanted:?}: unknown operating system or architecture: invalid argument"
+        ))),
     }
 }
 

@@ -168,6 +168,8 @@ impl Inner {
     ) -> Result<Link, Error> {
         let mut link = Link::connect(&container.run_folder).await.map_err(lost)?;
         let order = order(exec, config);
+        let action = format!("exec_start: {}", exec.command());
+        self.announce(container, &action, &[("execID", exec.id.to_string())]);
         match link.request(&Request::Exec(order)).await.map_err(lost)? {
             Reply::ExecStarted { pid } => {
                 let mut progress = hold(&exec.progress);
@@ -175,8 +177,6 @@ impl Inner {
                     *progress = Progress::Running { pid };
                 }
                 drop(progress);
-                let action = format!("exec_start: {}", exec.command());
-                self.announce(container, &action, &[("execID", exec.id.to_string())]);
                 Ok(link)
             }
             Reply::Failed { kind, message } => Err(failure(kind, &message)),

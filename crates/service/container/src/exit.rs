@@ -110,7 +110,7 @@ impl Inner {
     pub(crate) async fn auto_remove(self: &Arc<Self>, container: &Arc<Container>) {
         let options = RemoveOptions {
             volumes: true,
-            force: false,
+            ..RemoveOptions::default()
         };
         // Somebody else may be removing it already.
         if let Err(error) = self.remove(container, options).await {

@@ -15,6 +15,7 @@ use crate::{
     container::Container,
     inner::Inner,
     record::{MountKind, Record},
+    start::mounting,
     state::State,
 };
 
@@ -146,9 +147,11 @@ impl Inner {
             _rest: rest,
         };
         if place == Place::Resting {
-            for name in record.mounts.into_iter().filter_map(|mount| mount.name) {
-                self.neighbours.volumes.mount(&name, &inside.id).await?;
-                inside.volumes.push(name);
+            for mount in &record.mounts {
+                if let Some(mounting) = mounting(&record.id, mount) {
+                    self.neighbours.volumes.mount(mounting).await?;
+                    inside.volumes.push(mounting.name.to_owned());
+                }
             }
         }
         Ok(inside)

@@ -53,8 +53,8 @@ pub use hakone_container_record::{Network, Replug, Sandbox};
 pub use hakone_spec::IdMapping;
 pub use inside::{Glance, Inlay, Inside, Place};
 pub use neighbour::{
-    BoxFuture, Etc, Images, Launch, Launcher, Neighbours, NetworkMode, Networks, PortRequest,
-    Prepared, Refusal, Replugged, ResolvedImage, Restoration, SandboxRequest, Volume,
+    BoxFuture, Etc, Images, Launch, Launcher, Mounting, Neighbours, NetworkMode, Networks,
+    PortRequest, Prepared, Refusal, Replugged, ResolvedImage, Restoration, SandboxRequest, Volume,
     VolumeRequest, Volumes, Wiring,
 };
 pub use options::{

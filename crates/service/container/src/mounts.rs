@@ -57,7 +57,10 @@ impl Inner {
         mounts: &mut Vec<Mount>,
         claimed: &mut Claimed,
     ) -> Result<(), Error> {
-        let other = self.table.lookup(&from.container)?;
+        let other = self
+            .table
+            .lookup(&from.container)
+            .map_err(|error| Error::Invalid(error.to_string()))?;
         for mut mount in other.with(|record| record.mounts.clone()) {
             if mount.kind == MountKind::Tmpfs {
                 continue;

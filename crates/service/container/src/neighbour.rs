@@ -159,6 +159,9 @@ pub trait Networks: Send + Sync + 'static {
     /// Finds a network by name or id.
     fn lookup(&self, network: &str) -> Result<Network, Refusal>;
 
+    /// Says what a network does not allow of an endpoint; one that is not there allows everything.
+    fn check(&self, network: &str, settings: &wire::EndpointSettings) -> Result<(), Refusal>;
+
     /// Decides addresses, reserves ports, makes the namespace.
     fn prepare(&self, request: SandboxRequest) -> BoxFuture<'_, Result<Prepared, Refusal>>;
 
@@ -245,6 +248,19 @@ pub struct Volume {
     pub path: PathBuf,
 }
 
+/// A volume on its way into a container.
+#[derive(Clone, Copy, Debug)]
+pub struct Mounting<'a> {
+    /// The volume's name.
+    pub name: &'a str,
+    /// Whose it becomes.
+    pub container: &'a ContainerId,
+    /// Where it is inside.
+    pub destination: &'a str,
+    /// Whether the container may write.
+    pub writable: bool,
+}
+
 /// Folders that outlive containers.
 pub trait Volumes: Send + Sync + 'static {
     /// Makes a volume, or finds the one of that name, and notes that `container` refers to it.
@@ -255,11 +271,7 @@ pub trait Volumes: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Volume, Refusal>>;
 
     /// Makes the files reachable for a start; tells whether the volume is still empty.
-    fn mount<'a>(
-        &'a self,
-        name: &'a str,
-        container: &'a ContainerId,
-    ) -> BoxFuture<'a, Result<bool, Refusal>>;
+    fn mount<'a>(&'a self, mounting: Mounting<'a>) -> BoxFuture<'a, Result<bool, Refusal>>;
 
     /// Ends a mount.
     fn unmount<'a>(&'a self, name: &'a str, container: &'a ContainerId) -> BoxFuture<'a, ()>;

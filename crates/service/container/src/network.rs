@@ -27,9 +27,16 @@ impl Inner {
     ) -> Result<(), Error> {
         let _operation = container.operation.lock().await;
         let network = self.neighbours.networks.lookup(typed)?;
-        container.with(|record| may_connect(record, &network))?;
-        if !container.state().has_process() {
+        let runs = container.state().has_process();
+        container.with(|record| may_connect(record, &network, runs))?;
+        if !runs {
+            self.neighbours.networks.check(&network.name, &settings)?;
             return container.change(|record| {
+                let settings = wire::EndpointSettings {
+                    dns_names: names(record, &network, settings.aliases.as_deref()),
+                    ..settings
+                };
+                record.leave_network(&network);
                 record.networks.insert(network.name.clone(), settings);
                 record.sandbox = None;
             });
@@ -56,13 +63,15 @@ impl Inner {
     ) -> Result<(), Error> {
         let _operation = container.operation.lock().await;
         let network = self.neighbours.networks.lookup(typed)?;
+        let runs = container.state().has_process();
         if !container.with(|record| record.knows_network(&network.id, &network.name)) {
+            let which = if runs { "network" } else { "the network" };
             return Err(Error::Supervisor(format!(
-                "container {} is not connected to network {}",
+                "container {} is not connected to {which} {}",
                 container.id, network.name
             )));
         }
-        if !container.state().has_process() {
+        if !runs {
             return container.change(|record| {
                 record.leave_network(&network);
                 record.sandbox = None;
@@ -115,14 +124,41 @@ pub(crate) fn abandon_replugging(container: &Container) -> Result<(), Error> {
     })
 }
 
-fn may_connect(record: &Record, network: &Network) -> Result<(), Error> {
+/// The names that a container will have on a network of the user's.
+fn names(record: &Record, network: &Network, aliases: Option<&[String]>) -> Option<Vec<String>> {
+    if matches!(network.name.as_str(), "bridge" | "host" | "none") {
+        return None;
+    }
+    let mut all = vec![record.name.to_string()];
+    all.extend(aliases.unwrap_or_default().iter().cloned());
+    all.push(record.id.short().to_owned());
+    all.extend(
+        record
+            .config
+            .hostname
+            .clone()
+            .filter(|name| !name.is_empty()),
+    );
+    let mut seen = std::collections::BTreeSet::new();
+    all.retain(|name| seen.insert(name.clone()));
+    Some(all)
+}
+
+/// A container that does not run may change the settings of a network that it is on.
+fn may_connect(record: &Record, network: &Network, runs: bool) -> Result<(), Error> {
     let mode = record.host.network_mode.as_deref().unwrap_or_default();
     if mode == "host" || mode.starts_with("container:") {
         return Err(Error::Invalid(format!(
             "container sharing network namespace with another container or host cannot be connected to any other network: {mode}"
         )));
     }
-    match record.knows_network(&network.id, &network.name) {
+    if network.name == "host" {
+        return Err(Error::Invalid(
+            "container cannot be disconnected from host network or connected to host network"
+                .to_owned(),
+        ));
+    }
+    match runs && record.knows_network(&network.id, &network.name) {
         true => Err(Error::Forbidden(format!(
             "endpoint with name {} already exists in network {}",
             record.name, network.name

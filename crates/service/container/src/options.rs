@@ -12,6 +12,8 @@ pub struct CreateRequest {
     pub name: Option<String>,
     /// The platform wanted, `linux/amd64`; empty means the host's.
     pub platform: String,
+    /// The address of older clients, which stands beside the networks instead of in one.
+    pub mac: Option<String>,
     /// Config, HostConfig and NetworkingConfig.
     pub body: wire::ContainerCreateBody,
 }
@@ -41,6 +43,8 @@ pub struct RemoveOptions {
     pub volumes: bool,
     /// Kill it first.
     pub force: bool,
+    /// Take away a link and nothing else.
+    pub link: bool,
 }
 
 /// What to wait for.

@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path, sync::Arc, time::Duration};
 
 use hakone_base::{ContainerId, EventKind, Timestamp};
-use hakone_engine_api::{FilterError, Filters};
+use hakone_engine_api::Filters;
 use tracing::{info, warn};
 
 use crate::{
@@ -72,6 +72,29 @@ impl Inner {
         }
     }
 
+    /// Takes a link of another container away: `/web/db` names what web knows as db. It ends with the present run of web.
+    pub(crate) async fn unlink(&self, typed: &str) -> Result<(), Error> {
+        let name = typed.trim_start_matches('/');
+        let Some((parent, alias)) = name.rsplit_once('/') else {
+            self.table.lookup(typed)?;
+            return Err(Error::Conflict(
+                "Conflict, cannot remove the default link name of the container".to_owned(),
+            ));
+        };
+        let parent = self.table.lookup(parent)?;
+        let _operation = parent.operation.lock().await;
+        let known_as = |link: &String| link.rsplit(':').next() == Some(alias);
+        let linked = parent.with(|record| record.host.links.iter().flatten().any(known_as));
+        if !linked {
+            return Err(Error::NotFound(typed.to_owned()));
+        }
+        parent.change(|record| {
+            if let Some(links) = &mut record.host.links {
+                links.retain(|link| !known_as(link));
+            }
+        })
+    }
+
     /// Takes everything of a container away; up to the record's end a crash leaves a removal to go on with.
     async fn dispose(
         self: &Arc<Self>,
@@ -119,7 +142,7 @@ impl Inner {
 
     /// Removes all containers without a process that pass the filters.
     pub(crate) async fn prune(self: &Arc<Self>, filters: &Filters) -> Result<Pruned, Error> {
-        let until = until(filters, now())?;
+        let until = filters.until(now())?;
         let mut pruned = Pruned::default();
         for container in self.table.all() {
             if !container.with(|record| prunable(record, filters, until)) {
@@ -160,17 +183,6 @@ fn prunable(record: &Record, filters: &Filters, until: Option<Timestamp>) -> boo
         && until.is_none_or(|until| record.created < until)
         && filters.labels(|key| record.label(key))
         && !filters.excluded(|key| record.label(key))
-}
-
-fn until(filters: &Filters, now: Timestamp) -> Result<Option<Timestamp>, FilterError> {
-    let parse = |value: &str| {
-        let parsed = Timestamp::parse_relative(value, now).ok();
-        parsed.ok_or_else(|| FilterError::Value {
-            key: "until".into(),
-            value: value.into(),
-        })
-    };
-    filters.get("until").next().map(parse).transpose()
 }
 
 /// Deletes what a removed container wrote; what fails is tried again when the daemon starts.

@@ -22,6 +22,7 @@ use crate::{
     remove,
     restart::{self, Ended},
     run::Run,
+    start::mounting,
     state::State,
     supervise::{drain, read_exit},
 };
@@ -115,12 +116,8 @@ impl Inner {
         }
         container.change(|record| found.correct(record)).ok();
         for mount in container.with(|record| record.mounts.clone()) {
-            if let Some(name) = &mount.name {
-                self.neighbours
-                    .volumes
-                    .mount(name, &container.id)
-                    .await
-                    .ok();
+            if let Some(mounting) = mounting(&container.id, &mount) {
+                self.neighbours.volumes.mount(mounting).await.ok();
             }
         }
         info!(container.id = %container.id, pid, "container taken over");
@@ -199,7 +196,7 @@ impl Inner {
     async fn remove_again(self: &Arc<Self>, container: &Arc<Container>, volumes: bool) {
         let options = RemoveOptions {
             volumes,
-            force: false,
+            ..RemoveOptions::default()
         };
         if let Err(error) = self.remove(container, options).await {
             warn!(container.id = %container.id, error = %error, "a container was not removed");

@@ -1,11 +1,14 @@
 //! What a container asks of the network service, from its record and specification.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use hakone_engine_api::wire;
 use hakone_spec::{ContainerSpec, ExtraHost, HostAddress, NetworkMode as Asked, PortBinding};
 
-use crate::{Error, NetworkMode, PortRequest, SandboxRequest, inner::Inner, record::Record};
+use crate::{
+    Error, NetworkMode, PortRequest, SandboxRequest, container::Container, inner::Inner,
+    record::Record,
+};
 
 impl Inner {
     /// Builds the request of one start.
@@ -16,10 +19,7 @@ impl Inner {
     ) -> Result<SandboxRequest, Error> {
         let (mode, endpoints) = self.mode(record, &spec.network)?;
         let links = spec.links.iter().map(|link| {
-            let typed = &link.container;
-            let other = self.table.lookup(typed).map_err(|error| {
-                Error::Invalid(format!("could not get container for {typed}: {error}"))
-            })?;
+            let other = self.linked(&link.container)?;
             Ok((other.id.clone(), link.alias.clone()))
         });
         let host = &spec.ports;
@@ -45,6 +45,13 @@ impl Inner {
             extra_hosts: spec.extra_hosts.iter().map(line).collect(),
             links: links.collect::<Result<_, Error>>()?,
             sysctls: spec.sysctls.clone(),
+        })
+    }
+
+    /// Finds a container that another links to.
+    pub(crate) fn linked(&self, typed: &str) -> Result<Arc<Container>, Error> {
+        self.table.lookup(typed).map_err(|error| {
+            Error::Invalid(format!("could not get container for {typed}: {error}"))
         })
     }
 

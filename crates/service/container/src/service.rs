@@ -188,6 +188,10 @@ impl Service {
     /// # Errors
     /// When it runs and `force` is not given, or cannot be removed.
     pub async fn remove(&self, container: &str, options: RemoveOptions) -> Result<(), Error> {
+        if options.link {
+            let (inner, name) = (share(&self.0), container.to_owned());
+            return Inner::own(async move { inner.unlink(&name).await }).await;
+        }
         let (inner, container) = self.find(container)?;
         Inner::own(async move { inner.remove(&container, options).await }).await
     }
@@ -245,6 +249,10 @@ impl Service {
     pub async fn resize(&self, container: &str, size: Size) -> Result<(), Error> {
         let (inner, container) = self.find(container)?;
         container.state().needs_process(&container.id)?;
+        // Without a terminal there is nothing to resize, and that is no error.
+        if !container.with(crate::record::Record::terminal) {
+            return Ok(());
+        }
         let request = Request::Resize(WindowSize {
             rows: size.rows,
             cols: size.cols,

@@ -2,6 +2,7 @@
 
 use std::{fs, sync::Arc, time::Duration};
 
+use hakone_base::ContainerId;
 use hakone_control::{Link, LinkError};
 use hakone_spec::{ContainerSpec, Create, Netns};
 use hakone_supervision::{FailureKind, Reply, Request};
@@ -9,14 +10,14 @@ use rustix::process::{Pid, Signal, kill_process};
 use tracing::{info, warn};
 
 use crate::{
-    Error, Launch, NetworkMode, Prepared, Sandbox,
+    Error, Launch, Mounting, NetworkMode, Prepared, Sandbox,
     bundle::{self, Plan},
     container::{Container, hold},
     error::lost,
     health::Health,
     inner::{Inner, blocking, now},
     joined,
-    record::Record,
+    record::{Mount, Record},
     run::Run,
     sandbox::hostname,
     state::State,
@@ -144,8 +145,8 @@ impl Inner {
     async fn mount_volumes(&self, record: &Record) -> Result<Vec<String>, Error> {
         let mut empty = Vec::new();
         for mount in &record.mounts {
-            if let Some(name) = &mount.name
-                && self.neighbours.volumes.mount(name, &record.id).await?
+            if let Some(mounting) = mounting(&record.id, mount)
+                && self.neighbours.volumes.mount(mounting).await?
             {
                 empty.push(mount.destination.clone());
             }
@@ -300,6 +301,16 @@ impl Inner {
         }
         joined::drop_shm(&container.run_folder);
     }
+}
+
+/// Says which volume a mount asks for, if it is one.
+pub(crate) fn mounting<'a>(container: &'a ContainerId, mount: &'a Mount) -> Option<Mounting<'a>> {
+    Some(Mounting {
+        name: mount.name.as_deref()?,
+        container,
+        destination: &mount.destination,
+        writable: mount.writable,
+    })
 }
 
 /// Reports whether a user or group was not found in the image: what Docker finds out before it asks the runtime.

@@ -55,6 +55,11 @@ impl Table {
 
     /// Finds a container: full id, then exact name with or without slash, then unambiguous id prefix.
     pub(crate) fn lookup(&self, typed: &str) -> Result<Arc<Container>, Error> {
+        if typed.is_empty() {
+            return Err(Error::Invalid(
+                "invalid name or ID supplied: \"\"".to_owned(),
+            ));
+        }
         let index = self.index();
         let missing = || Error::NotFound(typed.to_owned());
         if let Some(container) = typed.parse().ok().and_then(|id| index.containers.get(&id)) {

@@ -51,6 +51,9 @@ pub(crate) fn import(
     let id = enter(inner, &area, Made::of_one(image, layer), name.as_ref())?;
     reporter.status(id.as_str());
     inner.announce("import", &id, id.as_str());
+    if let Some(name) = &name {
+        inner.announce("tag", &id, &name.to_string());
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hakone_base::{Digest, Timestamp};
-use hakone_engine_api::{FilterError, Filters, wire};
+use hakone_engine_api::{Filters, wire};
 use hakone_image_model::glob_matches;
 
 use crate::{
@@ -70,7 +70,7 @@ impl<'a> Sieve<'a> {
             filters,
             before: created("before")?.into_iter().min(),
             since: created("since")?.into_iter().max(),
-            until: until(filters, now)?,
+            until: filters.until(now)?,
             dangling: filters.flag("dangling")?,
         })
     }
@@ -97,19 +97,6 @@ impl<'a> Sieve<'a> {
         let tags: Vec<String> = tags.into_iter().filter(fits).collect();
         (!tags.is_empty()).then_some(tags)
     }
-}
-
-/// Reads the `until` filter, which takes one value.
-pub(crate) fn until(filters: &Filters, now: Timestamp) -> Result<Option<Timestamp>, FilterError> {
-    let parse = |value: &str| {
-        Timestamp::parse_relative(value, now)
-            .ok()
-            .ok_or_else(|| FilterError::Value {
-                key: "until".to_owned(),
-                value: value.to_owned(),
-            })
-    };
-    filters.get("until").next().map(parse).transpose()
 }
 
 /// A pattern fits the whole name, or the name without its tag.

@@ -78,10 +78,7 @@ fn enter(
     for name in names {
         reporter.stream(&format!("Loaded image: {name}"));
     }
-    let name = names
-        .first()
-        .map_or_else(|| id.to_string(), ToString::to_string);
-    inner.announce("load", &id, &name);
+    inner.announce("load", &id, id.as_str());
     Ok(())
 }
 

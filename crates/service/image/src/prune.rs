@@ -6,7 +6,6 @@ use hakone_engine_api::Filters;
 use crate::{
     Error, Usage,
     catalog::{Catalog, Entry},
-    list::until,
 };
 
 /// Chooses the images to remove: without a name, or with `dangling=false` all that no container uses.
@@ -17,7 +16,7 @@ pub(crate) fn plan(
     now: Timestamp,
 ) -> Result<Vec<Digest>, Error> {
     let dangling_only = filters.flag("dangling")?.unwrap_or(true);
-    let until = until(filters, now)?;
+    let until = filters.until(now)?;
     let unused = |entry: &&Entry| usages.iter().all(|usage| usage.image != entry.record.id);
     let chosen = |entry: &&Entry| {
         let named = !catalog.tags_of(&entry.record.id).is_empty();

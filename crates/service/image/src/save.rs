@@ -40,13 +40,22 @@ struct Contents {
     table: Vec<serde_json::Value>,
 }
 
+/// Says that nothing has this name, in the words for names with a tag or those for others.
+fn missing(text: &str) -> Error {
+    let last = text.rsplit('/').next().unwrap_or_default();
+    match last.contains(':') {
+        true => Error::NoReference,
+        false => Error::NotFound(text.to_owned()),
+    }
+}
+
 /// Finds the images: a name with a tag means itself, one without all tags of the repository, an id no name.
 pub(crate) fn choose(catalog: &Catalog, texts: &[String]) -> Result<Vec<Chosen>, Error> {
     let mut chosen: Vec<Chosen> = Vec::new();
     for text in texts {
         let tags = all_tags(catalog, text);
         if tags.is_empty() {
-            let found = catalog.find(text).ok().ok_or(Error::NoReference)?;
+            let found = catalog.find(text).ok().ok_or_else(|| missing(text))?;
             add(
                 &mut chosen,
                 found.entry,

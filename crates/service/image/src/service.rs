@@ -612,13 +612,15 @@ impl Inner {
             self.delete(&mut wanted, delete, plan.hide)?;
         }
         self.forget_hidden(&mut wanted)?;
+        // Told of what was, labels included, though it is gone by then.
+        let labels = id.as_ref().map(|id| self.labels(id)).unwrap_or_default();
         let fewer = wanted.images.len() < self.catalog().images.len();
         *self.catalog() = wanted.clone();
         if fewer {
             self.store.sweep(&wanted);
         }
         for id in plan.untag.iter().filter_map(|_| id.as_ref()) {
-            self.announce("untag", id, id.as_str());
+            self.tell("untag", id, id.as_str(), labels.clone());
         }
         if let Some(id) = &plan.delete {
             self.announce("delete", id, id.as_str());
@@ -692,11 +694,20 @@ impl Inner {
     }
 
     pub(crate) fn announce(&self, action: &str, id: &Digest, name: &str) {
+        self.tell(action, id, name, self.labels(id));
+    }
+
+    /// Gives an image's labels, none if it is gone.
+    fn labels(&self, id: &Digest) -> BTreeMap<String, String> {
+        let catalog = self.catalog();
+        let config = catalog.images.get(id).map(|entry| &entry.image.config);
+        let labels = config.and_then(|config| config.as_ref()?.labels.clone());
+        labels.unwrap_or_default().into_iter().collect()
+    }
+
+    fn tell(&self, action: &str, id: &Digest, name: &str, labels: BTreeMap<String, String>) {
         let mut attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
-        if let Some(entry) = self.catalog().images.get(id) {
-            let labels = entry.image.config.as_ref().and_then(|c| c.labels.clone());
-            attributes.extend(labels.unwrap_or_default());
-        }
+        attributes.extend(labels);
         info!(digest = %id, image.reference = name, action, "image");
         self.events
             .publish(EventKind::Image, action, id.as_str(), attributes);

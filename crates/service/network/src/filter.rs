@@ -1,7 +1,7 @@
 //! Which networks a filter lets through.
 
 use hakone_base::Timestamp;
-use hakone_engine_api::{FilterError, Filters};
+use hakone_engine_api::Filters;
 
 use crate::{Error, record::Network, state::State};
 
@@ -36,16 +36,8 @@ pub(crate) fn prunes(
     now: Timestamp,
 ) -> Result<bool, Error> {
     let label = |key: &str| network.spec.labels.get(key).map(String::as_str);
-    let mut old = true;
-    for until in filters.get("until") {
-        let invalid = |_| {
-            Error::Filter(FilterError::Value {
-                key: "until".into(),
-                value: until.into(),
-            })
-        };
-        old &= network.created < Timestamp::parse_relative(until, now).map_err(invalid)?;
-    }
+    let until = filters.until(now)?;
+    let old = until.is_none_or(|until| network.created < until);
     let in_use = state.endpoints(&network.id).next().is_some();
     Ok(old
         && !in_use

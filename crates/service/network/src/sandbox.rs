@@ -11,6 +11,7 @@ mod wire;
 pub use prepare::Sandbox;
 
 pub(crate) use live::{connect, disconnect, mend, rename};
+pub(crate) use plan::check;
 pub(crate) use prepare::prepare;
 pub(crate) use release::release;
 pub(crate) use restore::{Survivor, restore};

@@ -165,6 +165,18 @@ impl Service {
         Ok(view::inspect(&state, state.network(network)?))
     }
 
+    /// Says what a network does not allow of an endpoint, before anything is made; one that is not there allows everything.
+    ///
+    /// # Errors
+    /// When its settings do not fit the network.
+    pub fn check(&self, asked: &EndpointRequest) -> Result<(), Error> {
+        let state = lock(&self.inner.state);
+        match state.network(&asked.network) {
+            Ok(network) => sandbox::check(network, asked),
+            Err(_) => Ok(()),
+        }
+    }
+
     /// Finds a network by name, id or unambiguous id prefix; gives id and name.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! Which volumes a list or prune means. Pure.
 
-use hakone_base::Timestamp;
 use hakone_engine_api::{FilterError, Filters};
 
 use crate::{Record, remote::is_remote};
@@ -15,25 +14,33 @@ pub(crate) fn passes(filters: &Filters, record: &Record, used: bool) -> Result<b
 }
 
 /// Reports whether a prune may remove a volume that nobody uses: since API 1.42 only anonymous ones unless `all`.
-pub(crate) fn prunable(
-    filters: &Filters,
-    record: &Record,
-    until: Option<Timestamp>,
-) -> Result<bool, FilterError> {
-    let all = filters.flag("all")?.unwrap_or(false);
+pub(crate) fn prunable(filters: &Filters, record: &Record) -> Result<bool, FilterError> {
+    let all = filters.flag("all").map_err(in_gos_words)?.unwrap_or(false);
     let lookup = |key: &str| record.labels.get(key).map(String::as_str);
     // What a plugin keeps is not ours to sweep.
     Ok(!is_remote(&record.driver)
         && (all || record.is_anonymous())
-        && until.is_none_or(|until| record.created < until)
         && filters.labels(lookup)
         && !filters.excluded(lookup))
+}
+
+fn in_gos_words(error: FilterError) -> FilterError {
+    match error {
+        FilterError::Value { key, value } => {
+            let value = value.trim_matches(['[', ']']);
+            FilterError::Worded(format!(
+                "invalid filter '{key}': strconv.ParseBool: parsing {value:?}: invalid syntax"
+            ))
+        }
+        other => other,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Service;
+    use hakone_base::Timestamp;
 
     fn record(name: &str, label: Option<&str>) -> Record {
         Record {
@@ -74,9 +81,9 @@ mod tests {
     #[test]
     fn a_prune_spares_named_volumes_unless_all_is_asked() {
         let anonymous = record("ab", Some(crate::record::ANONYMOUS));
-        assert!(prunable(&Filters::default(), &anonymous, None).unwrap());
-        assert!(!prunable(&Filters::default(), &record("data", None), None).unwrap());
+        assert!(prunable(&Filters::default(), &anonymous).unwrap());
+        assert!(!prunable(&Filters::default(), &record("data", None)).unwrap());
         let all = Filters::parse(r#"{"all":["1"]}"#, Service::PRUNE_FILTERS).unwrap();
-        assert!(prunable(&all, &record("data", None), None).unwrap());
+        assert!(prunable(&all, &record("data", None)).unwrap());
     }
 }

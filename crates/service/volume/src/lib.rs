@@ -18,4 +18,4 @@ mod wire;
 
 pub use error::Error;
 pub use record::Record;
-pub use service::{Pruned, Service, VolumeSpec};
+pub use service::{Pruned, Service, User, VolumeSpec};

@@ -9,8 +9,8 @@ use std::{
     time::SystemTime,
 };
 
-use hakone_base::{ContainerId, EventKind, Timestamp, VolumeName};
-use hakone_engine_api::{FilterError, Filters, wire};
+use hakone_base::{ContainerId, EventKind, VolumeName};
+use hakone_engine_api::{Filters, wire};
 use hakone_events::Bus;
 use hakone_plugin::Folders;
 use hakone_store::Durability;
@@ -55,6 +55,17 @@ pub struct Pruned {
     pub reclaimed: u64,
 }
 
+/// Who has a volume mounted, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The container.
+    pub container: ContainerId,
+    /// Where the volume is in it.
+    pub destination: String,
+    /// Whether it may write.
+    pub writable: bool,
+}
+
 /// A handle on the volume service; clones share it.
 #[derive(Clone, Debug)]
 pub struct Service(pub(crate) Arc<Inner>);
@@ -97,7 +108,7 @@ impl Service {
     /// The keys that list filters may have.
     pub const LIST_FILTERS: &[&str] = &["dangling", "driver", "label", "name"];
     /// The keys that prune filters may have.
-    pub const PRUNE_FILTERS: &[&str] = &["all", "label", "label!", "until"];
+    pub const PRUNE_FILTERS: &[&str] = &["all", "label", "label!"];
 
     /// Reads all volumes under `root` (`<data root>/volumes`); an unreadable one is reported and left alone.
     ///
@@ -229,11 +240,20 @@ impl Service {
         .await
     }
 
+    /// Lists all volumes with the bytes in them and the containers that refer to each. Reads all their folders.
+    ///
+    /// # Errors
+    /// When the service shuts down.
+    pub async fn usage(&self) -> Result<Vec<wire::Volume>, Error> {
+        let inner = Arc::clone(&self.0);
+        blocking(move || Ok(inner.usage())).await
+    }
+
     /// Makes a volume's files reachable for a start; tells whether it is still empty, which asks for copy-up.
     ///
     /// # Errors
     /// When it is missing or its device cannot be mounted.
-    pub async fn mount(&self, name: &str, container: &ContainerId) -> Result<bool, Error> {
+    pub async fn mount(&self, name: &str, user: User) -> Result<bool, Error> {
         let remote = self.remote(name);
         let _turn = match &remote {
             None => None,
@@ -243,8 +263,8 @@ impl Service {
                 turn
             }
         };
-        let (inner, name, container) = (Arc::clone(&self.0), name.to_owned(), container.clone());
-        blocking(move || inner.mount(&name, container)).await
+        let (inner, name) = (Arc::clone(&self.0), name.to_owned());
+        blocking(move || inner.mount(&name, user)).await
     }
 
     /// Ends a container's use of a volume's files.
@@ -456,10 +476,9 @@ impl Inner {
     }
 
     fn prune(&self, filters: &Filters) -> Result<Pruned, Error> {
-        let until = until(filters)?;
         let mut chosen = Vec::new();
         for entry in self.table().values().filter(|e| e.users.is_empty()) {
-            if filter::prunable(filters, &entry.record, until)? {
+            if filter::prunable(filters, &entry.record)? {
                 chosen.push(entry.record.name.clone());
             }
         }
@@ -481,7 +500,27 @@ impl Inner {
         Ok(pruned)
     }
 
-    fn mount(&self, name: &str, container: ContainerId) -> Result<bool, Error> {
+    fn usage(&self) -> Vec<wire::Volume> {
+        let table = self.table();
+        let all = table.values();
+        let all: Vec<_> = all
+            .map(|entry| (entry.record.clone(), entry.users.len()))
+            .collect();
+        drop(table);
+        let measured = all.into_iter().map(|(record, users)| {
+            let size = folder_size(&self.files(&record.name));
+            wire::Volume {
+                usage_data: Some(wire::VolumeUsageData {
+                    size: i64::try_from(size).unwrap_or(i64::MAX),
+                    ref_count: i64::try_from(users).unwrap_or(i64::MAX),
+                }),
+                ..self.show(&record)
+            }
+        });
+        measured.collect()
+    }
+
+    fn mount(&self, name: &str, user: User) -> Result<bool, Error> {
         let mut table = self.table();
         let name = lookup(&table, name)?;
         let files = self.files(&name);
@@ -498,10 +537,10 @@ impl Inner {
         {
             unlocked?;
         }
-        let id = container.clone();
-        entry.mounted.insert(container);
+        entry.mounted.insert(user.container.clone());
+        let driver = entry.record.driver.clone();
         drop(table);
-        self.announce("mount", &name, Some(&id));
+        self.announce_mount(&name, driver, user);
         is_empty(&files).map_err(Error::host("read", files))
     }
 
@@ -607,16 +646,21 @@ impl Inner {
         if let Some(container) = container {
             attributes.insert("container".to_owned(), container.to_string());
         }
-        if action == "mount" {
-            let files = self.files(name).to_string_lossy().into_owned();
-            attributes.extend([
-                ("destination".to_owned(), files),
-                ("read/write".to_owned(), "true".to_owned()),
-                ("propagation".to_owned(), String::new()),
-            ]);
-        }
         self.events
             .publish(EventKind::Volume, action, name.as_str(), attributes);
+    }
+
+    fn announce_mount(&self, name: &VolumeName, driver: String, user: User) {
+        let attributes = [
+            ("driver", driver),
+            ("container", user.container.to_string()),
+            ("destination", user.destination),
+            ("read/write", user.writable.to_string()),
+            ("propagation", String::new()),
+        ];
+        let attributes = attributes.map(|(key, value)| (key.to_owned(), value));
+        self.events
+            .publish(EventKind::Volume, "mount", name.as_str(), attributes.into());
     }
 }
 
@@ -744,19 +788,6 @@ fn make_files(path: &Path) -> Result<(), Error> {
 
 fn is_empty(path: &Path) -> io::Result<bool> {
     Ok(fs::read_dir(path)?.next().is_none())
-}
-
-fn until(filters: &Filters) -> Result<Option<Timestamp>, FilterError> {
-    let now = Timestamp::from(SystemTime::now());
-    let parse = |value: &str| {
-        Timestamp::parse_relative(value, now)
-            .ok()
-            .ok_or_else(|| FilterError::Value {
-                key: "until".into(),
-                value: value.into(),
-            })
-    };
-    filters.get("until").next().map(parse).transpose()
 }
 
 /// Adds up the bytes of the files below a folder, without following links.

@@ -9,6 +9,7 @@ use hakone_container::{
 };
 use hakone_engine_api::wire;
 use hyper::StatusCode;
+use serde::Deserialize;
 use serde_json::json;
 use tokio_util::io::ReaderStream;
 
@@ -36,15 +37,44 @@ pub(crate) async fn list(services: &Services, call: Call) -> Reply {
 pub(crate) async fn create(services: &Services, call: Call) -> Reply {
     let name = call.text("name").map(str::to_owned);
     let platform = call.text("platform").unwrap_or_default().to_owned();
-    let body: wire::ContainerCreateBody = call.json().await?;
+    let (body, older): (wire::ContainerCreateBody, Older) = call.json_twice().await?;
+    check_config(&body)?;
     let request = CreateRequest {
         name,
         platform,
+        mac: older.mac_address,
         body,
     };
     let created = answer(services.containers.create(request).await)?;
     let body = json!({ "Id": created.id.as_str(), "Warnings": created.warnings });
     reply::json_with(StatusCode::CREATED, &body)
+}
+
+/// What clients up to 1.43 say beside all networks.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Older {
+    mac_address: Option<String>,
+}
+
+/// Refuses a body without any configuration, and one without image, in the order and the words that clients know.
+fn check_config(body: &wire::ContainerCreateBody) -> Result<(), Error> {
+    let bare = wire::ContainerCreateBody {
+        host_config: body.host_config.clone(),
+        networking_config: body.networking_config.clone(),
+        ..Default::default()
+    };
+    if *body == bare {
+        return Err(Error::parameter(
+            "config cannot be empty in order to create a container",
+        ));
+    }
+    let none = |words: &Option<Vec<String>>| words.as_ref().is_none_or(Vec::is_empty);
+    let no_image = body.image.as_deref().unwrap_or_default().is_empty();
+    match no_image && none(&body.cmd) && none(&body.entrypoint) {
+        true => Err(Error::parameter("no command specified")),
+        false => Ok(()),
+    }
 }
 
 pub(crate) async fn inspect(services: &Services, id: &str, call: Call) -> Reply {
@@ -53,7 +83,10 @@ pub(crate) async fn inspect(services: &Services, id: &str, call: Call) -> Reply 
     )?)
 }
 
-pub(crate) async fn start(services: &Services, id: &str) -> Reply {
+pub(crate) async fn start(services: &Services, id: &str, call: Call) -> Reply {
+    call.without_body(
+        "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24",
+    )?;
     answer(services.containers.start(id).await)?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
@@ -133,6 +166,7 @@ pub(crate) async fn remove(services: &Services, id: &str, call: Call) -> Reply {
     let options = RemoveOptions {
         volumes: call.flag("v"),
         force: call.flag("force"),
+        link: call.flag("link"),
     };
     answer(services.containers.remove(id, options).await)?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
@@ -215,10 +249,9 @@ pub(crate) async fn resize(services: &Services, id: &str, call: Call) -> Reply {
 }
 
 fn size(call: &Call) -> Result<Size, Error> {
-    let side = |key| call.number::<u16>(key).map(Option::unwrap_or_default);
     Ok(Size {
-        rows: side("h")?,
-        cols: side("w")?,
+        rows: call.needed("h")?,
+        cols: call.needed("w")?,
     })
 }
 

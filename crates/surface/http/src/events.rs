@@ -24,6 +24,16 @@ pub(crate) fn stream(services: &Services, call: &Call) -> Reply {
     let filters = Filters::parse_any(call.text("filters").unwrap_or_default())?;
     let since = time(call, "since", now)?;
     let until = time(call, "until", now)?;
+    if let (Some(from), Some(to)) = (since, until)
+        && from > to
+    {
+        let text = |key| call.text(key).unwrap_or_default();
+        return Err(Error::parameter(format!(
+            "`since` time ({}) cannot be after `until` time ({})",
+            text("since"),
+            text("until")
+        )));
+    }
     let Subscription { past, live } = services.events.subscribe();
     // Without `since` a client sees only what happens from now on.
     let past: Vec<Event> = past

@@ -13,7 +13,7 @@ use tokio_util::io::ReaderStream;
 use crate::{
     Services,
     error::Error,
-    registry,
+    older, registry,
     reply::{self, Reply},
     request::Call,
 };
@@ -28,11 +28,13 @@ pub(crate) async fn list(services: &Services, call: Call) -> Reply {
         containers: call.version >= ApiVersion::new(1, 51),
         filters: call.filters(LIST_KEYS)?,
     };
-    reply::json(&answer(services.images.list(&options))?)
+    let list = serde_json::to_value(answer(services.images.list(&options))?);
+    reply::json(&older::images(call.version, list.map_err(Error::Json)?))
 }
 
-pub(crate) async fn inspect(services: &Services, name: &str) -> Reply {
-    reply::json(&answer(services.images.inspect(name))?)
+pub(crate) fn inspect(services: &Services, name: &str, call: &Call) -> Reply {
+    let image = serde_json::to_value(answer(services.images.inspect(name))?);
+    reply::json(&older::image(call.version, image.map_err(Error::Json)?))
 }
 
 pub(crate) async fn history(services: &Services, name: &str) -> Reply {
@@ -94,11 +96,18 @@ pub(crate) async fn save(services: &Services, object: String, call: Call) -> Rep
 pub(crate) async fn tag(services: &Services, name: &str, call: Call) -> Reply {
     let repository = call.text("repo").unwrap_or_default();
     let target = match call.text("tag") {
+        Some(tag) if !is_tag(tag) => return Err(Error::parameter("invalid tag format")),
         Some(tag) => format!("{repository}:{tag}"),
         None => repository.to_owned(),
     };
     answer(services.images.tag(name, &target).await)?;
     Ok(reply::empty(StatusCode::CREATED))
+}
+
+/// Reports whether a text may follow a colon in a name.
+pub(crate) fn is_tag(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    text.len() <= 128 && !text.starts_with(['.', '-']) && text.chars().all(fits)
 }
 
 pub(crate) async fn remove(services: &Services, name: &str, call: Call) -> Reply {
@@ -111,7 +120,11 @@ pub(crate) async fn remove(services: &Services, name: &str, call: Call) -> Reply
 
 pub(crate) async fn prune(services: &Services, call: Call) -> Reply {
     let filters = call.filters(PRUNE_KEYS)?;
-    reply::json(&answer(services.images.prune(&filters).await)?)
+    let pruned = answer(services.images.prune(&filters).await)?;
+    reply::json(&json!({
+        "ImagesDeleted": pruned.images_deleted,
+        "SpaceReclaimed": pruned.space_reclaimed,
+    }))
 }
 
 /// Streams what an operation says. A failure before its first line is a real HTTP error, a later one a line of the stream.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     Services,
     error::Error,
-    images::{answer, progress},
+    images::{answer, is_tag, progress},
     reply::{self, Reply},
     request::Call,
 };
@@ -24,6 +24,7 @@ pub(crate) async fn pull(services: &Services, call: &Call) -> Reply {
         None => name,
         Some(tag) => match tag.parse::<Digest>() {
             Ok(digest) => name.with_digest(digest),
+            Err(_) if !is_tag(tag) => return Err(Error::parameter("invalid tag format")),
             Err(_) => name.with_tag(tag).map_err(|error| refuse(&error))?,
         },
     };

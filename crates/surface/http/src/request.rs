@@ -132,6 +132,12 @@ impl Call {
             .transpose()
     }
 
+    /// Reads a number that must be there.
+    pub(crate) fn needed<T: std::str::FromStr>(&self, key: &str) -> Result<T, Error> {
+        let missing = || Error::parameter("strconv.Atoi: parsing \"\": invalid syntax");
+        self.number(key)?.ok_or_else(missing)
+    }
+
     /// Reads the filters, refusing keys that the list does not have.
     pub(crate) fn filters(&self, known: &[&str]) -> Result<Filters, Error> {
         Ok(Filters::parse(
@@ -157,9 +163,47 @@ impl Call {
         self.request
     }
 
-    /// Reads a JSON body that must be there.
+    /// Reads a JSON body; none is taken for an empty object, as Docker does for all but the making of a container.
     pub(crate) async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
-        self.optional_json().await?.ok_or(Error::EmptyBody)
+        match self.optional_json().await? {
+            Some(body) => Ok(body),
+            None => serde_json::from_slice(b"{}").map_err(Error::Json),
+        }
+    }
+
+    /// Reads a JSON body in which one word may be left out, for the service to say what it thinks of none.
+    pub(crate) async fn json_over<T: DeserializeOwned>(mut self, word: &str) -> Result<T, Error> {
+        let body = self.body().await?;
+        let read: Option<Value> = self.parse(&body)?;
+        let mut value = read.unwrap_or_else(|| Value::Object(Default::default()));
+        if let Some(fields) = value.as_object_mut() {
+            fields.entry(word).or_insert_with(|| "".into());
+        }
+        serde_json::from_value(value).map_err(|error| refused(error, &body))
+    }
+
+    /// Reads a JSON body that must be there, as two values: some fields stand in no description of the API any more.
+    pub(crate) async fn json_twice<T, U>(mut self) -> Result<(T, U), Error>
+    where
+        T: DeserializeOwned,
+        U: DeserializeOwned,
+    {
+        let body = self.body().await?;
+        match (self.parse(&body)?, self.parse(&body)?) {
+            (Some(one), Some(other)) => Ok((one, other)),
+            (None, _) | (_, None) => Err(Error::EmptyBody),
+        }
+    }
+
+    /// Refuses a body where there must be none: what a start was to change was given up in 1.24.
+    pub(crate) fn without_body(&self, refusal: &'static str) -> Result<(), Error> {
+        use hyper::body::Body as _;
+        // Docker lets pass what is as short as `{}` or `null`.
+        const NOTHING: u64 = 7;
+        match self.request.body().size_hint().exact() {
+            Some(length) if length <= NOTHING => Ok(()),
+            Some(_) | None => Err(Error::parameter(refusal)),
+        }
     }
 
     /// Reads a JSON body that may be absent.

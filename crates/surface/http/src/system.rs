@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     Services,
     error::Error,
+    older,
     reply::{self, Reply},
     request::Call,
 };
@@ -108,7 +109,7 @@ fn limits(services: &Services) -> Value {
     let version = services.about.cgroup_version;
     json!({
         "MemoryLimit": true, "SwapLimit": true, "CpuCfsPeriod": true, "CpuCfsQuota": true, "CPUShares": true,
-        "CPUSet": true, "PidsLimit": true, "OomKillDisable": version == "1",
+        "CPUSet": true, "PidsLimit": true, "KernelMemoryTCP": version == "1", "OomKillDisable": version == "1",
         "BridgeNfIptables": true, "BridgeNfIp6tables": true, "IPv4Forwarding": forwarding(),
         "CgroupDriver": "cgroupfs", "CgroupVersion": version,
     })
@@ -151,13 +152,29 @@ fn authorization(services: &Services) -> Value {
 }
 
 /// Tells what takes up the disk; the CLI sums it up.
+/// There are no managed plugins: the list is empty, whatever its filters say.
+pub(crate) fn plugins(call: &Call) -> Reply {
+    call.filters(&["capability", "enabled"])?;
+    reply::json(&[(); 0])
+}
+
 pub(crate) async fn disk_usage(services: &Services, call: &Call) -> Reply {
-    let wanted =
-        |kind: &str| call.all("type").is_empty() || call.all("type").iter().any(|one| one == kind);
-    let mut usage = serde_json::Map::new();
+    const KINDS: [&str; 4] = ["image", "container", "volume", "build-cache"];
+    let asked = call.all("type");
+    if let Some(odd) = asked.iter().find(|kind| !KINDS.contains(&kind.as_str())) {
+        return Err(Error::parameter(format!("unknown object type: {odd}")));
+    }
+    let wanted = |kind: &str| asked.is_empty() || asked.iter().any(|one| one == kind);
+    let unasked = json!({
+        "LayersSize": 0, "Images": null, "Containers": null, "Volumes": null, "BuildCache": null,
+    });
+    let mut usage = unasked.as_object().cloned().unwrap_or_default();
     if wanted("image") {
         usage.insert("LayersSize".into(), json!(services.images.layers_size()));
-        usage.insert("Images".into(), images(services)?);
+        usage.insert(
+            "Images".into(),
+            older::images(call.version, images(services)?),
+        );
     }
     if wanted("container") {
         let options = hakone_container::ListOptions {
@@ -173,11 +190,8 @@ pub(crate) async fn disk_usage(services: &Services, call: &Call) -> Reply {
         usage.insert("Containers".into(), json!(list));
     }
     if wanted("volume") {
-        let none = hakone_engine_api::Filters::default();
-        let list = services
-            .volumes
-            .list(&none)
-            .map_err(|error| Error::service(&error))?;
+        let list = services.volumes.usage().await;
+        let list = list.map_err(|error| Error::service(&error))?;
         usage.insert("Volumes".into(), json!(list));
     }
     if wanted("build-cache") {

@@ -1,5 +1,6 @@
 //! Volumes: from the request's words to the service's, and back.
 
+use hakone_base::ApiVersion;
 use hakone_engine_api::wire;
 use hakone_volume::VolumeSpec;
 use hyper::StatusCode;
@@ -68,7 +69,11 @@ pub(crate) async fn rotate(services: &Services, name: &str, call: Call) -> Reply
 }
 
 pub(crate) async fn prune(services: &Services, call: Call) -> Reply {
-    let filters = call.filters(hakone_volume::Service::PRUNE_FILTERS)?;
+    let mut filters = call.filters(hakone_volume::Service::PRUNE_FILTERS)?;
+    // Until 1.41 a prune takes volumes with names along.
+    if call.version < ApiVersion::new(1, 42) && !filters.has("all") {
+        filters = filters.with("all", "true");
+    }
     let pruned = answer(services.volumes.prune(filters).await)?;
     reply::json(&json!({ "VolumesDeleted": pruned.volumes, "SpaceReclaimed": pruned.reclaimed }))
 }

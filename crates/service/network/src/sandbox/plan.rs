@@ -182,7 +182,7 @@ fn networks<'a>(
 }
 
 /// Says everything that the network does not allow.
-fn check(network: &Network, asked: &EndpointRequest) -> Result<(), Error> {
+pub(crate) fn check(network: &Network, asked: &EndpointRequest) -> Result<(), Error> {
     let addresses: Vec<IpAddr> = [asked.ipv4.map(IpAddr::V4), asked.ipv6.map(IpAddr::V6)]
         .into_iter()
         .flatten()
