@@ -189,6 +189,7 @@ impl Containers for Joined {
             let options = RemoveOptions {
                 volumes: true,
                 force: true,
+                link: false,
             };
             match self.0.remove(container.as_str(), options).await {
                 Err(error) if error.kind() != Kind::NotFound => Err(boxed(error)),

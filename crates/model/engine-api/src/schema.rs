@@ -177,14 +177,33 @@ impl<'de> MapAccess<'de> for One<'_> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, Error> {
-        let key = self.0.as_ref().map(|_| "key".into_deserializer());
-        key.map(|key: de::value::StrDeserializer<'_, Error>| seed.deserialize(key))
-            .transpose()
+        let key = self.0.as_ref().map(|_| Key);
+        key.map(|key| seed.deserialize(key)).transpose()
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
         let value = self.0.take();
         seed.deserialize(value.ok_or_else(|| de::Error::custom("a value without its key"))?)
+    }
+}
+
+/// The key of a map. Go's `map[string]struct{}` is read as a map to an empty one, whose key is of no kind.
+struct Key;
+
+impl<'de> Deserializer<'de> for Key {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_str("key")
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_unit()
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit_struct newtype_struct seq
+        tuple tuple_struct map struct enum identifier ignored_any
     }
 }
 

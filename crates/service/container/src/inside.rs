@@ -147,11 +147,10 @@ impl Inner {
             _rest: rest,
         };
         if place == Place::Resting {
-            for mount in &record.mounts {
-                if let Some(mounting) = mounting(&record.id, mount) {
-                    self.neighbours.volumes.mount(mounting).await?;
-                    inside.volumes.push(mounting.name.to_owned());
-                }
+            let mounts = record.mounts.iter();
+            for mounting in mounts.filter_map(|mount| mounting(&record.id, mount)) {
+                self.neighbours.volumes.mount(mounting).await?;
+                inside.volumes.push(mounting.name.to_owned());
             }
         }
         Ok(inside)

@@ -22,7 +22,7 @@ pub(crate) async fn list(services: &Services, call: Call) -> Reply {
     let filters = call.filters(LIST_KEYS)?;
     filters
         .flag("dangling")
-        .map_err(|_| Error::parameter(DANGLING))?;
+        .map_err(|_dangling| Error::parameter(DANGLING))?;
     let mut found = Vec::new();
     for network in answer(services.networks.list(&filters))? {
         found.push(entry(services, &call, network)?);

@@ -90,6 +90,38 @@ const STREAMS: &[(&str, Kind)] = &[
 const FILTERS: &[(&str, Kind)] = &[("filters", Text)];
 const SIZE: &[(&str, Kind)] = &[("h", Number), ("w", Number)];
 
+const BUILD: &[(&str, Kind)] = &[
+    ("buildargs", Text),
+    ("buildid", Text),
+    ("cachefrom", Text),
+    ("cgroupparent", Text),
+    ("cpusetcpus", Text),
+    ("cpusetmems", Text),
+    ("dockerfile", Text),
+    ("extrahosts", Text),
+    ("labels", Text),
+    ("networkmode", Text),
+    ("platform", Text),
+    ("remote", Text),
+    ("securityopt", Text),
+    ("t", Text),
+    ("target", Text),
+    ("ulimits", Text),
+    ("version", Text),
+    ("forcerm", Flag),
+    ("nocache", Flag),
+    ("pull", Flag),
+    ("q", Flag),
+    ("squash", Flag),
+    ("cpuperiod", Number),
+    ("cpuquota", Number),
+    ("cpushares", Number),
+    ("memory", Number),
+    ("memswap", Number),
+    ("shmsize", Number),
+];
+
+#[expect(clippy::too_many_lines, reason = "a table: a line an operation")]
 fn parameters(operation: Operation) -> &'static [(&'static str, Kind)] {
     match operation {
         Operation::Events => &[("since", Text), ("until", Text), ("filters", Text)],
@@ -164,6 +196,15 @@ fn parameters(operation: Operation) -> &'static [(&'static str, Kind)] {
         Operation::ImageTag => &[("repo", Text), ("tag", Text)],
         Operation::ImageRemove => &[("force", Flag), ("noprune", Flag)],
         Operation::ImageSearch => &[("term", Text), ("limit", Number), ("filters", Text)],
+        Operation::Build => BUILD,
+        Operation::BuildPrune => &[
+            ("all", Flag),
+            ("keep-storage", Number),
+            ("reserved-space", Number),
+            ("max-used-space", Number),
+            ("filters", Text),
+        ],
+        Operation::BuildCancel => &[("id", Text)],
         Operation::NetworkInspect => &[("verbose", Flag), ("scope", Text)],
         Operation::VolumeRemove => &[("force", Flag)],
         Operation::Flows => &[
