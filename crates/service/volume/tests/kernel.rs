@@ -13,7 +13,7 @@ mod tests {
 
     use hakone_base::ContainerId;
     use hakone_events::Bus;
-    use hakone_volume::{Error, Service, VolumeSpec};
+    use hakone_volume::{Error, Service, User, VolumeSpec};
 
     /// An ext4 of its own, unmounted when dropped.
     struct Disk(tempfile::TempDir);
@@ -88,6 +88,14 @@ mod tests {
         }
     }
 
+    fn user(number: u8) -> User {
+        User {
+            container: container(number),
+            destination: "/data".to_owned(),
+            writable: true,
+        }
+    }
+
     fn container(byte: u8) -> ContainerId {
         ContainerId::from_bytes([byte; 32])
     }
@@ -109,12 +117,9 @@ mod tests {
         let files = PathBuf::from(made.mountpoint);
         assert!(write(&files.join("early"), "x").is_err(), "no key, no file");
 
-        assert!(
-            volumes.mount("vault", &container(1)).await.unwrap(),
-            "empty"
-        );
+        assert!(volumes.mount("vault", user(1)).await.unwrap(), "empty");
         write(&files.join("plain-name"), "the plain text of a secret").unwrap();
-        volumes.mount("vault", &container(2)).await.unwrap();
+        volumes.mount("vault", user(2)).await.unwrap();
         volumes.unmount("vault", &container(1)).await;
         assert!(
             fs::read(files.join("plain-name")).is_ok(),
@@ -131,11 +136,11 @@ mod tests {
         let other = key(keys.path(), "other", 2);
         fs::rename(keys.path().join("first"), keys.path().join("kept")).unwrap();
         fs::rename(&other, keys.path().join("first")).unwrap();
-        let wrong = volumes.mount("vault", &container(1)).await.unwrap_err();
+        let wrong = volumes.mount("vault", user(1)).await.unwrap_err();
         assert!(matches!(wrong, Error::WrongKey { .. }), "{wrong}");
         fs::rename(keys.path().join("kept"), keys.path().join("first")).unwrap();
         fs::set_permissions(&first, fs::Permissions::from_mode(0o644)).unwrap();
-        let open = volumes.mount("vault", &container(1)).await.unwrap_err();
+        let open = volumes.mount("vault", user(1)).await.unwrap_err();
         assert!(open.to_string().contains("chmod 600"), "{open}");
         fs::set_permissions(&first, fs::Permissions::from_mode(0o600)).unwrap();
 
@@ -144,7 +149,7 @@ mod tests {
         volumes.rotate("vault", &second).await.unwrap();
         fs::remove_file(&first).unwrap();
         let volumes = disk.service();
-        assert!(!volumes.mount("vault", &container(1)).await.unwrap());
+        assert!(!volumes.mount("vault", user(1)).await.unwrap());
         let text = fs::read_to_string(files.join("plain-name")).unwrap();
         assert_eq!(text, "the plain text of a secret");
         // Killed while it was in use: the next daemon takes the key away, as nobody claims the volume.
@@ -166,7 +171,7 @@ mod tests {
         let made = volumes.create(spec("vault", &options)).await.unwrap();
         fs::remove_dir(&made.mountpoint).unwrap();
         fs::create_dir(&made.mountpoint).unwrap();
-        let refused = volumes.mount("vault", &container(1)).await.unwrap_err();
+        let refused = volumes.mount("vault", user(1)).await.unwrap_err();
         assert!(
             refused.to_string().contains("not encrypted by its key"),
             "{refused}"
@@ -244,7 +249,7 @@ mod tests {
         ];
         let memory = volumes.create(spec("memory", &memory)).await.unwrap();
         for name in ["bound", "memory"] {
-            volumes.mount(name, &container(1)).await.unwrap();
+            volumes.mount(name, user(1)).await.unwrap();
         }
         assert!(Path::new(&bound.mountpoint).join("there").exists());
         let written = write(&Path::new(&bound.mountpoint).join("new"), "x");
@@ -268,11 +273,7 @@ mod tests {
         ] {
             let made = [("type", kind), ("device", device), ("o", options)];
             volumes.create(spec(kind, &made)).await.unwrap();
-            let failed = volumes
-                .mount(kind, &container(1))
-                .await
-                .unwrap_err()
-                .to_string();
+            let failed = volumes.mount(kind, user(1)).await.unwrap_err().to_string();
             assert!(
                 failed.starts_with("failed to mount local volume: mount "),
                 "{failed}"
