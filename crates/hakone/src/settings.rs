@@ -30,7 +30,7 @@ pub(crate) struct Settings {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) hosts: Option<Vec<String>>,
-    /// Further socket with less power, repeatable: path=PATH,role=read-only|operator or rules=FILE[,label=KEY=VALUE][,uid=ID][,gid=ID][,mode=MODE][,group=GROUP]
+    /// Further socket with less power, repeatable: path=PATH,role=read-only|operator or rules=FILE, then label=KEY=VALUE, uid=ID, gid=ID, mode=MODE, group=GROUP
     #[arg(
         long = "socket",
         value_name = "SOCKET",
