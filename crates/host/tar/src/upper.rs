@@ -1,7 +1,6 @@
 //! The writable folder of an overlay as a layer: all of it, what hides lower things as whiteouts.
 //!
-//! Unlike a container's changes, which tell what differs, a layer of a build has every folder on the way to what changed,
-//! so that unpacking it elsewhere changes no folder's owner or mode.
+//! Every folder on the way to what changed is in it, so that unpacking it elsewhere changes no folder's owner or mode.
 
 use std::{
     io::Write,
