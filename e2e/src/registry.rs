@@ -30,6 +30,27 @@ pub struct Serving<'a> {
     pub store: Option<&'a Path>,
 }
 
+/// Gives the Debian that holds docker-registry and skopeo.
+#[must_use]
+#[expect(
+    clippy::expect_used,
+    reason = "a laboratory that cannot be made fails its test"
+)]
+pub fn skopeo_root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/registry");
+    root.canonicalize().expect("scripts/registry has made it")
+}
+
+/// Runs a line in a Debian and the laboratory's network; the folder is its `/mnt`, and what it writes elsewhere is gone afterwards.
+pub fn debian(lab: &Lab, (root, folder): (&Path, &Path), line: &str) -> Output {
+    let (root, at) = (root.display(), folder.display());
+    lab.host.sh(&format!(
+        "unshare --mount sh -c \"mount --make-rprivate / && mount --bind {at} {root}/mnt && \
+         mount -t tmpfs none {root}/tmp && mkdir -p {root}/tmp/v && mount --bind {root}/tmp/v {root}/var/tmp && \
+         exec chroot {root} {line}\""
+    ))
+}
+
 impl Registry {
     /// Starts one and waits until it answers.
     #[must_use]
@@ -50,8 +71,7 @@ impl Registry {
             .map_or_else(|| folder.join("store"), Path::to_owned);
         std::fs::create_dir_all(folder.join("store")).expect("the laboratory can be written");
         std::fs::create_dir_all(&store).expect("the laboratory can be written");
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/registry");
-        let root = root.canonicalize().expect("scripts/registry has made it");
+        let root = skopeo_root();
         let put = |name: &str, text: &str| {
             let written = std::fs::File::create(folder.join(name))
                 .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
@@ -103,12 +123,8 @@ impl Registry {
 
     /// Runs Debian's skopeo in the laboratory's network.
     pub fn skopeo(&self, lab: &Lab, line: &str) -> Output {
-        let (root, at) = (self.root.display(), self.folder.display());
-        lab.host.sh(&format!(
-            "unshare --mount sh -c \"mount --make-rprivate / && mount --bind {at} {root}/mnt && \
-             mount -t tmpfs none {root}/tmp && mkdir -p {root}/tmp/v && mount --bind {root}/tmp/v {root}/var/tmp && \
-             exec chroot {root} skopeo --insecure-policy {line}\""
-        ))
+        let line = format!("skopeo --insecure-policy {line}");
+        debian(lab, (&self.root, &self.folder), &line)
     }
 
     /// Gives what the registry has logged.

@@ -183,8 +183,8 @@ fn check(request: &control::SolveRequest) -> Result<(), Error> {
     if request.enable_session_exporter {
         return unsupported("an exporter of the client");
     }
-    let exports = request.cache.iter().flat_map(|cache| &cache.exports);
-    match exports.into_iter().find(|cache| cache.r#type != "inline") {
+    let mut exports = request.cache.iter().flat_map(|cache| &cache.exports);
+    match exports.next() {
         Some(cache) => unsupported(&format!("cache export to {:?}", cache.r#type)),
         None => Ok(()),
     }

@@ -285,7 +285,10 @@ async fn a_layer_linked_twice_in_an_old_archive_is_found() {
             .unwrap();
     }
     lab.load(archive.into_inner().unwrap()).await.unwrap();
-    assert_eq!(lab.service.resolve("app:1").unwrap().layers.len(), 2);
+    let shown = lab.service.inspect("app:1").unwrap().root_fs.unwrap();
+    assert_eq!(shown.layers.unwrap().len(), 2);
+    // No overlay takes a folder twice, and the upper one hides the lower.
+    assert_eq!(lab.service.resolve("app:1").unwrap().layers.len(), 1);
 }
 
 #[tokio::test]
