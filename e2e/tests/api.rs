@@ -150,7 +150,13 @@ mod tests {
             400,
             "includes invalid characters for a local volume name",
         ),
-        ("POST", "/build", "", 501, "not implemented"),
+        (
+            "POST",
+            "/build",
+            "",
+            400,
+            "Cannot locate specified Dockerfile: Dockerfile",
+        ),
         ("GET", "/swarm", "", 501, "not implemented"),
     ];
 
