@@ -39,6 +39,15 @@ pub fn discard_torn(path: &Path) {
     fs::remove_file(temporary(path)).ok();
 }
 
+/// Removes what killed writers left beside any file of a folder; for the start, as [`discard_torn`].
+pub fn discard_all_torn(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_torn = |name: &[u8]| name.starts_with(b".") && name.ends_with(b".new");
+    for entry in entries.filter(|entry| is_torn(entry.file_name().as_encoded_bytes())) {
+        fs::remove_file(entry.path()).ok();
+    }
+}
+
 fn temporary(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());

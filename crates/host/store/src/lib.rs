@@ -6,5 +6,5 @@
 mod atomic;
 mod record;
 
-pub use atomic::{Durability, discard_torn, write_atomic};
+pub use atomic::{Durability, discard_all_torn, discard_torn, write_atomic};
 pub use record::{Error, Record, Unreadable, load, load_all, save};

@@ -364,6 +364,7 @@ fn load(containers: &Path, trash: &Path) -> Result<Vec<Record>, Error> {
             fs::rename(&folder, trash.join(name)).ok();
             continue;
         }
+        hakone_store::discard_all_torn(&folder);
         match hakone_store::load::<Record>(&file) {
             Ok(record) => records.push(record),
             Err(error) => error!(error = %error, "an unreadable container is left alone"),
@@ -390,10 +391,12 @@ mod tests {
         record(1, "web").save(&containers.join("good")).unwrap();
         let torn = containers.join("torn").join(FILE);
         hakone_store::write_atomic(&torn, b"{", hakone_store::Durability::Process).unwrap();
+        let killed = containers.join("good/.container.json.new");
+        hakone_store::write_atomic(&killed, b"{", hakone_store::Durability::Process).unwrap();
         let records = load(&containers, &trash).unwrap();
         assert_eq!(records.len(), 1);
         assert_eq!(records[0].name.as_str(), "web");
-        assert!(!containers.join("half").exists() && torn.exists());
+        assert!(!containers.join("half").exists() && torn.exists() && !killed.exists());
         assert_eq!(fs::read_dir(&trash).unwrap().count(), 0);
     }
 }
