@@ -148,10 +148,10 @@ mod tests {
              ln -s a.txt src/link; chmod 750 src/a.txt; tar -cf x.tar -C src . ; tar -czf y.tgz -C src a.txt; echo plain > z.tar",
         );
         let file = "FROM busybox\nRUN echo 'web:x:33:' >> /etc/group; echo 'web:x:33:33::/:' >> /etc/passwd; ln -s /real /alias; mkdir /real\n\
-            WORKDIR /work/deep\nCOPY src/*.txt ./\nCOPY src /all\nCOPY src/a.txt /alias\nCOPY --chown=web src/a.txt src/b.txt /owned/\n\
+            WORKDIR /srv/deep\nCOPY src/*.txt ./\nCOPY src /all\nCOPY src/a.txt /alias\nCOPY --chown=web src/a.txt src/b.txt /owned/\n\
             COPY --chmod=600 src/b.txt /mode\nCOPY src/link /followed\nADD x.tar /unpacked\nADD y.tgz /unpacked2/\nADD z.tar /copied\n\
             COPY <<EOF /inline\nhello $PATH\nEOF\nCOPY --exclude=*.txt src /some\n\
-            RUN <<EOF\nset -e\ncat /work/deep/a.txt /work/deep/b.txt /all/sub/c.md /real/a.txt\nreadlink /all/link\nstat -c '%U %a' /owned/a.txt\nstat -c '%u %a' /mode\n\
+            RUN <<EOF\nset -e\ncat /srv/deep/a.txt /srv/deep/b.txt /all/sub/c.md /real/a.txt\nreadlink /all/link\nstat -c '%U %a' /owned/a.txt\nstat -c '%u %a' /mode\n\
             test -f /followed\ntest ! -L /followed\ncat /unpacked/sub/c.md /unpacked2/a.txt /copied/z.tar 2>/dev/null || cat /copied\nls /some\ngrep -c hello./ /inline\nEOF\n";
         let text = build(&lab, file, "-t app").ok();
         let wanted = "a\nb\nc\na\na.txt\nweb 750\n0 600\nc\na\nplain\nlink\nsub\n1\n";
