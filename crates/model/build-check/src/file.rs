@@ -1,6 +1,6 @@
 //! How the file is written: letters, gaps, old forms.
 
-use hakone_dockerfile::{Command, Dockerfile, Instruction, Step};
+use hakone_dockerfile::{Dockerfile, Instruction, Step};
 
 use crate::{Rule, warning::Warnings};
 
@@ -49,11 +49,6 @@ fn form(step: &Step, warnings: &mut Warnings) {
         {
             let message = format!("Write {keyword} name=value, not {keyword} name value");
             warnings.add(Rule::LegacyKeyValueFormat, step.span, message);
-        }
-        Instruction::Cmd(Command::Shell(_)) | Instruction::Entrypoint(Command::Shell(_)) => {
-            let message =
-                format!("Write {keyword} as a JSON list, so that signals reach the program");
-            warnings.add(Rule::JSONArgsRecommended, step.span, message);
         }
         Instruction::Maintainer(_) => {
             let message = "MAINTAINER is deprecated: use a LABEL";

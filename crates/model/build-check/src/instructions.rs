@@ -1,6 +1,8 @@
 //! Single instructions: folders, ports, secrets, files that are left out.
 
-use hakone_dockerfile::{Dockerfile, Instruction, Source, Span, Stage, Step};
+use std::iter;
+
+use hakone_dockerfile::{Command, Dockerfile, Instruction, Source, Span, Stage, Step};
 
 use crate::{Facts, Rule, warning::Warnings};
 
@@ -46,6 +48,7 @@ pub(crate) fn check(file: &Dockerfile, facts: &Facts, warnings: &mut Warnings) {
     }
     for stage in &file.stages {
         folder(file, stage, warnings);
+        shell_form(file, stage, warnings);
     }
 }
 
@@ -96,7 +99,8 @@ fn folder(file: &Dockerfile, stage: &Stage, warnings: &mut Warnings) {
         return;
     };
     let rooted = path.starts_with(['/', '$', '\\']) || path.get(1..2) == Some(":");
-    if !rooted && !inherits(file, stage) {
+    let set = |one: &Instruction| matches!(one, Instruction::Workdir(_));
+    if !rooted && !inherits(file, stage, set) {
         let message = format!("WORKDIR {path} depends on the folder of the base image");
         warnings.add(Rule::WorkdirRelativePath, span, message);
     }
@@ -107,17 +111,27 @@ fn parent<'a>(file: &'a Dockerfile, stage: &Stage) -> Option<&'a Stage> {
     before.iter().rfind(|one| one.is_named(&stage.from.image))
 }
 
-/// Reports whether a stage below it has set a folder.
-fn inherits(file: &Dockerfile, stage: &Stage) -> bool {
-    let mut next = parent(file, stage);
-    while let Some(one) = next {
-        if one
-            .instructions()
-            .any(|instruction| matches!(instruction, Instruction::Workdir(_)))
-        {
-            return true;
-        }
-        next = parent(file, one);
+/// Reports whether a stage below this one has such an instruction.
+fn inherits(file: &Dockerfile, stage: &Stage, is: impl Fn(&Instruction) -> bool) -> bool {
+    let mut below = iter::successors(parent(file, stage), |one| parent(file, one));
+    below.any(|one| one.instructions().any(&is))
+}
+
+/// A shell between the engine and the program keeps signals to itself. Who names a shell wants it.
+fn shell_form(file: &Dockerfile, stage: &Stage, warnings: &mut Warnings) {
+    let names_shell = |one: &Instruction| matches!(one, Instruction::Shell(_));
+    if inherits(file, stage, names_shell) {
+        return;
     }
-    false
+    let steps = stage.steps.iter();
+    for step in steps.take_while(|step| !names_shell(&step.instruction)) {
+        if let Instruction::Cmd(Command::Shell(_)) | Instruction::Entrypoint(Command::Shell(_)) =
+            &step.instruction
+        {
+            let keyword = step.instruction.keyword();
+            let message =
+                format!("Write {keyword} as a JSON list, so that signals reach the program");
+            warnings.add(Rule::JSONArgsRecommended, step.span, message);
+        }
+    }
 }

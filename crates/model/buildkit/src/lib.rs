@@ -22,12 +22,14 @@ pub mod wire;
 
 pub use attributes::{Fresh, MainContext, Network, Order, Pull, Question, Ulimit};
 pub use capability::{FRONTEND, LLB, capabilities};
-pub use checks::{Finding, check};
+pub use checks::check;
 pub use definition::{Graph, Limits, Node, Operation};
 pub use entry::{Entry, What};
 pub use error::Error;
 pub use explain::{Documents, explain};
 pub use export::{Export, Target};
+/// What a build check found.
+pub use hakone_build_check::Warning as Finding;
 pub use header::selection;
 pub use progress::{Moment, clip, vertex_digest};
 pub use receiver::{Bounds, Receiver, Step};

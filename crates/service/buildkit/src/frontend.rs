@@ -89,9 +89,9 @@ fn warn(order: &Order, dockerfile: &Arc<Dockerfile>, report: &Report) -> Result<
     for one in &findings {
         let (first, last) = (one.span.first as usize, one.span.last as usize);
         let warning = Warning {
-            message: format!("{}: {}", one.rule, one.message),
-            detail: vec![one.about.to_owned()],
-            url: one.url(),
+            message: format!("{}: {}", one.rule.name(), one.message),
+            detail: vec![one.rule.about().to_owned()],
+            url: one.rule.url().to_owned(),
             place: Some((Arc::clone(dockerfile), first, last)),
         };
         report.warn(&vertex, warning);
@@ -99,7 +99,7 @@ fn warn(order: &Order, dockerfile: &Arc<Dockerfile>, report: &Report) -> Result<
     if !fails {
         return Ok(());
     }
-    let mut rules: Vec<_> = findings.iter().map(|one| one.rule).collect();
+    let mut rules: Vec<_> = findings.iter().map(|one| one.rule.name()).collect();
     rules.sort_unstable();
     rules.dedup();
     let words = format!("lint violation found for rules: {}", rules.join(", "));

@@ -18,7 +18,7 @@ fn facts() -> Facts {
 
 #[test]
 fn each_check_finds_what_it_is_about() {
-    let table: [(&str, &[&str]); 22] = [
+    let table: [(&str, &[&str]); 24] = [
         ("FROM a:1 AS Base\n", &["StageNameCasing:1"]),
         ("FROM a:1 as base\n", &["FromAsCasing:1"]),
         ("FROM a:1\nRUN a \\\n\n b\n", &["NoEmptyContinuation:2"]),
@@ -29,6 +29,11 @@ fn each_check_finds_what_it_is_about() {
         ("FROM a:1 AS b\nFROM a:1 AS b\n", &["DuplicateStageName:2"]),
         ("FROM a:1 AS context\n", &["ReservedStageName:1"]),
         ("FROM a:1\nCMD a\n", &["JSONArgsRecommended:2"]),
+        ("FROM a:1\nSHELL [\"b\"]\nCMD a\n", &[]),
+        (
+            "FROM a:1 AS b\nCMD a\nSHELL [\"c\"]\nFROM b\nCMD a\n",
+            &["JSONArgsRecommended:2"],
+        ),
         ("FROM a:1\nMAINTAINER a\n", &["MaintainerDeprecated:2"]),
         ("FROM a:1$V\n", &["UndefinedArgInFrom:1"]),
         ("FROM a:1\nWORKDIR b\n", &["WorkdirRelativePath:2"]),
