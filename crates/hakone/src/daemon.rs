@@ -25,6 +25,7 @@ use tracing::{error, info, warn};
 use crate::{
     compose, logging,
     resolve::{Resolved, resolve},
+    rest,
     settings::{self, Files, Settings},
 };
 
@@ -208,7 +209,9 @@ async fn serve(resolved: Resolved) -> Result<(), Error> {
         stopped,
         GRACE,
     ));
+    let resting = tokio::spawn(rest::watch());
     let reason = ends.wait().await;
+    resting.abort();
     notify(&[sd_notify::NotifyState::Stopping]);
     info!(
         signal = reason,

@@ -13,6 +13,7 @@ mod reference;
 mod registries;
 mod registry;
 mod resolve;
+mod rest;
 mod settings;
 mod sockets;
 

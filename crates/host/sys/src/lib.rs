@@ -10,6 +10,7 @@ mod descriptor;
 mod exec;
 mod fscrypt;
 mod keyring;
+mod memory;
 mod mount;
 mod packet;
 mod quota;
@@ -27,6 +28,7 @@ pub use fscrypt::{
     set_encryption_policy,
 };
 pub use keyring::join_new_session_keyring;
+pub use memory::{forget_program, trim_heap};
 pub use mount::{MountAttributes, mount_setattr};
 pub use packet::frame_socket;
 pub use quota::{set_project, set_project_limit};
