@@ -1,6 +1,6 @@
 //! Media types of image documents and blobs, OCI's and Docker's.
 
-/// How a layer blob is packed.
+/// How a layer blob or an archive is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     /// A bare tar.
@@ -9,6 +9,10 @@ pub enum Compression {
     Gzip,
     /// zstd.
     Zstd,
+    /// bzip2: of archives that people bring; no registry has it.
+    Bzip2,
+    /// xz, as bzip2.
+    Xz,
 }
 
 /// What a descriptor says that its content is.
@@ -57,22 +61,45 @@ impl MediaType {
     }
 }
 
+/// Reports whether a block of bzip2 begins here, or the end of a stream that has none.
+const fn begins_bzip2(block: &[u8]) -> bool {
+    matches!(
+        block,
+        [0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..] | [0x17, 0x72, 0x45, 0x38, 0x50, 0x90, ..]
+    )
+}
+
 impl Compression {
+    /// Bytes by which the packing is told.
+    pub const HEAD: usize = 10;
+
     /// Tells the packing by the first bytes, which is what decides: names and types may lie.
     #[must_use]
     pub const fn sniff(head: &[u8]) -> Self {
         match head {
             [0x1f, 0x8b, ..] => Self::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
+            // Three letters alone would be the name of a file, the first of a bare tar.
+            [b'B', b'Z', b'h', b'1'..=b'9', block @ ..] if begins_bzip2(block) => Self::Bzip2,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
             _ => Self::None,
         }
     }
 
-    /// Gives the media type of a layer packed so.
+    /// Reports whether there is a media type for layers packed so. Those that have none are kept unpacked.
+    #[must_use]
+    pub const fn is_for_layers(self) -> bool {
+        match self {
+            Self::None | Self::Gzip | Self::Zstd => true,
+            Self::Bzip2 | Self::Xz => false,
+        }
+    }
+
+    /// Gives the media type of a layer packed so, or of how it is kept instead.
     #[must_use]
     pub const fn layer_type(self) -> &'static str {
         match self {
-            Self::None => "application/vnd.oci.image.layer.v1.tar",
+            Self::None | Self::Bzip2 | Self::Xz => "application/vnd.oci.image.layer.v1.tar",
             Self::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
             Self::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
         }
@@ -96,6 +123,24 @@ mod tests {
                 MediaType::of(packing.layer_type()),
                 MediaType::Layer(packing)
             );
+            assert!(packing.is_for_layers());
+        }
+    }
+
+    #[test]
+    fn the_packing_is_told_by_the_first_bytes() {
+        let told = [
+            (&b"\x1f\x8b\x08"[..], Compression::Gzip),
+            (b"\x28\xb5\x2f\xfd", Compression::Zstd),
+            (b"BZh91AY&SY", Compression::Bzip2),
+            (b"BZh91AY.txt", Compression::None),
+            (b"BZh9", Compression::None),
+            (b"\xfd7zXZ\0", Compression::Xz),
+            (b"\xfd7zXZ", Compression::None),
+            (b"", Compression::None),
+        ];
+        for (head, packing) in told {
+            assert_eq!(Compression::sniff(head), packing, "{head:?}");
         }
     }
 }

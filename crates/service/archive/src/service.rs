@@ -304,7 +304,7 @@ fn take(
         },
         privileges: Privileges::Keep,
     };
-    let mut head = [0; 6];
+    let mut head = [0; Compression::HEAD];
     let length = fill(&mut source, &mut head).map_err(hakone_tar::Error::Broken)?;
     let head = head.get(..length).unwrap_or_default().to_vec();
     let packing = Compression::sniff(&head);

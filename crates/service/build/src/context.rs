@@ -190,7 +190,7 @@ async fn read<T: Send + 'static>(
 /// Takes an archive in. What it names stays below the folder, devices are refused, sizes are bounded.
 fn unpack(mut source: impl std::io::Read, place: &Path) -> Result<(), ContextError> {
     let refused = |error: String| ContextError::Archive(error);
-    let mut head = [0; 6];
+    let mut head = [0; Compression::HEAD];
     let mut length = 0;
     while let Some(rest) = head.get_mut(length..).filter(|rest| !rest.is_empty()) {
         match source

@@ -253,7 +253,9 @@ impl Shape {
         let empty_tar = head.len() == HEAD && head.iter().all(|byte| *byte == 0);
         let first = head.iter().find(|byte| !byte.is_ascii_whitespace());
         match (Compression::sniff(head), first) {
-            (Compression::Gzip | Compression::Zstd, _) => Self::Layer,
+            (Compression::Gzip | Compression::Zstd | Compression::Bzip2 | Compression::Xz, _) => {
+                Self::Layer
+            }
             _ if tar || empty_tar => Self::Layer,
             (Compression::None, Some(b'{' | b'[')) => Self::Document,
             (Compression::None, _) => Self::Other,

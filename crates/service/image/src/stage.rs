@@ -95,10 +95,28 @@ impl Area {
         limits: &Limits,
         report: &mut dyn FnMut(u64),
     ) -> Result<StagedLayer, Error> {
-        let (blob, folder) = (self.path("blob"), self.path("layer"));
-        fs::create_dir(&folder).map_err(Error::disk("make", &folder))?;
         let first = read_chunk(source).map_err(limit_or_stream)?;
         let packing = Compression::sniff(&first);
+        if packing.is_for_layers() {
+            return self.keep((first, packing), source, limits, report);
+        }
+        // No registry would take it so: what is inside is kept, a bare tar and nothing else.
+        let whole = Read::chain(io::Cursor::new(first), source);
+        let mut plain = Inflated::new(whole, packing, limits).map_err(Error::Stream)?;
+        let first = read_chunk(&mut plain).map_err(limit_or_stream)?;
+        self.keep((first, Compression::None), &mut plain, limits, report)
+    }
+
+    /// Reads a blob whose first bytes were read already.
+    fn keep(
+        &self,
+        (first, packing): (Bytes, Compression),
+        source: &mut dyn Read,
+        limits: &Limits,
+        report: &mut dyn FnMut(u64),
+    ) -> Result<StagedLayer, Error> {
+        let (blob, folder) = (self.path("blob"), self.path("layer"));
+        fs::create_dir(&folder).map_err(Error::disk("make", &folder))?;
         let job = Job {
             blob: &blob,
             folder: &folder,
