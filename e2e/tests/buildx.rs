@@ -105,6 +105,72 @@ CMD [\"cat\", \"/a\"]
     }
 
     #[test]
+    fn a_secret_in_a_variable_is_on_no_disk_while_its_step_runs() {
+        let lab = lab(AGES[1]);
+        write(&lab, "secret", "open sesame");
+        let file = "FROM IMAGE\nRUN --mount=type=secret,id=key,env=WORD echo ${#WORD} > /length; env | sed -n s/^WORD=//p | md5sum; sleep 3\n\
+            RUN test -z \"$WORD\" && test ! -e /run/secrets/key\n";
+        write(&lab, "Dockerfile", file);
+        lab.shell("cd app && (timeout 60 docker build --progress=plain --secret id=key,src=secret -t app:1 . > ../said 2>&1; echo $? > ../code) > /dev/null 2>&1 &");
+        // `sed` ends the line.
+        eventually("the step runs and sees it", || {
+            lab.shell("printf 'open sesame\\n' | md5sum | cut -c-32 > sum; grep -qf sum said")
+                .code
+                == 0
+        });
+        let kept = lab.shell("grep -rlI 'open sesame' data run daemon.log said");
+        assert_eq!(kept.stdout, "", "while the step runs");
+        eventually("the build ends", || lab.shell("grep -q . code").code == 0);
+        assert_eq!(
+            lab.shell("cat code").ok(),
+            "0",
+            "{}",
+            lab.shell("cat said").stdout
+        );
+        assert_eq!(ok(&lab, "run --rm app:1 cat /length"), "11");
+        secrets_stay_secret(&lab);
+    }
+
+    #[test]
+    fn a_step_speaks_to_the_clients_ssh_agent_and_to_no_other() {
+        for age in AGES {
+            let lab = lab(age);
+            let pack = "tar -C / -chf app/ssh.tar usr/bin/ssh-add $(ldd /usr/bin/ssh-add | grep -o '/[^ ]*' | cut -c2-)";
+            lab.shell(pack).ok();
+            let file = "FROM IMAGE\nADD ssh.tar /\nRUN --mount=type=ssh ssh-add -l > /told\n\
+                RUN ! ssh-add -l && test -z \"$SSH_AUTH_SOCK\" && test ! -e /run/buildkit\n";
+            write(&lab, "Dockerfile", file);
+            let agent = "eval $(ssh-agent) >/dev/null; ssh-keygen -qN '' -t ed25519 -f key -C mine; ssh-add -q key";
+            let line = format!(
+                "{agent}; cd app; timeout 100 docker build --ssh default -t app:1 . 2>&1; code=$?; kill $SSH_AGENT_PID; exit $code"
+            );
+            lab.shell(&line).ok();
+            let told = ok(&lab, "run --rm app:1 cat /told");
+            assert!(told.contains("mine (ED25519)"), "{age}: {told}");
+
+            let file = "FROM IMAGE\nRUN --mount=type=ssh,required=true true\n";
+            write(&lab, "Dockerfile", file);
+            let without = run(&lab, "build .");
+            assert!(
+                without.code != 0 && without.stdout.contains("ssh"),
+                "{age}: {without:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_stage_upon_a_stage_has_its_arguments() {
+        let lab = lab(AGES[1]);
+        write(
+            &lab,
+            "Dockerfile",
+            "FROM IMAGE AS one\nARG V=1\nARG W\nFROM one\nRUN echo $V$W > /v\n",
+        );
+        ok(&lab, "build -q --build-arg W=2 -t app:1 .");
+        assert_eq!(ok(&lab, "run --rm app:1 cat /v"), "12");
+    }
+
+    #[test]
     fn a_failure_shows_its_lines_and_checks_speak() {
         for age in AGES {
             let lab = lab(age);

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use hakone_base::{ContainerId, Digest, Fault, ImageRef, Kind};
+use hakone_base::{ContainerId, Digest, Fault, ImageRef, Kind, Secret};
 use hakone_build::{
     BoxFuture, Claim, Containers, Downloads, Fetch, Fetched, Ground, Images, Made, Refusal,
     Running, Top,
@@ -140,7 +140,11 @@ impl Containers for Joined {
         })
     }
 
-    fn start<'a>(&'a self, container: &'a ContainerId) -> BoxFuture<'a, Result<Running, Refusal>> {
+    fn start<'a>(
+        &'a self,
+        container: &'a ContainerId,
+        secrets: Vec<Secret<String>>,
+    ) -> BoxFuture<'a, Result<Running, Refusal>> {
         Box::pin(async move {
             let id = container.as_str();
             let options = AttachOptions {
@@ -151,7 +155,7 @@ impl Containers for Joined {
             };
             let streams = self.0.attach(id, options).await.map_err(boxed)?;
             let ended = self.0.wait(id, WaitCondition::NextExit).map_err(boxed)?;
-            self.0.start(id).await.map_err(boxed)?;
+            self.0.start_with(id, secrets).await.map_err(boxed)?;
             Ok(Running {
                 output: streams.output,
                 exit: Box::pin(async move { ended.await.code }),

@@ -23,6 +23,8 @@ pub const CONTROL_SOCKET: &str = "control.sock";
 pub const EXIT_FILE: &str = "exit.json";
 /// The mount point of the container's root, in the container's run folder.
 pub const ROOTFS: &str = "rootfs";
+/// Variables of the process that never reach a disk, in the container's run folder: a JSON list of `NAME=value`, read once.
+pub const ENVIRONMENT_FILE: &str = "environment.json";
 /// The supervisor's order, in the container's data folder: an [`Order`] as JSON.
 pub const ORDER_FILE: &str = "supervise.json";
 /// The OCI runtime specification, in the bundle.

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use hakone_base::Digest;
+use hakone_base::{Digest, Secret};
 use hakone_build_model::{CopyPlan, From, RunPlan};
 use hakone_dockerfile::{CacheSharing, Mount, MountKind};
 use hakone_engine_api::wire;
@@ -39,6 +39,8 @@ struct Origin {
 pub(crate) struct Ready {
     pub(crate) mounts: Vec<wire::Mount>,
     pub(crate) environment: Vec<String>,
+    /// Variables that must be in no record.
+    pub(crate) secrets: Vec<Secret<String>>,
     /// Places in the container.
     pub(crate) targets: Vec<PathBuf>,
     keep: Vec<Keep>,
@@ -253,7 +255,8 @@ impl One<'_, '_> {
         if let Some(name) = env {
             let text = String::from_utf8(value.expose().clone());
             let text = text.map_err(|_bytes| Error::Mount(format!("secret {id}: is no text")))?;
-            self.ready.environment.push(format!("{name}={text}"));
+            let variable = Secret::new(format!("{name}={text}"));
+            self.ready.secrets.push(variable);
             if self.mount.target.is_none() {
                 return Ok(());
             }

@@ -113,8 +113,12 @@ pub trait Containers: Send + Sync + 'static {
     /// Makes one; finished even when the future is dropped.
     fn create(&self, body: ContainerCreateBody) -> BoxFuture<'_, Result<ContainerId, Refusal>>;
 
-    /// Starts it, its output attached.
-    fn start<'a>(&'a self, container: &'a ContainerId) -> BoxFuture<'a, Result<Running, Refusal>>;
+    /// Starts it, its output attached, with variables that are in no record and on no disk.
+    fn start<'a>(
+        &'a self,
+        container: &'a ContainerId,
+        secrets: Vec<Secret<String>>,
+    ) -> BoxFuture<'a, Result<Running, Refusal>>;
 
     /// Moves the writable folder of one that has ended to `place`; tells how ids are stored in it.
     fn take<'a>(

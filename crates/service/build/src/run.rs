@@ -6,7 +6,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
-use hakone_base::ContainerId;
+use hakone_base::{ContainerId, Secret};
 use hakone_build_model::RunPlan;
 use hakone_dockerfile::RunNetwork;
 use hakone_engine_api::wire;
@@ -64,7 +64,7 @@ pub(crate) async fn run(
     let body = body(work, plan, arguments, &ready, mark.text())?;
     let mut container = Held::create(Arc::clone(&build.inner), body, mark).await?;
     voice.running(container.id.clone()).await;
-    let code = follow(&build.inner, &container.id, voice).await?;
+    let code = follow(&build.inner, &container.id, ready.secrets.clone(), voice).await?;
     if code != 0 {
         let kept = build.request.cleanup != Cleanup::All;
         match kept {
@@ -105,8 +105,13 @@ async fn take(work: &Work<'_>, container: &ContainerId, ready: &Ready) -> Result
 }
 
 /// Starts the container, passes on what it writes, and waits for its end.
-async fn follow(inner: &Inner, container: &ContainerId, voice: &Voice) -> Result<i64, Error> {
-    let Running { output, exit } = inner.containers.start(container).await?;
+async fn follow(
+    inner: &Inner,
+    container: &ContainerId,
+    secrets: Vec<Secret<String>>,
+    voice: &Voice,
+) -> Result<i64, Error> {
+    let Running { output, exit } = inner.containers.start(container, secrets).await?;
     pass_on(output, voice).await;
     Ok(exit.await)
 }

@@ -4,24 +4,27 @@
 
 use std::{
     fs,
-    io::{self, Read as _},
-    os::unix::fs::DirBuilderExt as _,
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
+use hakone_base::Secret;
 use hakone_container_log::Logged;
 use hakone_spec::{
     ContainerSpec, EtcFiles, Joined, MountSource, Netns, Propagation, ReadOnly, Resolved,
     ResolvedMount, ResolvedSource, Shm, runtime_spec, seccomp_for_runc,
 };
 use hakone_supervision::WindowSize;
-use hakone_supervision::{CONFIG_FILE, CopyUp, Log, ORDER_FILE, Order, ROOTFS, Rootfs, Runtime};
+use hakone_supervision::{
+    CONFIG_FILE, CopyUp, ENVIRONMENT_FILE, Log, ORDER_FILE, Order, ROOTFS, Rootfs, Runtime,
+};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use tracing::warn;
 
 use crate::{
     Error, Etc,
-    container::Container,
+    container::{Container, hold},
     device,
     inner::{Inner, now},
     mounts,
@@ -76,6 +79,7 @@ pub(crate) fn write(plan: &Plan, container: &Container, inner: &Inner) -> Result
         linux.set_seccomp(Some(seccomp_for_runc(&program.resolved)));
     }
     put(&container.folder.join(CONFIG_FILE), &json(&document)?)?;
+    lend(container)?;
     let order = order(
         plan,
         container,
@@ -85,6 +89,27 @@ pub(crate) fn write(plan: &Plan, container: &Container, inner: &Inner) -> Result
     let path = container.folder.join(ORDER_FILE);
     put(&path, &json(&order)?)?;
     Ok(path)
+}
+
+/// Leaves variables where only the supervisor looks, in memory, and once; those of a start that failed go.
+fn lend(container: &Container) -> Result<(), Error> {
+    let path = container.run_folder.join(ENVIRONMENT_FILE);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(Error::host("remove", &path)(error));
+        }
+        Err(_) | Ok(()) => {}
+    }
+    let lent = std::mem::take(&mut *hold(&container.lent));
+    if lent.is_empty() {
+        return Ok(());
+    }
+    let lent: Vec<&String> = lent.iter().map(Secret::expose).collect();
+    let mut options = fs::OpenOptions::new();
+    let opened = options.write(true).create_new(true).mode(0o600).open(&path);
+    let mut file = opened.map_err(Error::host("make", &path))?;
+    file.write_all(&json(&lent)?)
+        .map_err(Error::host("write", &path))
 }
 
 fn make_run_folder(path: &Path, inner: &Inner) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use hakone_base::ContainerId;
+use hakone_base::{ContainerId, Secret};
 use tokio::{sync::watch, task::AbortHandle};
 
 use crate::{
@@ -29,6 +29,8 @@ pub(crate) struct Container {
     changes: watch::Sender<Change>,
     /// Whether a supervisor process exists.
     pub(crate) supervised: watch::Sender<bool>,
+    /// Variables for the next start alone, which no record has.
+    pub(crate) lent: Mutex<Vec<Secret<String>>>,
     /// Clients that attached before the start.
     pub(crate) pending: Mutex<Vec<Pending>>,
     /// Commands created in this container.
@@ -70,6 +72,7 @@ impl Container {
             record: Mutex::new(record),
             changes: watch::Sender::new(change),
             supervised: watch::Sender::new(false),
+            lent: Mutex::default(),
             pending: Mutex::default(),
             execs: Mutex::default(),
             backoff: Mutex::default(),

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use hakone_base::ContainerId;
+use hakone_base::{ContainerId, Secret};
 use hakone_container_record::{LIST_FILTERS, PRUNE_FILTERS};
 use hakone_control::Link;
 use hakone_engine_api::{Filters, wire};
@@ -21,7 +21,7 @@ use crate::{
     AttachOptions, AttachStream, Config, Counts, CreateRequest, Created, Error, ExecStarted,
     Glance, ImageUse, Inside, ListOptions, LogOptions, LogStream, Neighbours, Probes, Pruned,
     RemoveOptions, Size, StopOptions, WaitCondition, Waited,
-    container::Container,
+    container::{Container, hold},
     exec, facts,
     inner::{Inner, blocking, share},
     state::State,
@@ -91,6 +91,20 @@ impl Service {
     /// When it runs already ([`Error::NotModified`]) or cannot be started; then nothing of the start is left.
     pub async fn start(&self, container: &str) -> Result<(), Error> {
         let (inner, container) = self.find(container)?;
+        Inner::own(async move { inner.start(&container).await }).await
+    }
+
+    /// Starts a container with variables that are in no record and on no disk: its next start does not have them.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(
+        &self,
+        container: &str,
+        environment: Vec<Secret<String>>,
+    ) -> Result<(), Error> {
+        let (inner, container) = self.find(container)?;
+        *hold(&container.lent) = environment;
         Inner::own(async move { inner.start(&container).await }).await
     }
 

@@ -12,7 +12,7 @@ use hakone_mount::{
     MountPoint, Propagation, Root, copy_up, overlay, propagate, propagate_all, shift_in_place,
 };
 use hakone_runtime::user_namespace;
-use hakone_supervision::{CONFIG_FILE, Order, ROOTFS, Rootfs};
+use hakone_supervision::{CONFIG_FILE, ENVIRONMENT_FILE, Order, ROOTFS, Rootfs};
 use hakone_sys::{Namespaces, unshare};
 use oci_spec::runtime::Spec;
 use rustix::{
@@ -43,6 +43,17 @@ pub(crate) fn order(path: &Path) -> Result<Order, Error> {
 /// Reads the bundle's specification.
 pub(crate) fn spec(bundle: &Path) -> Result<Spec, Error> {
     json(&bundle.join(CONFIG_FILE))
+}
+
+/// Takes the variables that the order's writer left in memory: they are there once.
+pub(crate) fn lent(run_dir: &Path) -> Result<Vec<String>, Error> {
+    let path = run_dir.join(ENVIRONMENT_FILE);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let lent = json(&path);
+    fs::remove_file(&path).map_err(Error::read(&path))?;
+    lent
 }
 
 /// Mounts the container's root in a mount namespace of our own and fills its new volumes.

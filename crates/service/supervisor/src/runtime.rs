@@ -29,7 +29,10 @@ impl Container {
         order: &Order,
         netns: Option<OwnedFd>,
     ) -> Result<(Self, Pid, Ours), Error> {
-        let spec = prepare::spec(&order.bundle)?;
+        let mut spec = prepare::spec(&order.bundle)?;
+        if let Some(process) = spec.process_mut() {
+            exec::lend(process, &prepare::lent(&order.run_dir)?);
+        }
         let root = prepare::root(order, &spec)?;
         match order.runtime {
             Runtime::Builtin => Builtin::create(order, spec, root, netns)

@@ -22,6 +22,12 @@ pub(super) fn process(mut base: Process, order: &ExecOrder) -> Process {
     base
 }
 
+/// Adds variables to a process.
+pub(super) fn lend(process: &mut Process, environment: &[String]) {
+    let env = process.env().clone().unwrap_or_default();
+    process.set_env(Some(merged(env, environment)));
+}
+
 /// Sets the numbers that a name stands for.
 pub(super) fn set_user(process: &mut Process, resolved: &ResolvedUser) {
     let mut user = User::default();
