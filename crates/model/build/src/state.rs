@@ -56,6 +56,23 @@ impl State {
         Ok((state, triggers))
     }
 
+    /// Takes over the build arguments of the stage that this one begins with: BuildKit does, the classic builder does not.
+    ///
+    /// # Errors
+    /// When the variables are too large together.
+    pub fn inherit(&mut self, parent: &StageScope) -> Result<(), Error> {
+        match self.words {
+            Words::Classic => Ok(()),
+            Words::Buildkit => Ok(self.scope.inherit(parent)?),
+        }
+    }
+
+    /// Gives what the stage's variables mean now.
+    #[must_use]
+    pub const fn scope(&self) -> &StageScope {
+        &self.scope
+    }
+
     /// Gives the config as it is now.
     #[must_use]
     pub const fn config(&self) -> &ImageConfig {

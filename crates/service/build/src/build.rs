@@ -11,7 +11,8 @@ use std::{
 use hakone_base::{Digest, ImageRef};
 use hakone_build_model::Key;
 use hakone_dockerfile::{
-    BuildArgs, Dockerfile, GlobalScope, Graph, Instruction, Pair, Platform, Platforms, Span, Step,
+    BuildArgs, Dockerfile, GlobalScope, Graph, Instruction, Pair, Platform, Platforms, Span,
+    StageScope, Step,
 };
 use hakone_mount::Root;
 use tokio::{
@@ -35,6 +36,8 @@ pub(crate) struct Outcome {
     pub(crate) key: Key,
     /// The vertex of its last step.
     pub(crate) vertex: Digest,
+    /// Its variables, for stages that begin with it.
+    pub(crate) scope: StageScope,
 }
 
 /// A build that is under way; its stages share it.

@@ -63,6 +63,7 @@ pub(crate) async fn run(build: &Arc<Build>, index: usize) -> Result<Outcome, Err
         vertex = voice.id().clone();
     }
     Ok(Outcome {
+        scope: work.state.scope().clone(),
         ground: work.ground,
         image: work.image,
         key: work.key,
@@ -114,6 +115,7 @@ async fn begin<'a>(
     let inputs = from.iter().map(|from| from.vertex.clone()).collect();
     let voice = Voice::new(&build.progress, name, inputs, Some(number)).await;
     voice.started().await;
+    let scope = from.as_ref().map(|from| from.scope.clone());
     let begun = match from {
         Some(from) => Ok((from.ground, from.image, from.key)),
         None => base(build, resolved, &voice).await,
@@ -122,6 +124,9 @@ async fn begin<'a>(
     match begun {
         Ok(begun) => {
             let (mut work, triggers) = work(build, stage, begun)?;
+            if let Some(scope) = &scope {
+                work.state.inherit(scope)?;
+            }
             let done = Box::pin(work.triggers(triggers, &voice)).await;
             told(done, &mut work, &voice, last).await?;
             Ok((work, voice.id().clone()))

@@ -167,3 +167,21 @@ fn files_may_come_from_elsewhere_and_still_be_the_same() {
     assert_ne!(identity("COPY a /b"), identity("COPY a /c"));
     assert_ne!(identity("COPY --chown=1 a /b"), identity("COPY a /b"));
 }
+
+#[test]
+fn a_stage_upon_a_stage_has_its_arguments_with_buildkit_alone() {
+    let seen = |words: Words| {
+        let parent = stage("ARG V=1\nARG W\n", &[("W", "given")], words).state;
+        let child = stage("", &[], words);
+        let mut state = child.state;
+        state.inherit(parent.scope()).unwrap();
+        let step = Dockerfile::parse(b"FROM base\nRUN echo\n").unwrap();
+        let planned = state.plan(&step.stages[0].steps[0]).unwrap();
+        match planned.effect {
+            Effect::Run(plan) => plan.environment,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(seen(Words::Classic), [""; 0]);
+    assert_eq!(seen(Words::Buildkit), ["V=1", "W=given"]);
+}
