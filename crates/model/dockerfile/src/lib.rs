@@ -22,6 +22,7 @@ mod lines;
 mod mount;
 mod parse;
 pub mod pattern;
+pub mod pin;
 mod scope;
 mod span;
 mod stage;

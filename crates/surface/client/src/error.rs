@@ -66,6 +66,14 @@ pub enum Error {
     /// A long operation reported failure in its stream of progress.
     #[error("{0}")]
     Progress(String),
+    /// A failure, and what the verb knows to go on with.
+    #[error("{error}")]
+    Advised {
+        /// What failed.
+        error: Box<Error>,
+        /// The line that helps.
+        hint: String,
+    },
     /// A needed program is missing.
     #[error("the program `{program}` is not installed")]
     Program {
@@ -94,6 +102,18 @@ impl Error {
         Self::Usage(message.into())
     }
 
+    /// Adds a line of advice, if there is one.
+    #[must_use]
+    pub fn advised(self, hint: Option<String>) -> Self {
+        match hint {
+            Some(hint) => Self::Advised {
+                error: Box::new(self),
+                hint,
+            },
+            None => self,
+        }
+    }
+
     /// Reports whether the daemon said "not found".
     #[must_use]
     pub const fn is_not_found(&self) -> bool {
@@ -113,6 +133,7 @@ impl Error {
             Self::Program { package, .. } => {
                 Some(format!("On Debian and Ubuntu: apt-get install {package}"))
             }
+            Self::Advised { hint, .. } => Some(hint.clone()),
             Self::Daemon { status: 501, .. } => {
                 Some("This daemon does not offer that; docs/reference/api.md lists what it does.".into())
             }
@@ -126,6 +147,7 @@ impl Error {
         match self {
             Self::Exit(code) => *code,
             Self::Closed => 0,
+            Self::Advised { error, .. } => error.code(),
             _ => 1,
         }
     }
@@ -141,6 +163,7 @@ impl Fault for Error {
             | Self::Template(_) => Kind::InvalidParameter,
             Self::Unreachable { .. } | Self::Http(_) => Kind::Unavailable,
             Self::Daemon { status, .. } => kind_of(*status),
+            Self::Advised { error, .. } => error.kind(),
             Self::Program { .. } => Kind::NotFound,
             Self::Certificate { .. }
             | Self::Reply(_)

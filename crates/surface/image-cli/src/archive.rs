@@ -17,7 +17,7 @@ pub(crate) async fn read(
     path: Option<&Path>,
 ) -> Result<BoxStream<'static, std::io::Result<Bytes>>, Error> {
     let Some(path) = path else {
-        return Ok(ReaderStream::with_capacity(tokio::io::stdin(), PIECE).boxed());
+        return Ok(input().boxed());
     };
     let failed = |error: std::io::Error| Error::usage(hakone_run_flags::open_failure(path, &error));
     let file = tokio::fs::File::open(path).await.map_err(failed)?;
@@ -31,6 +31,11 @@ pub(crate) async fn read(
     Ok(stream
         .inspect_ok(move |bytes| bar.inc(bytes.len() as u64))
         .boxed())
+}
+
+/// Gives standard input, or what is left of it.
+pub fn input() -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
+    ReaderStream::with_capacity(tokio::io::stdin(), PIECE)
 }
 
 /// Writes a stream to a new file that appears only when it is complete.
@@ -64,17 +69,25 @@ pub async fn write(
 
 /// Packs a folder on a thread of its own; the archive streams out as it grows.
 pub(crate) fn pack(folder: &Path) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
-    let (sender, receiver) = mpsc::channel(4);
     let folder = folder.to_owned();
+    packed(move |builder| builder.append_dir_all(".", &folder))
+}
+
+/// An archive that is written to a stream.
+pub type Builder = tar::Builder<std::io::BufWriter<Pipe>>;
+
+/// Fills an archive on a thread of its own; it streams out as it grows, and a failure ends the stream.
+pub fn packed(
+    fill: impl FnOnce(&mut Builder) -> std::io::Result<()> + Send + 'static,
+) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
+    let (sender, receiver) = mpsc::channel(4);
     let packer = tokio::task::spawn_blocking(move || {
         let mut builder = tar::Builder::new(std::io::BufWriter::with_capacity(
             PIECE,
             Pipe(sender.clone()),
         ));
         builder.follow_symlinks(false);
-        let packed = builder
-            .append_dir_all(".", &folder)
-            .and_then(|()| builder.into_inner()?.flush());
+        let packed = fill(&mut builder).and_then(|()| builder.into_inner()?.flush());
         if let Err(error) = packed {
             // A reader that is gone has its own reason to report.
             drop(sender.blocking_send(Err(error)));
@@ -87,7 +100,8 @@ pub(crate) fn pack(folder: &Path) -> impl Stream<Item = std::io::Result<Bytes>> 
 }
 
 /// The writing end of a channel of bytes.
-struct Pipe(mpsc::Sender<std::io::Result<Bytes>>);
+#[derive(Debug)]
+pub struct Pipe(mpsc::Sender<std::io::Result<Bytes>>);
 
 impl Write for Pipe {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {

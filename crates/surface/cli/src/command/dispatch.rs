@@ -7,7 +7,7 @@ use hakone_image_cli::{self as image, registry};
 use hakone_policy_cli as policy;
 
 use super::tree::{
-    ContainerVerb, ImageVerb, NetworkVerb, PolicyVerb, SystemVerb, Verb, VolumeVerb,
+    BuilderVerb, ContainerVerb, ImageVerb, NetworkVerb, PolicyVerb, SystemVerb, Verb, VolumeVerb,
 };
 use crate::{complete, container, network, security, system, volume};
 
@@ -42,6 +42,8 @@ pub(super) async fn verb(session: &Session, verb: &Verb, command: Command) -> Re
         Verb::Export(arguments) => container::export::run(session, arguments).await,
         Verb::Stats(arguments) => container::stats::run(session, arguments).await,
         Verb::Update(arguments) => container::update::run(session, arguments).await,
+        Verb::Build(arguments) => Box::pin(build::build::run(session, arguments)).await,
+        Verb::Builder(verb) => of_builder(session, verb).await,
         Verb::Images(arguments) => image::ls::run(session, arguments).await,
         Verb::Pull(arguments) => image::pull::run(session, arguments).await,
         Verb::Push(arguments) => image::push::run(session, arguments).await,
@@ -116,6 +118,7 @@ async fn of_container(session: &Session, verb: &ContainerVerb) -> Result<u8, Err
 
 async fn of_image(session: &Session, verb: &ImageVerb) -> Result<(), Error> {
     match verb {
+        ImageVerb::Build(arguments) => Box::pin(build::build::run(session, arguments)).await,
         ImageVerb::Ls(arguments) => image::ls::run(session, arguments).await,
         ImageVerb::Pull(arguments) => image::pull::run(session, arguments).await,
         ImageVerb::Push(arguments) => image::push::run(session, arguments).await,
@@ -128,6 +131,14 @@ async fn of_image(session: &Session, verb: &ImageVerb) -> Result<(), Error> {
         ImageVerb::Inspect(arguments) => image::inspect::run(session, arguments).await,
         ImageVerb::Prune(arguments) => image::prune::run(session, arguments).await,
         ImageVerb::Bootstrap(arguments) => image::bootstrap::run(session, arguments).await,
+    }
+}
+
+async fn of_builder(session: &Session, verb: &BuilderVerb) -> Result<(), Error> {
+    match verb {
+        BuilderVerb::Build(arguments) => Box::pin(build::build::run(session, arguments)).await,
+        BuilderVerb::Du(arguments) => build::builder::du::run(session, arguments).await,
+        BuilderVerb::Prune(arguments) => build::builder::prune::run(session, arguments).await,
     }
 }
 

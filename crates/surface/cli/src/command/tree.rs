@@ -119,6 +119,8 @@ verbs! {
         Stats(container::stats::Arguments),
         /// Update configuration of one or more containers
         Update(Box<container::update::Arguments>),
+        /// Build an image from a Dockerfile
+        Build(Box<build::build::Arguments>),
         /// List images
         Images(image::ls::Arguments),
         /// Download an image from a registry
@@ -164,6 +166,9 @@ verbs! {
         /// Manage networks
         #[command(subcommand)]
         Network(NetworkVerb),
+        /// Manage what is remembered of builds
+        #[command(subcommand)]
+        Builder(BuilderVerb),
         /// Check Dockerfiles against rules of good practice; ends with 1 when there are findings
         Lint(build::lint::Arguments),
         /// Manage policies between containers
@@ -246,6 +251,8 @@ verbs! {
 verbs! {
     /// What can be asked of images.
     ImageVerb {
+        /// Build an image from a Dockerfile
+        Build(Box<build::build::Arguments>),
         /// List images
         #[command(alias = "list")]
         Ls(image::ls::Arguments),
@@ -272,6 +279,18 @@ verbs! {
         Prune(image::prune::Arguments),
         /// Make a base image from a distribution's packages with debootstrap
         Bootstrap(image::bootstrap::Arguments),
+    }
+}
+
+verbs! {
+    /// What can be asked of the builder.
+    BuilderVerb {
+        /// Build an image from a Dockerfile
+        Build(Box<build::build::Arguments>),
+        /// Show what is remembered of builds
+        Du(build::builder::du::Arguments),
+        /// Remove build cache
+        Prune(build::builder::prune::Arguments),
     }
 }
 

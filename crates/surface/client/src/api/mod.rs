@@ -35,6 +35,8 @@ use crate::Error;
 const NEWEST: &str = "1.51";
 /// Who the user is at a registry, as base64 of JSON.
 const REGISTRY_AUTH: header::HeaderName = header::HeaderName::from_static("x-registry-auth");
+/// The same for several registries, by their names.
+const REGISTRY_CONFIG: header::HeaderName = header::HeaderName::from_static("x-registry-config");
 
 /// A daemon and how to speak to it.
 #[derive(Debug)]
@@ -179,10 +181,13 @@ impl Client {
             .ok()
             .ok_or_else(|| Error::usage(format!("invalid name in {target}")))?;
         *wire.headers_mut() = headers;
-        let auth = request.registry_auth.as_deref();
-        if let Some(Ok(mut value)) = auth.map(header::HeaderValue::from_str) {
-            value.set_sensitive(true);
-            wire.headers_mut().insert(REGISTRY_AUTH, value);
+        let one = (REGISTRY_AUTH, request.registry_auth.as_deref());
+        let all = (REGISTRY_CONFIG, request.registry_config.as_deref());
+        for (name, auth) in [one, all] {
+            if let Some(Ok(mut value)) = auth.map(header::HeaderValue::from_str) {
+                value.set_sensitive(true);
+                wire.headers_mut().insert(name, value);
+            }
         }
         wire.headers_mut().insert(
             header::HOST,

@@ -22,6 +22,7 @@ pub struct Request {
     pub(super) kind: Option<&'static str>,
     query: Vec<(&'static str, String)>,
     pub(super) registry_auth: Option<String>,
+    pub(super) registry_config: Option<String>,
 }
 
 impl Request {
@@ -59,6 +60,7 @@ impl Request {
             kind: None,
             query: Vec::new(),
             registry_auth: None,
+            registry_config: None,
         }
     }
 
@@ -73,6 +75,13 @@ impl Request {
     #[must_use]
     pub fn registry_auth(mut self, value: String) -> Self {
         self.registry_auth = Some(value);
+        self
+    }
+
+    /// Says who the user is at each of the registries that a build may speak to.
+    #[must_use]
+    pub fn registry_config(mut self, value: String) -> Self {
+        self.registry_config = Some(value);
         self
     }
 

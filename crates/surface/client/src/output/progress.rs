@@ -117,6 +117,17 @@ pub fn bar() -> ProgressBar {
     }
 }
 
+/// A count of bytes whose sum nobody knows, on standard error, gone when finished.
+#[must_use]
+pub fn count(message: &'static str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10))
+        .with_message(message);
+    match ProgressStyle::with_template("{msg} {bytes} {bytes_per_sec}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
 /// A turning wheel for work of unknown length.
 pub fn wheel(console: &Console, message: &'static str) -> Option<ProgressBar> {
     console.terminal().stderr.then(|| {

@@ -2,7 +2,7 @@
 //!
 //! Shared with docker: keys that we do not know stay as they are.
 
-use std::{io::Write as _, path::PathBuf};
+use std::{collections::BTreeSet, io::Write as _, path::PathBuf};
 
 use data_encoding::{BASE64, BASE64URL};
 use hakone_client::Error;
@@ -138,6 +138,13 @@ impl Config {
             Some((_, entry)) => Kept::File(Auth::of_entry(server, entry)),
             None => Kept::File(Auth::default()),
         }
+    }
+
+    /// Lists the servers that the user has something for, in the file or with a helper of their own.
+    pub(crate) fn servers(&self) -> BTreeSet<String> {
+        let lists = ["auths", "credHelpers"].map(|list| self.value.get(list));
+        let lists = lists.into_iter().flatten().filter_map(Value::as_object);
+        lists.flat_map(Map::keys).map(|name| key(name)).collect()
     }
 
     /// Names the helper that a server's credentials are with.
