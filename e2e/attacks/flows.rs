@@ -30,11 +30,25 @@ for n in range(600):
     out.send(ether(gateway, "02:66:00:00:%02x:%02x" % (n >> 8, n & 255), 0x800, v4(own, "10.99.0.2", 17, udp(1, 2))))
 "#;
 
+/// Without any privilege: a datagram to each of 600 addresses that nobody has, on a link of IPv4 and one of IPv6.
+const SEARCH: &str = r#"
+import socket, sys
+four, six = sys.argv[1:3]
+for n in range(600):
+    to = (four % (1 + n // 200, 2 + n % 200), 9) if four.count("%") == 2 else (four % (3 + n % 250), 9)
+    for family, address in ((socket.AF_INET, to), (socket.AF_INET6, (six % (0x1000 + n), 9))):
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as s:
+                s.sendto(b"anybody?", address)
+        except OSError:
+            pass
+"#;
+
 #[expect(
     clippy::disallowed_methods,
     reason = "a program of a laboratory may be torn"
 )]
-fn python(lab: &Lab, container: &str, program: &str, arguments: &str) {
+pub(crate) fn python(lab: &Lab, container: &str, program: &str, arguments: &str) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/attacks");
     let file = lab.path("program.py");
     std::fs::write(&file, program).unwrap();
@@ -100,6 +114,56 @@ fn one_container_does_not_fill_the_hosts_neighbours_nor_the_bridges_entries() {
         lab.host.sh("ip neigh").stdout
     );
     assert_eq!(count("bridge fdb show"), entries);
+}
+
+/// The kernel keeps neighbours of all namespaces in one table of a thousand: those that a container itself looks for, and those
+/// that the host looks for on its behalf.
+#[test]
+fn a_container_that_searches_its_networks_leaves_the_table_of_neighbours_to_the_others() {
+    for backend in ["nftables", "iptables"] {
+        let lab = Lab::with(Engine::Hakone, &format!("--firewall-backend {backend}"));
+        lab.docker("network create --ipv6 --subnet 10.71.0.0/16 --subnet fd71::/64 red")
+            .ok();
+        lab.probe("mallory", "--network red");
+        lab.probe("honest", "--network red");
+        let honest = lab.address("honest", "red");
+        let pid = lab.docker("inspect -f '{{.State.Pid}}' mallory").ok();
+        // All that is asked for or was in vain; who answered, and what the engine told, are counted by nobody.
+        let unknown = "nud incomplete nud failed | wc -l";
+        let inside = |family: &str| {
+            let list = format!("nsenter --net=/proc/{pid}/ns/net ip {family} neigh show {unknown}");
+            lab.shell(&list).ok().parse::<u32>().unwrap()
+        };
+        let on_cable = |family: &str| {
+            let list = format!("ip {family} neigh show dev cable0 {unknown}");
+            lab.host.sh(&list).ok().parse::<u32>().unwrap()
+        };
+        // Controls: each place shows what is looked for in vain.
+        python(&lab, "mallory", SEARCH, "10.71.%d.%d fd71::%x");
+        for family in ["-4", "-6"] {
+            let asked = inside(family);
+            assert!(
+                (20..260).contains(&asked),
+                "{backend} {family}: {asked} inside"
+            );
+        }
+        python(&lab, "mallory", SEARCH, "10.99.0.%d fd99::%x");
+        for family in ["-4", "-6"] {
+            let asked = on_cable(family);
+            assert!(
+                (20..220).contains(&asked),
+                "{backend} {family}: {asked} on the cable"
+            );
+        }
+        // Who is known already is spoken to, also by who searched; others search on.
+        for line in [
+            format!("exec mallory ping -c1 -W2 {honest}"),
+            "exec mallory ping -c1 -W2 10.71.0.1".to_owned(),
+            "exec honest ping -c1 -W2 10.99.0.2".to_owned(),
+        ] {
+            assert_eq!(lab.docker(&line).code, 0, "{backend}: {line}");
+        }
+    }
 }
 
 #[test]

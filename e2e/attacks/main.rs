@@ -13,6 +13,8 @@ mod flows;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]
+mod inside;
+#[cfg(test)]
 mod opened;
 #[cfg(test)]
 mod policies;

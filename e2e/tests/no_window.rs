@@ -12,7 +12,7 @@ mod tests {
         time::Duration,
     };
 
-    use hakone_e2e::{Api, Background, Engine, IMAGE, Lab};
+    use hakone_e2e::{Api, Background, Engine, IMAGE, Lab, eventually};
     use rustix::process::Signal;
 
     /// Where the fresh container of each round appears.
@@ -65,10 +65,11 @@ mod tests {
     type Change = (&'static str, fn(&mut Lab));
 
     /// What happens again and again; whoever adds something that changes rules adds it here.
-    const CHANGES: [Change; 5] = [
+    const CHANGES: [Change; 6] = [
         ("a network comes and goes", network_comes_and_goes),
         ("a container starts", fresh),
         ("policies come, change and go", policies),
+        ("a bridge is torn down and put back", torn_down),
         ("the daemon restarts", restart),
         ("the daemon is killed", Lab::crash),
     ];
@@ -108,6 +109,17 @@ mod tests {
             let gone = api.call("DELETE", &format!("/hakone/policies/{name}"), "");
             assert_eq!(gone.unwrap().0, 204);
         }
+    }
+
+    /// By another program; its port comes back when rules know it.
+    fn torn_down(lab: &mut Lab) {
+        let find = "ip -o addr show to 10.92.0.1 | cut -d' ' -f2";
+        let bridge = lab.host.sh(find).ok();
+        lab.host.sh(&format!("ip link del {bridge}")).ok();
+        eventually("the bridge has its port again", || {
+            let ports = format!("ip -o link show master {bridge} up");
+            lab.host.sh(&ports).stdout.contains("hk") && !lab.host.sh(find).stdout.is_empty()
+        });
     }
 
     fn restart(lab: &mut Lab) {

@@ -90,6 +90,35 @@ spec:
         );
     }
 
+    /// Where iptables has the rules there is no flow log: the audit counts instead of telling, and there is nothing to learn from.
+    #[test]
+    fn with_rules_in_iptables_an_audited_policy_counts_and_an_enforced_one_drops() {
+        let lab = lab("--firewall-backend iptables");
+        let db = format!("{}:80", lab.address("db", "red"));
+        let audited = write(&lab, "audit.yaml", &policy("audit"));
+        lab.hakone(&format!("policy apply -f {audited}")).ok();
+        let counted = || {
+            let list = "nft list table inet hakone | sed -n '/chain audit_in_/,/}/p'";
+            let shown = lab.host.sh(list).ok();
+            let counter = shown.split("packets ").nth(1)?;
+            counter.split(' ').next()?.parse::<u64>().ok()
+        };
+        assert!(lab.reaches("web", &db));
+        assert_eq!(counted(), Some(0), "what is allowed is nothing to count");
+        assert!(lab.reaches("other", &db));
+        assert!(counted() > Some(0), "what would be dropped is counted");
+        let learned = lab.hakone("policy learn --for 0");
+        assert!(
+            learned.code != 0 && learned.stderr.contains("flow log"),
+            "{learned:?}"
+        );
+        let enforced = write(&lab, "enforce.yaml", &policy("enforce"));
+        lab.hakone(&format!("policy apply -f {enforced}")).ok();
+        assert!(lab.reaches("web", &db) && !lab.reaches("other", &db));
+        lab.hakone(&format!("policy apply -f {audited}")).ok();
+        assert!(lab.reaches("other", &db), "audited again");
+    }
+
     #[test]
     fn what_is_learned_of_a_running_application_allows_it_and_nothing_else() {
         let lab = lab("--flow-log memory");

@@ -16,7 +16,7 @@ const USAGE: &str = "usage: cargo xtask VERB
   e2e [FILTER]       the suites that drive the built binary through the docker CLI (root)
   e2e --peers        Compose of three ages, docker-py and dockerode, installed for it (root)
   bless              renew snapshots and docs/reference
-  bench [NAME] [N]   benches against a real dockerd, interleaved (root)
+  bench [NAME] [N]   benches against a real dockerd, interleaved (root); `policy`: what rules cost, without a peer
   fuzz TARGET [SEC]  run one fuzz target";
 
 fn main() -> Result<()> {

@@ -6,16 +6,17 @@ use hakone_base::{IfName, MacAddr};
 use ipnet::IpNet;
 
 use crate::{
-    Error, LinkIndex, Socket,
+    Entry, Error, LinkIndex, Port, Socket,
     address::read as read_address,
     kernel::{
-        AF_INET, AF_INET6, AF_UNSPEC, IFA_ADDRESS, IFA_LOCAL, IFF_RUNNING, IFF_UP, IFLA_ADDRESS,
-        IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINK, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
-        NLM_F_REQUEST, RT_TABLE_MAIN, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PRIORITY, RTM_GETADDR,
-        RTM_GETLINK, RTM_GETROUTE,
+        AF_BRIDGE, AF_INET, AF_INET6, AF_UNSPEC, IFA_ADDRESS, IFA_LOCAL, IFF_RUNNING, IFF_UP,
+        IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND,
+        IFLA_LINK, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, NLM_F_REQUEST, RT_TABLE_MAIN, RTA_DST,
+        RTA_GATEWAY, RTA_OIF, RTA_PRIORITY, RTM_GETADDR, RTM_GETLINK, RTM_GETNEIGH, RTM_GETROUTE,
     },
     link::ifinfomsg,
     message::{Message, Received, attributes, text, u32_at},
+    monitor::entry,
 };
 
 /// A link as the kernel shows it.
@@ -33,6 +34,8 @@ pub struct Link {
     pub mtu: u32,
     /// The bridge of which it is a port.
     pub master: Option<LinkIndex>,
+    /// What that bridge lets it do.
+    pub port: Option<Port>,
     /// The number of a pair's other end, in its namespace.
     pub peer: Option<LinkIndex>,
     /// Whether it is up.
@@ -74,6 +77,15 @@ impl Socket {
         self.ask(question.text(IFLA_IFNAME, name.as_str()), read_link)
     }
 
+    /// Finds a link by its number.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub fn link_at(&mut self, index: LinkIndex) -> Result<Option<Link>, Error> {
+        let fixed = ifinfomsg(AF_UNSPEC, index.0, 0, 0);
+        self.ask(Message::new(RTM_GETLINK, NLM_F_REQUEST, &fixed), read_link)
+    }
+
     /// Lists all links.
     ///
     /// # Errors
@@ -88,6 +100,17 @@ impl Socket {
     /// When the socket fails.
     pub fn addresses(&mut self) -> Result<Vec<Address>, Error> {
         self.dump(RTM_GETADDR, &[0; 8], read_interface_address)
+    }
+
+    /// Lists the neighbours of all links and the forwarding entries of all bridges.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub fn entries(&mut self) -> Result<Vec<Entry>, Error> {
+        let question = |family: u8| [family, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let mut entries = self.dump(RTM_GETNEIGH, &question(AF_UNSPEC), entry)?;
+        entries.extend(self.dump(RTM_GETNEIGH, &question(AF_BRIDGE), entry)?);
+        Ok(entries)
     }
 
     /// Lists the routes of the main tables, both families.
@@ -114,7 +137,10 @@ fn read_link(message: &Received<'_>) -> Option<Link> {
             IFLA_MTU => link.mtu = u32_at(value, 0)?,
             IFLA_MASTER => link.master = u32_at(value, 0).map(LinkIndex),
             IFLA_LINK => link.peer = u32_at(value, 0).map(LinkIndex),
-            IFLA_LINKINFO => link.kind = kind_of(value),
+            IFLA_LINKINFO => {
+                link.kind = kind_of(value);
+                link.port = port_of(value);
+            }
             _ => {}
         }
     }
@@ -124,6 +150,14 @@ fn read_link(message: &Received<'_>) -> Option<Link> {
 fn kind_of(info: &[u8]) -> String {
     let kind = attributes(info).find(|(kind, _)| *kind == IFLA_INFO_KIND);
     kind.map(|(_, value)| text(value)).unwrap_or_default()
+}
+
+/// Reads what a bridge says of a port of its own.
+fn port_of(info: &[u8]) -> Option<Port> {
+    let find = |wanted| attributes(info).find(|(kind, _)| *kind == wanted);
+    let (_, kind) = find(IFLA_INFO_SLAVE_KIND)?;
+    let (_, data) = find(IFLA_INFO_SLAVE_DATA)?;
+    (text(kind) == "bridge").then(|| Port::read(data))
 }
 
 fn read_interface_address(message: &Received<'_>) -> Option<Address> {

@@ -16,6 +16,7 @@ pub(crate) const RTM_NEWLINK: u16 = 16;
 pub(crate) const RTM_DELLINK: u16 = 17;
 pub(crate) const RTM_GETLINK: u16 = 18;
 pub(crate) const RTM_NEWADDR: u16 = 20;
+pub(crate) const RTM_DELADDR: u16 = 21;
 pub(crate) const RTM_GETADDR: u16 = 22;
 pub(crate) const RTM_NEWROUTE: u16 = 24;
 pub(crate) const RTM_DELROUTE: u16 = 25;
@@ -24,6 +25,17 @@ pub(crate) const RTM_NEWRULE: u16 = 32;
 pub(crate) const RTM_DELRULE: u16 = 33;
 pub(crate) const RTM_NEWNEIGH: u16 = 28;
 pub(crate) const RTM_DELNEIGH: u16 = 29;
+pub(crate) const RTM_GETNEIGH: u16 = 30;
+pub(crate) const RTM_NEWNETCONF: u16 = 80;
+
+pub(crate) const RTMGRP_LINK: u32 = 1 << 0;
+pub(crate) const RTMGRP_NEIGH: u32 = 1 << 2;
+pub(crate) const RTMGRP_IPV4_IFADDR: u32 = 1 << 4;
+pub(crate) const RTMGRP_IPV6_IFADDR: u32 = 1 << 8;
+/// The groups 24 and 25, for which the header has no masks.
+pub(crate) const RTMGRP_IPV4_NETCONF: u32 = 1 << 23;
+pub(crate) const RTMGRP_IPV6_NETCONF: u32 = 1 << 24;
+pub(crate) const NETCONFA_IFINDEX: u16 = 1;
 
 pub(crate) const AF_UNSPEC: u8 = 0;
 pub(crate) const AF_INET: u8 = 2;
@@ -60,6 +72,7 @@ pub(crate) const IFLA_BRPORT_GUARD: u16 = 5;
 pub(crate) const IFLA_BRPORT_LEARNING: u16 = 8;
 pub(crate) const IFLA_BRPORT_UNICAST_FLOOD: u16 = 9;
 pub(crate) const IFLA_BRPORT_MCAST_FLOOD: u16 = 27;
+pub(crate) const IFLA_BRPORT_NEIGH_SUPPRESS: u16 = 32;
 pub(crate) const IFLA_BRPORT_ISOLATED: u16 = 33;
 
 pub(crate) const IFA_ADDRESS: u16 = 1;
@@ -87,6 +100,7 @@ pub(crate) const FRA_TABLE: u16 = 15;
 
 pub(crate) const NDA_DST: u16 = 1;
 pub(crate) const NDA_LLADDR: u16 = 2;
+pub(crate) const NDA_MASTER: u16 = 9;
 pub(crate) const NUD_NOARP: u16 = 0x40;
 pub(crate) const NUD_PERMANENT: u16 = 0x80;
 pub(crate) const NTF_MASTER: u8 = 0x4;

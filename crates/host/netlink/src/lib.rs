@@ -12,7 +12,9 @@ mod kernel;
 mod link;
 mod macvlan;
 mod message;
+mod monitor;
 mod neighbour;
+mod plugged;
 mod port;
 mod redirect;
 mod request;
@@ -25,12 +27,14 @@ pub use dump::{Address, Link, Route};
 pub use error::Error;
 pub use link::{
     Bridge, Peer, Veth, add_bridge, add_veth, bring_down, bring_up, bring_up_named, delete_link,
-    rename, set_mac, set_mtu,
+    plug_into, rename, set_mac, set_mtu,
 };
 pub use macvlan::{
     Macvlan, MacvlanMode, add_macvlan, add_nowhere, add_vlan, bring_up_for_all_groups,
 };
+pub use monitor::{Entry, LinkMonitor, Noticed};
 pub use neighbour::{add_forwarding, add_neighbour, add_proxy, delete_neighbour, delete_proxy};
+pub use plugged::{Member, Plugged, Suspects};
 pub use port::{Port, configure_port, set_isolated};
 pub use redirect::{Redirect, redirect};
 pub use request::Request;

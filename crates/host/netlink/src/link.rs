@@ -117,6 +117,12 @@ pub fn bring_down(link: LinkIndex) -> Request {
     Request::new("take down link", number(link), change(link, 0, IFF_UP))
 }
 
+/// Makes a link a port of a bridge, out of whichever it was one of.
+pub fn plug_into(bridge: LinkIndex, link: LinkIndex) -> Request {
+    let message = change(link, 0, 0).number(IFLA_MASTER, bridge.0);
+    Request::new("plug in link", number(link), message)
+}
+
 /// Gives a link, which must be down, another name.
 pub fn rename(link: LinkIndex, name: &IfName) -> Request {
     let message = change(link, 0, 0).text(IFLA_IFNAME, name.as_str());

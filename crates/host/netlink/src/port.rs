@@ -6,11 +6,12 @@ use crate::{
     Request,
     kernel::{
         AF_UNSPEC, IFLA_BRPORT_GUARD, IFLA_BRPORT_ISOLATED, IFLA_BRPORT_LEARNING,
-        IFLA_BRPORT_MCAST_FLOOD, IFLA_BRPORT_MODE, IFLA_BRPORT_UNICAST_FLOOD, IFLA_IFNAME,
-        IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, IFLA_LINKINFO, RTM_NEWLINK,
+        IFLA_BRPORT_MCAST_FLOOD, IFLA_BRPORT_MODE, IFLA_BRPORT_NEIGH_SUPPRESS,
+        IFLA_BRPORT_UNICAST_FLOOD, IFLA_IFNAME, IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND,
+        IFLA_LINKINFO, RTM_NEWLINK,
     },
     link::ifinfomsg,
-    message::Message,
+    message::{Message, attributes},
     request::acknowledged,
 };
 
@@ -34,6 +35,24 @@ pub struct Port {
     /// Whether a frame may leave by the port it came by: a container that uses its own published port needs it where
     /// `bridge-nf-call-iptables` is on, for the frame is then translated without leaving the bridge.
     pub hairpin: bool,
+    /// Whether the bridge answers for neighbours from its own table instead of asking the port.
+    pub suppresses_neighbours: bool,
+}
+
+impl Port {
+    /// Reads the kernel's list of settings; what it does not name is off.
+    pub(crate) fn read(data: &[u8]) -> Self {
+        let is_on = |wanted| attributes(data).any(|(kind, value)| kind == wanted && value == [1]);
+        Self {
+            isolated: is_on(IFLA_BRPORT_ISOLATED),
+            learning: is_on(IFLA_BRPORT_LEARNING),
+            unicast_flood: is_on(IFLA_BRPORT_UNICAST_FLOOD),
+            multicast_flood: is_on(IFLA_BRPORT_MCAST_FLOOD),
+            guard: is_on(IFLA_BRPORT_GUARD),
+            hairpin: is_on(IFLA_BRPORT_MODE),
+            suppresses_neighbours: is_on(IFLA_BRPORT_NEIGH_SUPPRESS),
+        }
+    }
 }
 
 /// Sets all settings of a port by its name, so that it can follow its creation in one batch.
@@ -45,6 +64,7 @@ pub fn configure_port(name: &IfName, port: Port) -> Request {
             .switch(IFLA_BRPORT_MCAST_FLOOD, port.multicast_flood)
             .switch(IFLA_BRPORT_GUARD, port.guard)
             .switch(IFLA_BRPORT_MODE, port.hairpin)
+            .switch(IFLA_BRPORT_NEIGH_SUPPRESS, port.suppresses_neighbours)
     });
     Request::new("configure bridge port", name.as_str(), message)
 }

@@ -87,6 +87,7 @@ fn closed() -> Port {
         multicast_flood: false,
         guard: true,
         hairpin: false,
+        suppresses_neighbours: false,
     }
 }
 

@@ -13,9 +13,9 @@ use crate::{
         CMP_EQ, CMP_NEQ, CONNLIMIT_OVER, CT_STATE, CT_STATUS, DYNSET_ADD, DYNSET_UPDATE,
         FIB_ADDRTYPE, FIB_DADDR, FIB_SADDR, META_IIFNAME, META_L4PROTO, META_NFPROTO, META_OIFNAME,
         META_PKTTYPE, NAT_DESTINATION, NFPROTO_IPV4, NFPROTO_IPV6, PACKET_HOST, PAYLOAD_LINK,
-        PAYLOAD_NETWORK, PAYLOAD_TRANSPORT, REG_VERDICT, REG32, STATUS_CONFIRMED, STATUS_DNAT,
-        TYPE_LOCAL, VERDICT_ACCEPT, VERDICT_DROP, VERDICT_GOTO, VERDICT_JUMP, VERDICT_RETURN,
-        attribute as a,
+        PAYLOAD_NETWORK, PAYLOAD_TRANSPORT, REG_VERDICT, REG32, RT_NEXTHOP4, RT_NEXTHOP6,
+        STATUS_CONFIRMED, STATUS_DNAT, TYPE_LOCAL, VERDICT_ACCEPT, VERDICT_DROP, VERDICT_GOTO,
+        VERDICT_JUMP, VERDICT_RETURN, attribute as a,
     },
     message::Message,
     value,
@@ -86,6 +86,10 @@ fn expression(list: &mut Message, expression: &Expression, held: Option<Field>) 
         Expression::Paced(fields, set, pace) => {
             load_key(list, fields, held);
             paced(list, set.as_str(), *pace);
+        }
+        Expression::Remember(fields, set) => {
+            load_key(list, fields, held);
+            remember(list, set.as_str());
         }
         Expression::Tell(words) => kernel(list, "log", |data| {
             data.bytes(a::LOG_GROUP, &TELL_GROUP.to_be_bytes());
@@ -170,6 +174,7 @@ fn load(list: &mut Message, field: Field, register: u32) {
         Field::InputInterface => return meta(list, META_IIFNAME, register),
         Field::OutputInterface => return meta(list, META_OIFNAME, register),
         Field::Protocol => return meta(list, META_L4PROTO, register),
+        Field::NextHop(family) => return next_hop(list, family, register),
         field => place(field),
     };
     let width = value::width(field.kind());
@@ -180,10 +185,12 @@ fn load(list: &mut Message, field: Field, register: u32) {
 /// TCP, UDP and SCTP alike.
 const fn place(field: Field) -> (u32, u32) {
     match field {
-        // The first three are not in the packet: `load` asks the kernel for them.
-        Field::InputInterface | Field::OutputInterface | Field::Protocol | Field::EtherGroup => {
-            (PAYLOAD_LINK, 0)
-        }
+        // All but the last are not in the packet: `load` asks the kernel for them.
+        Field::InputInterface
+        | Field::OutputInterface
+        | Field::Protocol
+        | Field::NextHop(_)
+        | Field::EtherGroup => (PAYLOAD_LINK, 0),
         Field::EtherSource => (PAYLOAD_LINK, 6),
         Field::EtherType => (PAYLOAD_LINK, 12),
         Field::ArpFormat | Field::HeaderLength => (PAYLOAD_NETWORK, 0),
@@ -297,6 +304,27 @@ fn paced(list: &mut Message, set: &str, pace: Pace) {
     });
 }
 
+/// Adds the key in the first registers to a set, which has to have room.
+fn remember(list: &mut Message, set: &str) {
+    kernel(list, "dynset", |data| {
+        data.text(a::DYNSET_SET, set);
+        data.number(a::DYNSET_OPERATION, DYNSET_ADD);
+        data.number(a::DYNSET_KEY, REG32);
+    });
+}
+
+/// The routing that was done already says where a packet goes next: a gateway, or its destination itself.
+fn next_hop(list: &mut Message, family: IpFamily, register: u32) {
+    let key = match family {
+        IpFamily::V4 => RT_NEXTHOP4,
+        IpFamily::V6 => RT_NEXTHOP6,
+    };
+    kernel(list, "rt", |data| {
+        data.number(a::RT_DREG, register);
+        data.number(a::RT_KEY, key);
+    });
+}
+
 fn is_local(list: &mut Message, address: u32) {
     kernel(list, "fib", |data| {
         data.number(a::FIB_DREG, REG32);
@@ -351,6 +379,7 @@ fn carried_by(expression: &Expression) -> Option<Carried> {
         Expression::In(fields, _)
         | Expression::Look(fields, _)
         | Expression::Lead(fields, _)
+        | Expression::Remember(fields, _)
         | Expression::Paced(fields, ..) => fields.iter().find_map(|field| header(*field)),
         Expression::Redirect(family, ..) => Some(Carried::Ip(*family)),
         Expression::IpFamily(_)
@@ -368,7 +397,9 @@ fn carried_by(expression: &Expression) -> Option<Carried> {
 
 const fn header(field: Field) -> Option<Carried> {
     match field {
-        Field::Source(family) | Field::Destination(family) => Some(Carried::Ip(family)),
+        Field::Source(family) | Field::Destination(family) | Field::NextHop(family) => {
+            Some(Carried::Ip(family))
+        }
         Field::NextHeader => Some(Carried::Ip(IpFamily::V6)),
         Field::ArpEther | Field::ArpSource => Some(Carried::Arp),
         Field::InputInterface

@@ -77,6 +77,15 @@ impl Firewall {
         Ok(())
     }
 
+    /// Loads rules into a namespace that nobody uses yet, in one transaction.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn begin(&mut self, ruleset: &Ruleset) -> Result<(), Error> {
+        self.socket.commit(requests(&replacement(ruleset)))?;
+        Ok(())
+    }
+
     /// Changes what differs from the rules loaded last; loads whole when it is the first time or the kernel's rules are
     /// not those that we left there.
     ///

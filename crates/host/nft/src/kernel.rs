@@ -132,6 +132,9 @@ pub(crate) mod attribute {
     pub(crate) const BITWISE_LEN: u16 = 3;
     pub(crate) const BITWISE_MASK: u16 = 4;
     pub(crate) const BITWISE_XOR: u16 = 5;
+    pub(crate) const RT_DREG: u16 = 1;
+    pub(crate) const RT_KEY: u16 = 2;
+
     pub(crate) const DYNSET_SET: u16 = 1;
     pub(crate) const DYNSET_OPERATION: u16 = 3;
     pub(crate) const DYNSET_KEY: u16 = 4;
@@ -212,6 +215,8 @@ pub(crate) const CT_STATE: u32 = 0;
 pub(crate) const CT_STATUS: u32 = 2;
 /// `IPS_CONFIRMED`.
 pub(crate) const STATUS_CONFIRMED: u32 = 1 << 3;
+pub(crate) const RT_NEXTHOP4: u32 = 1;
+pub(crate) const RT_NEXTHOP6: u32 = 2;
 pub(crate) const DYNSET_ADD: u32 = 0;
 pub(crate) const DYNSET_UPDATE: u32 = 1;
 /// `NFT_CONNLIMIT_F_INV`.

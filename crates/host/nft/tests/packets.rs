@@ -104,6 +104,7 @@ fn any_probe(lab: &Lab, thief: usize, runner: &mut TestRunner, number: u32) -> O
             transport: Transport::to_port(17, port),
             flow: Flow::New,
             crowded: false,
+            scanning: false,
         },
         port,
     })

@@ -8,10 +8,10 @@
 use crate::{
     FlowQuota,
     elements::Contents,
-    groups,
+    groups, neighbours,
     ruleset::{
         Action, Base, Chain, ChainKind, Expression, Family, Field, Hook, IpFamily, Name, Rule,
-        Ruleset, State, Table, Value,
+        Ruleset, Set, State, Table, Value,
     },
     tell,
     topology::{Ipv6Rules, Telling, Topology},
@@ -42,14 +42,18 @@ pub fn compile(topology: &Topology) -> Ruleset {
     let policies = groups::compile(topology);
     let mut sets = Contents::of(topology).into_sets();
     sets.extend(crate::elements::of_policies(&policies));
+    let mut chains = chains(topology.options.flows);
+    if policies.judged.is_empty() {
+        forget_policies(&mut chains);
+    }
     let routed = Table {
         family: Family::Inet,
         name: TABLE.into(),
         sets,
         groups: policies.groups,
         chains: match topology.options.ipv6 {
-            Ipv6Rules::Loaded => chains(topology.options.flows),
-            Ipv6Rules::None => past_ipv6(chains(topology.options.flows)),
+            Ipv6Rules::Loaded => chains,
+            Ipv6Rules::None => past_ipv6(chains),
         },
     };
     let ruleset = Ruleset {
@@ -66,9 +70,8 @@ pub fn compile(topology: &Topology) -> Ruleset {
 pub fn compile_frames(topology: &Topology) -> Ruleset {
     let policies = groups::compile(topology);
     let frames = crate::pin::table(topology, &policies.judged);
-    let routed = (!policies.judged.is_empty()).then(|| policies_alone(topology, policies));
     let ruleset = Ruleset {
-        tables: routed.into_iter().chain([frames]).collect(),
+        tables: vec![beside_iptables(topology, policies), frames],
     };
     match topology.options.telling {
         Telling::Silent => ruleset,
@@ -76,10 +79,15 @@ pub fn compile_frames(topology: &Topology) -> Ruleset {
     }
 }
 
-/// What policies say of routed packets, beside rules of another make.
-fn policies_alone(topology: &Topology, policies: groups::Compiled) -> Table {
+/// What of routed packets other rules cannot say: who asks for too many neighbours, and what policies mean.
+fn beside_iptables(topology: &Topology, policies: groups::Compiled) -> Table {
+    let asked = |set: &Set| {
+        let stems = ["own_gateways_ip", "peers_ip", "links_ip", "bridges"];
+        let asks = stems.iter().any(|stem| set.name.as_str().starts_with(stem));
+        asks || set.dynamic && !set.name.as_str().starts_with("flows_ip")
+    };
     let mut sets = Contents::of(topology).into_sets();
-    sets.retain(|set| set.name.as_str().starts_with("own_gateways_ip"));
+    sets.retain(asked);
     sets.extend(crate::elements::of_policies(&policies));
     let filter = |hook| base(ChainKind::Filter, hook, FILTER);
     let needed = Expression::Do(Action::Jump(name("discovery_to_host")));
@@ -93,7 +101,8 @@ fn policies_alone(topology: &Topology, policies: groups::Compiled) -> Table {
             vec![rule("", [judged, needed]), judged_by_policies()],
         ),
         chain("output", filter(Hook::Output), output()),
-        chain("forward", filter(Hook::Forward), vec![judged_by_policies()]),
+        neighbours::rules(neighbours::Asker::Source),
+        chain("forward", filter(Hook::Forward), forward_beside_iptables()),
     ];
     Table {
         family: Family::Inet,
@@ -107,8 +116,44 @@ fn policies_alone(topology: &Topology, policies: groups::Compiled) -> Table {
     }
 }
 
+/// Members of one network know each other.
+fn forward_beside_iptables() -> Vec<Rule> {
+    let from_network = within(Field::InputInterface, "bridges");
+    vec![
+        judged_by_policies(),
+        to_peer(V4, "peers_ip"),
+        to_peer(V6, "peers_ip6"),
+        to_link(V4, "links_ip"),
+        to_link(V6, "links_ip6"),
+        neighbours::to_rules([Expression::Begins, from_network]),
+    ]
+}
+
+fn to_peer(family: IpFamily, set: &'static str) -> Rule {
+    let ends = [Field::InputInterface, Field::OutputInterface];
+    let key = [&ends[..], &[Field::Destination(family)]].concat();
+    let there = Expression::In(key, name(set));
+    rule("a member", [there, Expression::Do(Action::Accept)])
+}
+
+/// Most hosts have no policy, and asking what none says costs each flow, and each packet of the host, all the same. The first
+/// policy replaces the tables.
+fn forget_policies(chains: &mut Vec<Chain>) {
+    let asks = |one: &Expression| match one {
+        Expression::Do(Action::Jump(chain)) => chain.as_str() == POLICIES,
+        Expression::In(_, set) => set.as_str() == "judged",
+        _ => false,
+    };
+    chains.retain(|chain| ![POLICIES, "output"].contains(&chain.name.as_str()));
+    for chain in chains {
+        chain
+            .rules
+            .retain(|rule| !rule.expressions.iter().any(asks));
+    }
+}
+
 /// Lets IPv6 pass where packets enter.
-fn past_ipv6(mut chains: Vec<Chain>) -> Vec<Chain> {
+pub(crate) fn past_ipv6(mut chains: Vec<Chain>) -> Vec<Chain> {
     for chain in chains.iter_mut().filter(|chain| chain.base.is_some()) {
         let pass = [Expression::IpFamily(V6), Expression::Do(Action::Accept)];
         chain.rules.insert(0, rule("IPv6 is not ours", pass));
@@ -136,6 +181,7 @@ fn chains(quota: FlowQuota) -> Vec<Chain> {
         chain(POLICIES, None, policies()),
         chain("input", filter(Input, FILTER), input()),
         chain("output", filter(Output, FILTER), output()),
+        neighbours::rules(neighbours::Asker::Source),
         chain("leaving", None, leaving()),
         chain("entering", None, entering()),
         chain("among_members", None, among_members()),
@@ -451,14 +497,10 @@ fn output() -> Vec<Rule> {
 fn forward() -> Vec<Rule> {
     let (from, to) = (Field::InputInterface, Field::OutputInterface);
     let beginning = Expression::Do(Action::Jump(name("beginning")));
-    let peer = |family, set| {
-        let there = Expression::In(vec![from, to, Field::Destination(family)], name(set));
-        rule("a member", [there, Expression::Do(Action::Accept)])
-    };
     vec![
         rule("", [not_known(), beginning]),
-        peer(V4, "peers_ip"),
-        peer(V6, "peers_ip6"),
+        to_peer(V4, "peers_ip"),
+        to_peer(V6, "peers_ip6"),
         rule(
             "members of one network",
             [Expression::Look(vec![from, to], name("members"))],
@@ -486,6 +528,7 @@ fn leaving() -> Vec<Rule> {
         metadata,
         metadata6,
         dropping("hardened", to_network),
+        neighbours::to_rules([Expression::Begins]),
     ]
 }
 
@@ -502,22 +545,23 @@ fn among_members() -> Vec<Rule> {
 
 /// Between members that may not talk, what a link opens, with its replies.
 fn linked() -> Vec<Rule> {
-    let link = |family, set| {
-        let ends = [
-            Field::OutputInterface,
-            Field::Source(family),
-            Field::Destination(family),
-        ];
-        let key = [&ends[..], &[Field::Protocol, Field::DestinationPort]].concat();
-        let link = Expression::In(key, name(set));
-        rule("a link", [link, Expression::Do(Action::Accept)])
-    };
     vec![
         accept_known(),
-        link(V4, "links_ip"),
-        link(V6, "links_ip6"),
+        to_link(V4, "links_ip"),
+        to_link(V6, "links_ip6"),
         dropping("no icc", []),
     ]
+}
+
+fn to_link(family: IpFamily, set: &'static str) -> Rule {
+    let ends = [
+        Field::OutputInterface,
+        Field::Source(family),
+        Field::Destination(family),
+    ];
+    let key = [&ends[..], &[Field::Protocol, Field::DestinationPort]].concat();
+    let link = Expression::In(key, name(set));
+    rule("a link", [link, Expression::Do(Action::Accept)])
 }
 
 /// Into a network comes what was published, and from outside also what members asked for.

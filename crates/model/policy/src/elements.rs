@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use crate::{
     groups::Compiled,
+    neighbours,
     ruleset::{Action, Elements, IpFamily, Key, Set, Target, Type, Value},
     topology::{
         Bridge, DirectRouting, Endpoint, GatewayMode, HostAccess, Icc, Link, Metadata, Topology,
@@ -235,6 +236,7 @@ impl Contents {
             sets.extend(self.port_sets(family));
             sets.extend(self.member_sets(family));
         }
+        sets.extend(neighbours::sets(neighbours::Asker::Source));
         sets
     }
 

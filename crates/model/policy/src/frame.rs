@@ -99,7 +99,7 @@ impl Frame {
             Field::IgmpType | Field::IcmpType => Some(Value::Raw(self.transported::<1>(0)?.into())),
             Field::Icmp6Type => Some(Value::Icmp6Type(self.transported::<1>(0)?[0])),
             Field::TcpFlags => Some(Value::Raw(vec![self.transported::<1>(13)?[0] & 0x17])),
-            Field::OutputInterface => None,
+            Field::OutputInterface | Field::NextHop(_) => None,
         }
     }
 

@@ -57,6 +57,11 @@ impl Topology {
         if begins && packet.crowded {
             return Verdict::Dropped;
         }
+        // One container's search for machines is its own affair, too; its own network's are known.
+        let searches = begins && !matches!(to, Place::Host) && !is_same_network(from, to);
+        if searches && packet.scanning {
+            return Verdict::Dropped;
+        }
         let allowed = self.policies_allow((from, to), host, packet, &aimed);
         if !allowed || !self.may_pass(from, to, packet, &aimed) {
             return Verdict::Dropped;
@@ -288,6 +293,10 @@ fn claims_of(bridge: &Bridge) -> impl Iterator<Item = (IpAddr, &PublishedPort)> 
             .filter(|port| !port.host_address.is_loopback());
         ports.filter_map(|port| Some((endpoint.address_like(port.host_address)?, port)))
     })
+}
+
+fn is_same_network(from: Place<'_>, to: Place<'_>) -> bool {
+    matches!((from, to), (Place::Network(a), Place::Network(b)) if a.name == b.name)
 }
 
 fn is_hardened(bridge: &Bridge) -> bool {

@@ -15,6 +15,7 @@ mod intent;
 pub mod iptables;
 mod machine;
 mod named;
+mod neighbours;
 mod packet;
 mod pin;
 mod plan;
@@ -29,6 +30,7 @@ pub use consent::{Consent, Ends};
 pub use explain::{Explanation, explain};
 pub use frame::{Frame, Passage};
 pub use named::LONGEST as LONGEST_NAME;
+pub use neighbours::compile_sandbox;
 pub use packet::{
     Bridged, Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Transport, Verdict,
 };

@@ -82,11 +82,11 @@ impl<S: Subject> Machine<'_, S> {
             | Expression::State(_)
             | Expression::Begins
             | Expression::Crowded(..)
+            | Expression::Paced(..)
             | Expression::Published => hit(self.subject.matches(expression)),
             Expression::Is(field, value) => hit(self.has(*field, value)),
             Expression::In(fields, set) => hit(self.is_in(fields, set)),
-            // Whether the flow log hears of a packet changes nothing for it.
-            Expression::Count | Expression::Paced(..) => Step::Match,
+            Expression::Count | Expression::Remember(..) => Step::Match,
             Expression::Tell(words) => {
                 self.subject.tell(words);
                 Step::Match

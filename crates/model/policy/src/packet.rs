@@ -21,6 +21,8 @@ pub struct Packet {
     pub flow: Flow,
     /// Whether its sender has as many flows as it may have.
     pub crowded: bool,
+    /// Whether its sender asked for more machines on links lately than it may, and for this one not yet.
+    pub scanning: bool,
 }
 
 /// Where a packet comes from.

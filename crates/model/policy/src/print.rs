@@ -150,6 +150,7 @@ impl Display for Expression {
                     joined(fields)
                 )
             }
+            Self::Remember(fields, set) => write!(f, "add @{set} {{ {} }}", joined(fields)),
             Self::Tell(words) => write!(
                 f,
                 "log prefix \"{words}\" group {TELL_GROUP} snaplen {TELL_BYTES}"
@@ -184,6 +185,7 @@ impl Display for Field {
             Self::OutputInterface => f.write_str("oifname"),
             Self::Source(family) => write!(f, "{} saddr", header(*family)),
             Self::Destination(family) => write!(f, "{} daddr", header(*family)),
+            Self::NextHop(family) => write!(f, "rt {} nexthop", header(*family)),
             Self::Protocol => f.write_str("meta l4proto"),
             Self::DestinationPort => f.write_str("th dport"),
             Self::SourcePort => f.write_str("th sport"),

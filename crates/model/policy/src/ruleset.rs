@@ -146,6 +146,8 @@ pub enum Expression {
     Crowded(Field, Name, u32),
     /// Matches as often as the pace allows for a value of the fields; the set remembers when it did.
     Paced(Vec<Field>, Name, Pace),
+    /// Puts the values of the fields into the set, which forgets them by itself; goes on when it is full.
+    Remember(Vec<Field>, Name),
     /// Tells the flow log of the packet, by these words.
     Tell(String),
     /// Counts the packet.
@@ -203,6 +205,8 @@ pub enum Field {
     Source(IpFamily),
     /// The destination address, when of this family.
     Destination(IpFamily),
+    /// The neighbour to which it goes next, when routed and of this family.
+    NextHop(IpFamily),
     /// The number of its transport protocol.
     Protocol,
     /// The destination port of its transport header.
@@ -399,16 +403,25 @@ impl Ruleset {
     /// Gives the rules without those that count flows, for a kernel that cannot (`nft_connlimit`).
     #[must_use]
     pub fn without_quotas(mut self) -> Self {
-        let counts = |one: &Expression| matches!(one, Expression::Crowded(..));
+        let counts = |rule: &Rule| rule.expressions.iter().any(|one| counted_in(one).is_some());
         for table in &mut self.tables {
+            let rules = table.chains.iter().flat_map(|chain| &chain.rules);
+            let counted = rules.flat_map(|rule| &rule.expressions);
+            let counted: Vec<Name> = counted.filter_map(counted_in).cloned().collect();
+            table.sets.retain(|set| !counted.contains(&set.name));
             for chain in &mut table.chains {
-                chain
-                    .rules
-                    .retain(|rule| !rule.expressions.iter().any(counts));
+                chain.rules.retain(|rule| !counts(rule));
             }
-            table.sets.retain(|set| !set.dynamic);
         }
         self
+    }
+}
+
+/// Gives the set in which an expression counts flows.
+const fn counted_in(expression: &Expression) -> Option<&Name> {
+    match expression {
+        Expression::Crowded(_, set, _) => Some(set),
+        _ => None,
     }
 }
 
@@ -502,7 +515,9 @@ impl Field {
     pub const fn kind(self) -> Type {
         match self {
             Self::InputInterface | Self::OutputInterface => Type::IfName,
-            Self::Source(family) | Self::Destination(family) => Type::Address(family),
+            Self::Source(family) | Self::Destination(family) | Self::NextHop(family) => {
+                Type::Address(family)
+            }
             Self::ArpSource => Type::Address(IpFamily::V4),
             Self::Protocol | Self::NextHeader => Type::Protocol,
             Self::DestinationPort | Self::SourcePort => Type::Port,

@@ -10,6 +10,7 @@ use hakone_base::{IfName, MacAddr};
 use crate::{
     frame::{Frame, Passage},
     machine::{Subject, is_let_through},
+    neighbours,
     packet::{Bridged, Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Verdict},
     ruleset::{
         Chain, ChainKind, Expression, Family, Field, Hook, IpFamily, Ruleset, Table, Target, Value,
@@ -213,7 +214,9 @@ impl Subject for Road<'_> {
             Field::InputInterface => self.input.clone().map(Value::IfName),
             Field::OutputInterface => self.output.clone().map(Value::IfName),
             Field::Source(family) => address(family, self.packet.source),
-            Field::Destination(family) => address(family, self.destination),
+            Field::Destination(family) | Field::NextHop(family) => {
+                address(family, self.destination)
+            }
             Field::Protocol => Some(Value::Protocol(self.packet.transport.protocol)),
             Field::DestinationPort => self.port.map(Value::Port),
             // Rules that route packets do not ask for what only frames have.
@@ -249,6 +252,8 @@ impl Subject for Road<'_> {
             Expression::Begins => self.tracked && self.packet.flow == Flow::New,
             Expression::Crowded(field, ..) => self.field(*field).is_some() && self.packet.crowded,
             Expression::Published => self.tracked && self.published,
+            // Whether the flow log hears of a packet changes nothing for it.
+            Expression::Paced(_, set, _) => !(self.packet.scanning && neighbours::is_pace(set)),
             _ => false,
         }
     }
@@ -281,8 +286,8 @@ impl Subject for Crossing<'_> {
     }
 
     /// Frames have no flows and are not routed.
-    fn matches(&self, _: &Expression) -> bool {
-        false
+    fn matches(&self, expression: &Expression) -> bool {
+        matches!(expression, Expression::Paced(..))
     }
 
     fn redirect(&mut self, _: IpFamily, _: Target) -> bool {

@@ -119,6 +119,7 @@ fn rules_of_no_network_drop_no_honest_packet() {
         transport: hakone_policy::Transport::to_port(6, 80),
         flow: Flow::New,
         crowded: false,
+        scanning: false,
     };
     let verdict = compile(&topology).verdict(&host(&topology), &packet);
     assert!(matches!(verdict, Verdict::Delivered(_)));

@@ -301,6 +301,7 @@ impl Asked<'_> {
             transport: Transport::to_port(port.protocol.number(), port.port.get()),
             flow: Flow::New,
             crowded: false,
+            scanning: false,
         };
         match self.world.topology.verdict(&self.world.host, &packet) {
             Verdict::Delivered(delivery) => Some(delivery).filter(|to| self.has_way(origin, to)),

@@ -14,7 +14,7 @@ use hakone_netlink::Socket;
 
 use crate::{Config, DriverKind, Error, NetworkSpec, host::Host, record::Network};
 
-pub(crate) use bridge::{Attachment, await_carriers, default_routes};
+pub(crate) use bridge::{Attachment, await_carriers, default_routes, parameters, port_of};
 pub(crate) use macvlan::{outer, relays};
 
 /// A driver.

@@ -2,7 +2,7 @@
 //!
 //! `nft flush ruleset`, a firewall's restart or a deleted rule would leave networks open until our next change. The kernel
 //! tells of each change ([`Monitor`]); the answer is one whole load from the present state. A program that flushes without
-//! end gets an answer each time, at a pace that leaves the host its processors ([`Pace`]).
+//! end gets an answer each time, at a pace that leaves the host its processors ([`RepairPace`]).
 
 use std::{
     collections::BTreeMap,
@@ -11,12 +11,11 @@ use std::{
 };
 
 use hakone_base::EventKind;
-use hakone_nft::{Edit, Heard, Monitor};
+use hakone_nft::{Edit, Heard, Monitor, RepairPace};
 use tokio::{io::unix::AsyncFd, task::JoinHandle};
 
 use crate::{
     Error, chains,
-    pace::Pace,
     service::{Inner, lock},
 };
 
@@ -53,7 +52,7 @@ pub(crate) async fn look(service: Weak<Inner>) {
 
 /// Mends whenever something was heard, until the service is gone.
 async fn run(service: Weak<Inner>, mut monitor: AsyncFd<Monitor>) {
-    let mut pace = Pace::default();
+    let mut pace = RepairPace::default();
     loop {
         let mut heard = match listen(&mut monitor).await {
             Ok(heard) => heard,

@@ -350,6 +350,11 @@ impl Host {
         self.given.macs.insert(bridge.clone(), mac) != Some(mac)
     }
 
+    /// Gives the Ethernet address that containers were told of a bridge.
+    pub(crate) fn mac_of(&self, bridge: &BridgeName) -> Option<MacAddr> {
+        self.given.macs.get(bridge).copied()
+    }
+
     /// Listens to what other programs do to the rules; nothing to listen for without rules of ours.
     pub(crate) fn monitor(&self) -> Result<Option<Monitor>, Error> {
         Ok(self.firewall.as_ref().map(Monitor::open).transpose()?)

@@ -15,4 +15,4 @@ pub(crate) use plan::check;
 pub(crate) use prepare::prepare;
 pub(crate) use release::release;
 pub(crate) use restore::{Survivor, restore};
-pub(crate) use wire::wire;
+pub(crate) use wire::{attachments, networks_of_state, wire};

@@ -14,6 +14,7 @@ use hakone_base::{ContainerId, ContainerName, EventKind, ExposedPort, NetworkId,
 use hakone_engine_api::{Filters, wire};
 use hakone_events::Bus;
 use hakone_network_policy::{Document, PolicyKey};
+use hakone_nft::{Claim, Owner};
 use hakone_policy::Consent;
 use hakone_reach::World;
 use hakone_resolver::Directory;
@@ -24,12 +25,10 @@ use crate::{
     Applied, Backend, Config, CutOff, EndpointReport, EndpointRequest, Error, Explanation,
     NetworkSpec, SandboxReport, SandboxRequest, Watcher, filter, guard,
     host::{Begun, Host},
-    network,
-    owner::Owner,
-    policy,
+    links, network, policy,
     resolver::Kept,
     sandbox::{self, Sandbox, Survivor},
-    state::{Stage, State},
+    state::{Attached, Stage, State},
     sweep, topology, view, world,
 };
 
@@ -76,7 +75,7 @@ impl Service {
     /// # Errors
     /// When the records' folder or the kernel's interfaces cannot be used.
     pub fn open(config: Config, events: Bus) -> Result<Self, Error> {
-        let owner = config.firewall.then(Owner::take).transpose()?.flatten();
+        let owner = config.firewall.then(own_rules).transpose()?.flatten();
         let inner = Arc::new(Inner {
             owner: Mutex::new(owner),
             host: Mutex::new(Host::open(&config)?),
@@ -106,7 +105,9 @@ impl Service {
         let chains = lock(&inner.host).chains.clone();
         let silent = chains.is_some_and(|chains| chains.is_silent());
         let looking = silent.then(|| inner.runtime.spawn(guard::look(Arc::downgrade(&inner))));
-        let tasks = guarding.into_iter().chain(looking).chain([sweeping]);
+        let links = links::start(&inner)?;
+        let tasks = guarding.into_iter().chain(looking);
+        let tasks = tasks.chain([sweeping, links]);
         lock(&inner.tasks).extend(tasks.map(|task| task.abort_handle()));
         Ok(Self { inner })
     }
@@ -298,6 +299,7 @@ impl Service {
             let mut host = lock(&service.host);
             host.load_rules(&service.state)?;
             host.load_relays(&service.state)?;
+            links::mend_all(service, &mut host);
             host.leave_other_backend();
             host.cut_flows(&service.state, Begun::ByTheseRules);
             drop(host);
@@ -458,12 +460,9 @@ impl Inner {
     /// Gives back a sandbox that was never wired: the kernel knows nothing of it.
     pub(crate) fn forget(&self, container: &ContainerId) {
         let mut state = lock(&self.state);
-        let unwired = |stage| stage == Stage::Prepared;
-        if state
-            .sandboxes
-            .get(container)
-            .is_some_and(|attached| unwired(attached.stage))
-        {
+        let unwired = |attached: &&mut Attached| attached.stage == Stage::Prepared;
+        if let Some(attached) = state.sandboxes.get_mut(container).filter(unwired) {
+            attached.close();
             state.sandboxes.remove(container);
         }
     }
@@ -510,6 +509,18 @@ impl Inner {
     /// Asks for strays to be looked for once things are quiet.
     pub(crate) fn sweep_soon(&self) {
         self.strays.notify_one();
+    }
+}
+
+/// Takes the right to keep the rules; goes on without it where no daemon has it.
+fn own_rules() -> Result<Option<Owner>, Error> {
+    match Owner::take().map_err(Error::Owner)? {
+        Claim::Ours(owner) => Ok(Some(owner)),
+        Claim::Anothers { process } => Err(Error::Owned { process }),
+        Claim::Nobodys => {
+            tracing::warn!("somebody else than a daemon holds the mark of our rules");
+            Ok(None)
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 
 use hakone_base::{ContainerId, NetworkId, Protocol, Subnet};
 use hakone_network_policy::PolicyKey;
+use rustix::net::{Shutdown, shutdown};
 use tokio::task::AbortHandle;
 
 use crate::{
@@ -145,6 +146,14 @@ impl State {
 }
 
 impl Attached {
+    /// Closes the held sockets.
+    pub(crate) fn close(&mut self) {
+        for socket in self.held.drain(..) {
+            // Ends the listening for all copies: a child between fork and exec has one for a moment. UDP does not know it.
+            shutdown(&*socket, Shutdown::Both).ok();
+        }
+    }
+
     /// Stops proxies and resolver, and gives their handles to wait on.
     pub(crate) fn stop(&mut self) -> Vec<AbortHandle> {
         let tasks = std::mem::take(&mut self.tasks);

@@ -229,15 +229,17 @@ pub(crate) fn any_packet() -> impl Strategy<Value = Packet> {
     (any_origin(), any::<bool>(), any_transport()).prop_flat_map(|(origin, ipv6, transport)| {
         let addresses = interesting(ipv6);
         let ends = (select(addresses.clone()), select(addresses.clone()));
-        let flow = (any_flow(addresses), prop::bool::weighted(0.1));
+        let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.1));
+        let flow = (any_flow(addresses), flags);
         (Just(origin), ends, Just(transport), flow).prop_map(
-            |(origin, (source, destination), transport, (flow, crowded))| Packet {
+            |(origin, (source, destination), transport, (flow, (crowded, scanning)))| Packet {
                 origin,
                 source,
                 destination,
                 transport,
                 flow,
                 crowded,
+                scanning,
             },
         )
     })

@@ -14,7 +14,7 @@ use super::Driver;
 use crate::{Config, Error, GatewayMode, NetworkSpec, host::Host, record::Network};
 
 pub(crate) use endpoint::{
-    Attachment, attach, await_carriers, default_routes, detach, inner, open_ports, plug,
+    Attachment, attach, await_carriers, default_routes, detach, inner, open_ports, plug, port_of,
 };
 
 const ISOLATED: &str = "gateway mode 'isolated' can only be used for an internal network";
@@ -72,7 +72,8 @@ impl Driver for Bridge {
 fn ensure_link(network: &Network, name: &BridgeName, host: &mut Host) -> Result<LinkIndex, Error> {
     if let Some(found) = host.links.link(name)? {
         let link = LinkIndex(found.index);
-        let pinned = found.mac.map(|mac| set_mac(link, mac));
+        let pinned = host.mac_of(name).or(found.mac);
+        let pinned = pinned.map(|mac| set_mac(link, mac));
         let mtu = (found.mtu != network.mtu()).then(|| set_mtu(link, network.mtu()));
         host.links.execute(pinned.into_iter().chain(mtu))?;
         return Ok(link);
@@ -102,6 +103,15 @@ fn mac_of(network: &Network) -> MacAddr {
 
 /// Closes what a bridge should not listen to. A kernel without one of these goes on without it.
 fn set_parameters(network: &Network, name: &BridgeName) {
+    for (path, value) in parameters(network, name) {
+        if let Err(error) = write_sysctl(&path, value) {
+            tracing::debug!(bridge = %name, %error, "bridge parameter not set");
+        }
+    }
+}
+
+/// Gives the parameters of a bridge with their values.
+pub(crate) fn parameters(network: &Network, name: &BridgeName) -> Vec<(String, &'static str)> {
     let disable_ipv6 = if network.pool_v6().is_some() {
         "0"
     } else {
@@ -125,9 +135,5 @@ fn set_parameters(network: &Network, name: &BridgeName) {
     let paths = parameters
         .map(|(family, parameter, value)| (format!("net/{family}/conf/{name}/{parameter}"), value));
     let at_once = (format!("net/ipv4/neigh/{name}/proxy_delay"), "0");
-    for (path, value) in paths.into_iter().chain([at_once]) {
-        if let Err(error) = write_sysctl(&path, value) {
-            tracing::debug!(bridge = %name, %error, "bridge parameter not set");
-        }
-    }
+    paths.into_iter().chain([at_once]).collect()
 }

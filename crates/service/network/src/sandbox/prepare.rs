@@ -9,11 +9,13 @@ use std::{
 use hakone_base::{ContainerId, EndpointId, ExposedPort};
 use hakone_netlink::{LinkIndex, Socket, bring_up};
 use hakone_netns::{Netns, write_sysctl};
+use hakone_nft::Firewall;
+use hakone_policy::{Ipv6Rules, compile_sandbox};
 use hakone_resolver::Listening;
 
 use super::{files, plan, release::release, wire::Wiring};
 use crate::{
-    EndpointReport, Error, NetworkMode, PortBinding, SandboxReport, SandboxRequest,
+    Config, EndpointReport, Error, NetworkMode, PortBinding, SandboxReport, SandboxRequest,
     policy::refuse_unjudged,
     port,
     record::Network,
@@ -95,7 +97,7 @@ pub(crate) fn prepare(service: &Arc<Inner>, request: &SandboxRequest) -> Result<
     sandbox.report.resolver = resolver::settings(service, request, &sandbox.report);
     files::fill(service, request, &mut sandbox.report);
     if matches!(request.mode, NetworkMode::Networks(_) | NetworkMode::None) {
-        make_netns(&mut sandbox)?;
+        make_netns(&service.config, &mut sandbox)?;
     }
     let mut state = lock(&service.state);
     if let Some(attached) = state.sandboxes.get_mut(&request.container) {
@@ -222,14 +224,17 @@ fn default_addresses(service: &Inner, network: &hakone_base::NetworkId) -> Vec<I
     }
 }
 
-fn make_netns(sandbox: &mut Sandbox) -> Result<(), Error> {
+fn make_netns(config: &Config, sandbox: &mut Sandbox) -> Result<(), Error> {
     let ipv6 = sandbox
         .report
         .endpoints
         .iter()
         .any(|endpoint| endpoint.ipv6.is_some());
     let wants_resolver = sandbox.report.resolver.is_some();
-    let (netns, inside) = Netns::create(|_| first_steps(ipv6, wants_resolver))?;
+    let (netns, inside) = Netns::create(|_| {
+        limit_neighbours(config);
+        first_steps(ipv6, wants_resolver)
+    })?;
     let (socket, listening) = inside?;
     sandbox.netns = Some(Arc::new(netns));
     if let Some(unwired) = &mut sandbox.unwired {
@@ -246,6 +251,18 @@ fn first_steps(ipv6: bool, resolver: bool) -> Result<(Socket, Option<Listening>)
     harden(ipv6);
     let listening = resolver.then(Listening::open).transpose()?;
     Ok((socket, listening))
+}
+
+/// A namespace of its own has its neighbours in the table of all. A kernel that cannot count them goes without.
+fn limit_neighbours(config: &Config) {
+    let ipv6 = match config.firewall_v6 {
+        true => Ipv6Rules::Loaded,
+        false => Ipv6Rules::None,
+    };
+    let load = || Firewall::open()?.begin(&compile_sandbox(ipv6));
+    if let Some(Err(error)) = config.firewall.then(load) {
+        tracing::warn!(%error, "a container may ask for neighbours without a limit");
+    }
 }
 
 /// The loopback's number in every namespace.

@@ -10,7 +10,6 @@ use std::{
 };
 
 use hakone_base::ContainerId;
-use rustix::net::{Shutdown, shutdown};
 use tokio::task::AbortHandle;
 
 use super::wire::{attachments, networks_of};
@@ -55,10 +54,7 @@ fn leave(
     let was_live = attached.stage == Stage::Live;
     attached.stage = Stage::Leaving;
     let tasks = attached.stop();
-    for socket in attached.held.drain(..) {
-        // Ends the listening for all copies: a child between fork and exec has one for a moment. UDP does not know it.
-        shutdown(&*socket, Shutdown::Both).ok();
-    }
+    attached.close();
     let report = attached.report.clone();
     attached.report.published.clear();
     state.changed();

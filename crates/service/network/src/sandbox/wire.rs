@@ -189,7 +189,11 @@ fn leads_out<'a>(state: &'a State, container: &ContainerId) -> Option<&'a Networ
 
 /// Gives the network of each endpoint.
 pub(crate) fn networks_of(service: &Inner, report: &SandboxReport) -> Vec<Network> {
-    let state = lock(&service.state);
+    networks_of_state(&lock(&service.state), report)
+}
+
+/// The same, for who has the state already.
+pub(crate) fn networks_of_state(state: &State, report: &SandboxReport) -> Vec<Network> {
     let networks = report.endpoints.iter();
     networks
         .filter_map(|endpoint| state.networks.get(&endpoint.network).cloned())

@@ -86,7 +86,7 @@ fn what_may_pass_passes_and_what_may_not_does_not() {
             is_cut_off(&lab.outside, web.at(81)),
             "a port that is not published"
         );
-        assert!(!sh("nft list tables").contains("inet hakone"));
+        assert!(!sh("nft list table inet hakone").contains("chain guard"));
         assert!(
             sh("nft list tables").contains("bridge hakone"),
             "frames are pinned"
@@ -187,7 +187,7 @@ fn the_other_back_end_leaves_nothing_behind() {
             restart_with(lab, Backend::Iptables);
             let save = sh("iptables-save");
             assert!(save.contains("HAKONE-GUARD") && !save.contains("HAKONE-FORWARD"));
-            assert!(!sh("nft list tables").contains("inet hakone"));
+            assert!(!sh("nft list table inet hakone").contains("chain guard"));
             restart_with(lab, Backend::Nftables);
             let save = sh("iptables-save; ip6tables-save");
             assert!(!save.contains("--comment hakone"), "{save}");

@@ -7,6 +7,7 @@ mod guard;
 mod iptables;
 mod lab;
 mod life;
+mod links;
 mod live;
 mod macvlan;
 mod names;

@@ -49,6 +49,7 @@ const CLOSED: Port = Port {
     multicast_flood: true,
     guard: true,
     hairpin: false,
+    suppresses_neighbours: false,
 };
 
 /// Makes the pair, closed towards the bridge and complete inside.
@@ -137,6 +138,17 @@ fn await_carrier(
         sleep(PAUSE);
     }
     Ok(())
+}
+
+/// Gives the port that an attachment has on its bridge once it is open: its name, who is behind it, and its settings.
+pub(crate) fn port_of(attachment: &Attachment<'_>) -> Option<(IfName, MacAddr, Port)> {
+    let plug = plug(attachment.endpoint)?;
+    let settings = Port {
+        isolated: !attachment.network.spec.bridge.icc,
+        hairpin: attachment.publishes,
+        ..CLOSED
+    };
+    Some((plug.port.clone(), plug.mac, settings))
 }
 
 /// Forgets what the bridge was told of an endpoint; `unplug` deletes the pair too, which waits for the kernel for tens of

@@ -15,44 +15,48 @@ use std::{
 
 use rustix::net::sockopt::socket_peercred;
 
-use crate::Error;
-
 const NAME: &str = "hakone/firewall";
 /// How long a daemon that was killed may take to be gone: a child that it was starting holds its descriptors for a moment.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The right to keep the rules of a network namespace, for as long as it is held.
 #[derive(Debug)]
-pub(crate) struct Owner {
+pub struct Owner {
     _mark: UnixListener,
+}
+
+/// What came of asking for the right.
+#[derive(Debug)]
+pub enum Claim {
+    /// It is ours.
+    Ours(Owner),
+    /// Another daemon has it.
+    Anothers {
+        /// Its process.
+        process: u32,
+    },
+    /// Somebody else than a daemon holds the mark: a container in the host's network could keep us from starting this way.
+    Nobodys,
 }
 
 impl Owner {
     /// Takes the right in the calling thread's network namespace.
     ///
     /// # Errors
-    /// When another daemon has it.
-    pub(crate) fn take() -> Result<Option<Self>, Error> {
-        let name = SocketAddr::from_abstract_name(NAME).map_err(Error::Owner)?;
+    /// When the kernel gives no socket.
+    pub fn take() -> io::Result<Claim> {
+        let name = SocketAddr::from_abstract_name(NAME)?;
         let start = Instant::now();
         loop {
             match UnixListener::bind_addr(&name) {
-                Ok(mark) => return Ok(Some(Self { _mark: mark })),
-                Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-                    return Err(Error::Owner(error));
-                }
+                Ok(mark) => return Ok(Claim::Ours(Self { _mark: mark })),
+                Err(error) if error.kind() != io::ErrorKind::AddrInUse => return Err(error),
                 Err(_) if start.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(50)),
                 Err(_) => break,
             }
         }
-        match holder(&name) {
-            Some(process) => Err(Error::Owned { process }),
-            None => {
-                // A container in the host's network could keep us from starting this way.
-                tracing::warn!("somebody else than a daemon holds the mark of our rules");
-                Ok(None)
-            }
-        }
+        let anothers = |process| Claim::Anothers { process };
+        Ok(holder(&name).map_or(Claim::Nobodys, anothers))
     }
 }
 

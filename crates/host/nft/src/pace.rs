@@ -9,14 +9,14 @@ const INTERVAL: Duration = Duration::from_millis(50);
 
 /// A budget of repairs: a burst at once, then a steady pace. No repair is ever refused, only put off.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub struct RepairPace {
     /// When the budget is whole again.
     whole: Option<Instant>,
 }
 
-impl Pace {
+impl RepairPace {
     /// Takes one repair from the budget and tells how long it has to wait.
-    pub(crate) fn wait(&mut self, now: Instant) -> Duration {
+    pub fn wait(&mut self, now: Instant) -> Duration {
         let whole = self.whole.map_or(now, |whole| whole.max(now));
         self.whole = Some(whole + INTERVAL);
         (whole - now).saturating_sub(INTERVAL * (BURST - 1))
@@ -29,7 +29,7 @@ mod tests {
 
     #[test]
     fn a_burst_waits_for_nothing_and_what_follows_for_at_most_an_interval() {
-        let (mut pace, mut now) = (Pace::default(), Instant::now());
+        let (mut pace, mut now) = (RepairPace::default(), Instant::now());
         assert!((0..BURST).all(|_| pace.wait(now).is_zero()));
         for _ in 0..100 {
             let wait = pace.wait(now);
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn a_quiet_time_gives_the_burst_back() {
-        let (mut pace, now) = (Pace::default(), Instant::now());
+        let (mut pace, now) = (RepairPace::default(), Instant::now());
         (0..BURST).for_each(|_| assert!(pace.wait(now).is_zero()));
         let later = now + INTERVAL * BURST;
         assert!((0..BURST).all(|_| pace.wait(later).is_zero()));

@@ -1,0 +1,147 @@
+//! How many machines on its links a container may ask for at once: the kernel keeps what it knows of neighbours in one table for
+//! all network namespaces of the host.
+//!
+//! Whoever sends to addresses that nobody has makes an entry for each, for the seconds in which the kernel asks; a thousand of
+//! them stop everybody (`gc_thresh3`). So what is counted is next hops: the outside is one, however many addresses it has.
+//! A known one costs nothing, a new one comes within a pace. It is asked in two places: where the host sends on for a
+//! container ([`rules`], in the host's table), and where the container itself sends ([`compile_sandbox`], a table inside).
+
+use std::collections::BTreeMap;
+
+use crate::{
+    compile::{TABLE, base, chain, dropping, name, past_ipv6, rule},
+    ruleset::{
+        Action, Chain, ChainKind, Each, Elements, Expression, Family, Field, Hook, IpFamily, Name,
+        Pace, Rule, Ruleset, Set, Table, Type, Value,
+    },
+    topology::Ipv6Rules,
+};
+
+use IpFamily::{V4, V6};
+
+/// New next hops of one container: an entry that nobody answers for stays three seconds, so 128 and then 32 a second come to
+/// less than a quarter of the thousand that the kernel has room for.
+const NEW: Pace = Pace {
+    times: 32,
+    each: Each::Second,
+    burst: 128,
+};
+/// Seconds for which a next hop stays known.
+const KNOWN: u32 = 300;
+/// Seconds for which a pace is remembered: longer than it takes to be fresh again.
+const REMEMBERED: u32 = 60;
+
+/// The chain that asks.
+pub(crate) const CHAIN: &str = "ask_neighbour";
+/// The known next hops, and the paces of new ones.
+const SETS: [(IpFamily, &str, &str); 2] = [
+    (V4, "neighbours_ip", "asking_ip"),
+    (V6, "neighbours_ip6", "asking_ip6"),
+];
+
+/// What tells containers apart: their address in the host's table; inside, everything is the same container's.
+#[derive(Clone, Copy)]
+pub(crate) enum Asker {
+    Source,
+    Itself,
+}
+
+/// Derives the table that a container's network namespace gets: its processes ask for new neighbours within a pace. Who has
+/// `CAP_NET_ADMIN` in there can take it away, as he can make interfaces of his own.
+#[must_use]
+pub fn compile_sandbox(ipv6: Ipv6Rules) -> Ruleset {
+    let output = vec![
+        rule("itself", [is_loopback(), Expression::Do(Action::Accept)]),
+        to_rules([]),
+    ];
+    let output = chain("output", base(ChainKind::Filter, Hook::Output, 0), output);
+    let chains = vec![rules(Asker::Itself), output];
+    Ruleset {
+        tables: vec![Table {
+            family: Family::Inet,
+            name: TABLE.into(),
+            sets: sets(Asker::Itself),
+            groups: BTreeMap::new(),
+            chains: match ipv6 {
+                Ipv6Rules::Loaded => chains,
+                Ipv6Rules::None => past_ipv6(chains),
+            },
+        }],
+    }
+}
+
+/// Leads to the chain what matches.
+pub(crate) fn to_rules<const N: usize>(matches: [Expression; N]) -> Rule {
+    let mut expressions = Vec::from(matches);
+    expressions.push(Expression::Do(Action::Jump(name(CHAIN))));
+    Rule {
+        expressions,
+        comment: "",
+    }
+}
+
+/// A known next hop goes back at once, a new one within the pace; what is beyond ends here.
+pub(crate) fn rules(asker: Asker) -> Chain {
+    let back = || Expression::Do(Action::Return);
+    let known = SETS.map(|(family, known, _)| {
+        let known = Expression::In(hop(asker, family), name(known));
+        rule("a known neighbour", [known, back()])
+    });
+    let new = SETS.map(|(family, known, paces)| {
+        let paced = Expression::Paced(vec![who(asker, family)], name(paces), NEW);
+        let remember = Expression::Remember(hop(asker, family), name(known));
+        let of_family = Expression::IpFamily(family);
+        rule("a new neighbour", [of_family, paced, remember, back()])
+    });
+    let mut rules: Vec<Rule> = known.into_iter().chain(new).collect();
+    rules.push(dropping("too many neighbours", []));
+    chain(CHAIN, None, rules)
+}
+
+/// The sets that the chain looks into; packets fill them.
+pub(crate) fn sets(asker: Asker) -> Vec<Set> {
+    let types = |fields: Vec<Field>| fields.into_iter().map(Field::kind).collect();
+    let pair = |(family, known, paces)| {
+        [
+            memory(known, types(hop(asker, family)), KNOWN),
+            memory(paces, types(vec![who(asker, family)]), REMEMBERED),
+        ]
+    };
+    SETS.into_iter().flat_map(pair).collect()
+}
+
+/// Reports whether a set holds the paces of new neighbours.
+pub(crate) fn is_pace(set: &Name) -> bool {
+    SETS.iter().any(|(_, _, paces)| *paces == set.as_str())
+}
+
+fn memory(name: &'static str, key: Vec<Type>, timeout: u32) -> Set {
+    Set {
+        name: name.into(),
+        key,
+        intervals: false,
+        dynamic: true,
+        timeout: Some(timeout),
+        elements: Elements::Keys(BTreeMap::new()),
+    }
+}
+
+fn hop(asker: Asker, family: IpFamily) -> Vec<Field> {
+    match asker {
+        Asker::Source => vec![Field::Source(family), Field::NextHop(family)],
+        Asker::Itself => vec![Field::NextHop(family)],
+    }
+}
+
+const fn who(asker: Asker, family: IpFamily) -> Field {
+    match asker {
+        Asker::Source => Field::Source(family),
+        Asker::Itself => Field::OutputInterface,
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a constant; a test compiles it")]
+fn is_loopback() -> Expression {
+    let loopback = "lo".parse().expect("a constant interface name");
+    Expression::Is(Field::OutputInterface, Value::IfName(loopback))
+}
