@@ -241,6 +241,86 @@ mod tests {
         );
     }
 
+    /// Serves the folder `srv` of the laboratory from the machine outside: files, and repositories below `/cgi-bin/git/`.
+    fn serve(lab: &Lab) {
+        let at = lab.path("srv").display().to_string();
+        write(
+            lab,
+            "srv/cgi-bin/git",
+            &format!(
+                "#!/bin/sh\nGIT_PROJECT_ROOT={at} GIT_HTTP_EXPORT_ALL=1 GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*' exec git http-backend\n"
+            ),
+        );
+        lab.shell("chmod -R a+rX . srv; chmod a+x srv/cgi-bin/git");
+        let server = "import http.server as h; h.CGIHTTPRequestHandler.have_fork = True; h.nobody = 0; h.nobody_uid = lambda: 0; h.HTTPServer((\"10.99.0.2\", 8000), h.CGIHTTPRequestHandler).serve_forever()";
+        write(lab, "serve.py", &format!("import warnings\n{server}\n"));
+        lab.outside.sh(&format!(
+            "cd {at} && (timeout 100 python3 ../serve.py >../served 2>&1 &)"
+        ));
+        hakone_e2e::eventually("the server answers", || {
+            lab.host.sh("curl -sf http://10.99.0.2:8000/").code == 0
+        });
+    }
+
+    const GIT: &str = "git -c user.name=t -c user.email=t@t.example -c init.defaultBranch=main -c protocol.file.allow=always";
+
+    #[test]
+    fn a_repository_is_a_context_and_runs_nothing_here() {
+        let lab = lab("--registry-allow 10.99.0.2");
+        lab.shell(&format!(
+            "mkdir -p srv/cgi-bin work/sub; cd work; {GIT} init -q; \
+             printf 'FROM busybox\\nCOPY . /all\\n' > Dockerfile; printf 'FROM busybox\\nCOPY . /all\\n' > sub/Dockerfile; echo deep > sub/f; \
+             echo kept > hidden; ln -s /etc/hostname link; printf 'hidden export-ignore\\n* filter=evil\\n' > .gitattributes; \
+             {GIT} add -A; {GIT} commit -qm one; {GIT} tag v1; echo two > two; {GIT} add -A; {GIT} commit -qm two; \
+             {GIT} clone -q --bare . ../srv/r.git"
+        ))
+        .ok();
+        serve(&lab);
+        let url = "http://10.99.0.2:8000/cgi-bin/git/r.git";
+        lab.hakone(&format!("build -t head '{url}'")).ok();
+        let all = "/all/.gitattributes\n/all/Dockerfile\n/all/hidden\n/all/sub/Dockerfile\n/all/sub/f\n/all/two";
+        assert_eq!(
+            lab.docker("run --rm head find /all -type f | sort").ok(),
+            all
+        );
+        lab.hakone(&format!("build -t tag '{url}#v1'")).ok();
+        assert_eq!(
+            lab.docker("run --rm tag sh -c 'ls /all | grep -c two'")
+                .stdout
+                .trim(),
+            "0"
+        );
+        lab.hakone(&format!("build -t sub '{url}#main:sub'")).ok();
+        assert_eq!(lab.docker("run --rm sub cat /all/f").ok(), "deep");
+        let file = format!("FROM busybox\nADD {url}#v1:sub /src/\n");
+        write(&lab, "context/Dockerfile", &file);
+        lab.hakone("build -t added context").ok();
+        assert_eq!(lab.docker("run --rm added cat /src/f").ok(), "deep");
+        for (context, words) in [
+            (format!("{url}#nosuch"), "couldn't find remote ref"),
+            (format!("{url}#main:no"), "git archive failed"),
+            (
+                format!("{url}#--upload-pack=touch"),
+                "invalid git reference",
+            ),
+            ("http://10.99.0.1:8000/r.git".to_owned(), "refusing"),
+            ("http://127.0.0.1/r.git".to_owned(), "refusing"),
+            (
+                "git@10.99.0.2:r.git".to_owned(),
+                "over http and https alone",
+            ),
+        ] {
+            let refused = lab.hakone(&format!("build '{context}'"));
+            assert!(
+                refused.code != 0 && refused.stderr.contains(words),
+                "{context}: {refused:?}"
+            );
+        }
+        hakone_e2e::eventually("nothing of a repository is left", || {
+            lab.shell("ls -A data/build/scratch").stdout.is_empty()
+        });
+    }
+
     #[test]
     fn an_archive_and_a_dockerfile_come_from_a_url_that_is_allowed() {
         let lab = lab("--registry-allow 10.99.0.2");

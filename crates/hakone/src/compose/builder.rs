@@ -8,8 +8,8 @@ use std::{
 
 use hakone_base::{ContainerId, Digest, Fault, ImageRef, Kind, Secret};
 use hakone_build::{
-    BoxFuture, Claim, Containers, Downloads, Fetch, Fetched, Ground, Images, Made, Refusal,
-    Running, Top,
+    BoxFuture, Claim, Cloned, Containers, Downloads, Fetch, Fetched, GitSource, Ground, Images,
+    Made, Refusal, Running, Top,
 };
 use hakone_container::{AttachOptions, CreateRequest, ListOptions, RemoveOptions, WaitCondition};
 use hakone_engine_api::{Filters, wire};
@@ -242,6 +242,36 @@ impl Downloads for Files {
             }
         })
     }
+
+    fn repository<'a>(
+        &'a self,
+        source: &'a GitSource,
+        place: PathBuf,
+    ) -> BoxFuture<'a, Result<Cloned, Refusal>> {
+        Box::pin(cloned(&self.0, source, place))
+    }
+}
+
+/// git connects to the addresses that we judge, and to no others.
+async fn cloned(client: &Client, source: &GitSource, place: PathBuf) -> Result<Cloned, Refusal> {
+    let url = source.url.parse::<Url>();
+    let url = url.map_err(|error| boxed(Refused(error.to_string())))?;
+    let order = hakone_git::Order {
+        url: source.url.clone(),
+        host: (url.host().to_owned(), url.port()),
+        addresses: client.judged(&url).await.map_err(boxed)?,
+        reference: source.reference.clone(),
+        folder: source.folder.clone(),
+    };
+    let fetching = tokio::task::spawn_blocking(move || hakone_git::fetch(&order, &place));
+    let fetched = fetching
+        .await
+        .map_err(|_panic| boxed(Failed("git was given up".to_owned())))?;
+    let fetched = fetched.map_err(boxed)?;
+    Ok(Cloned {
+        commit: fetched.commit,
+        archive: fetched.archive,
+    })
 }
 
 async fn fetch(client: &Client, url: &str, place: PathBuf, limit: u64) -> Result<Fetched, Refusal> {

@@ -16,7 +16,7 @@ use std::{
 
 use rustix::{
     fs::{MemfdFlags, memfd_create},
-    process::{Pid, PidfdFlags, pidfd_open},
+    process::{Pid, PidfdFlags, Resource, Rlimit, pidfd_open, prlimit},
 };
 
 use crate::{Error, capture};
@@ -34,6 +34,7 @@ pub struct Tool {
     input: Vec<u8>,
     deadline: Duration,
     limit: usize,
+    largest_file: Option<u64>,
 }
 
 /// What a program said and how it ended.
@@ -86,6 +87,7 @@ impl Tool {
             input: Vec::new(),
             deadline: DEADLINE,
             limit: LIMIT,
+            largest_file: None,
         })
     }
 
@@ -135,6 +137,13 @@ impl Tool {
     #[must_use]
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// Lets neither it nor what it starts write a file larger than this: who tries is killed.
+    #[must_use]
+    pub fn largest_file(mut self, bytes: u64) -> Self {
+        self.largest_file = Some(bytes);
         self
     }
 
@@ -216,10 +225,31 @@ impl Tool {
 
     /// Takes the command, so that our copies of the child's descriptors are closed when it runs.
     fn start(&self, mut command: Command) -> Result<Child, Error> {
-        command.spawn().map_err(|source| Error::Start {
+        let failed = |source| Error::Start {
             program: self.program.clone(),
             source,
-        })
+        };
+        let mut child = command.spawn().map_err(failed)?;
+        if let Err(source) = self.bound(&child) {
+            child.kill().ok();
+            child.wait().ok();
+            return Err(failed(source));
+        }
+        Ok(child)
+    }
+
+    /// Set from outside, right after the start: a limit set in the child would need code between fork and exec.
+    fn bound(&self, child: &Child) -> io::Result<()> {
+        let Some(largest) = self.largest_file else {
+            return Ok(());
+        };
+        let limit = Rlimit {
+            current: Some(largest),
+            maximum: Some(largest),
+        };
+        let pid = Some(Pid::from_child(child));
+        prlimit(pid, Resource::Fsize, limit)?;
+        Ok(())
     }
 
     fn end(&self) -> Instant {
@@ -301,6 +331,20 @@ mod tests {
         let pid: i32 = output.complaint_free().parse().unwrap();
         let pid = Pid::from_raw(pid).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+
+    #[test]
+    fn a_program_that_writes_too_large_a_file_is_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        // What the limit is set on is there before it is needed.
+        let script = "read go; head -c 100000 /dev/zero > large";
+        let tool = shell(script).folder(folder.path()).largest_file(10_000);
+        let output = tool.input("go\n").run().unwrap();
+        assert!(!output.status.success());
+        let size = std::fs::metadata(folder.path().join("large"))
+            .unwrap()
+            .len();
+        assert!(size <= 10_000, "{size}");
     }
 
     #[test]

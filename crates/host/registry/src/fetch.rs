@@ -3,7 +3,7 @@
 //! Who wrote the Dockerfile is a stranger as a registry is: what it names must be a public address, unless the administrator
 //! allows more; a redirect is judged as the first address was, and never leads from TLS into the clear.
 
-use std::time::SystemTime;
+use std::{net::IpAddr, time::SystemTime};
 
 use bytes::Bytes;
 use hakone_registry_model::{Errand, Guard, Scheme, Security, Url};
@@ -15,6 +15,7 @@ use hyper::{
 use crate::{
     Client, Error,
     exchange::{Request, Response, Terms},
+    name,
 };
 
 /// Redirects in a row.
@@ -27,16 +28,50 @@ const SENDER: &str = "dockerfile";
 pub struct Download(Response);
 
 impl Client {
+    /// Gives the addresses of a host that a stranger named, those alone that may be spoken to.
+    ///
+    /// # Errors
+    /// When there are none, or a proxy would look the name up.
+    pub async fn judged(&self, url: &Url) -> Result<Vec<IpAddr>, Error> {
+        let unjudged = |reason: &str| Error::Lookup {
+            host: url.host().to_owned(),
+            reason: reason.to_owned(),
+        };
+        if self.0.settings.proxies.route(url).is_some() {
+            return Err(unjudged(
+                "a proxy stands before it, which nobody else than us uses",
+            ));
+        }
+        let guard = self.stranger()?;
+        let (mut judged, mut denied) = (Vec::new(), None);
+        for address in name::lookup(url.host()).await? {
+            match guard.may_connect(url, address, Errand::Redirect) {
+                Ok(()) => judged.push(address),
+                Err(error) => denied = denied.or(Some(error)),
+            }
+        }
+        match (judged.is_empty(), denied) {
+            (true, Some(denied)) => Err(denied.into()),
+            (true, None) => Err(unjudged("no such host")),
+            (false, _) => Ok(judged),
+        }
+    }
+
+    /// Who wrote a Dockerfile may lead us to public addresses, and to what the administrator allows.
+    fn stranger(&self) -> Result<Guard, Error> {
+        Ok(Guard {
+            registry: Url::new(Scheme::Http, SENDER, "/")?,
+            at: None,
+            allowed: self.0.settings.allowed.clone(),
+        })
+    }
+
     /// Asks for a file; nobody's credentials are shown.
     ///
     /// # Errors
     /// When the address may not be spoken to, or does not answer with a file.
     pub async fn download(&self, url: &Url) -> Result<Download, Error> {
-        let guard = Guard {
-            registry: Url::new(Scheme::Http, SENDER, "/")?,
-            at: None,
-            allowed: self.0.settings.allowed.clone(),
-        };
+        let guard = self.stranger()?;
         let terms = Terms {
             security: Security::Verified,
             errand: Errand::Redirect,

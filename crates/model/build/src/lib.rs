@@ -6,6 +6,7 @@
 
 mod config;
 mod error;
+mod git;
 mod go;
 mod key;
 mod owner;
@@ -14,6 +15,7 @@ mod secret;
 mod state;
 
 pub use error::Error;
+pub use git::{GitError, GitSource};
 pub use key::Key;
 pub use owner::{Owner, mode};
 pub use plan::{CopyPlan, Effect, From, Planned, RunPlan};

@@ -48,6 +48,19 @@ pub(crate) fn unpack(
     Ok(true)
 }
 
+/// Unpacks a bare tar that no packing is looked for in.
+pub(crate) fn unpack_bare(archive: &Path, target: &Root) -> Result<(), String> {
+    let file = File::open(archive).map_err(|error| error.to_string())?;
+    let options = Options {
+        keep_kinds: false,
+        owner: Some((0, 0)),
+        ids: Ids::default(),
+        devices: Devices::Common,
+        privileges: Privileges::Keep,
+    };
+    extract(target, Path::new("/"), file, &options).map_err(|error| error.to_string())
+}
+
 fn rewind(file: &mut File) -> Result<(), String> {
     file.rewind().map_err(|error| error.to_string())
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use hakone_base::{Fault, Kind, Secret};
+use hakone_build_model::{GitError, GitSource};
 use hakone_dockerfile::ignore::Ignore;
 use hakone_image_model::{Compression, Limits};
 use hakone_mount::Root;
@@ -42,11 +43,9 @@ pub enum ContextError {
     /// The lines of what to leave out are wrong.
     #[error("error reading .dockerignore: {0}")]
     Ignore(String),
-    /// Repositories are not fetched.
-    #[error(
-        "git contexts are not supported by this builder: clone the repository and build its folder"
-    )]
-    Git,
+    /// A repository that is not fetched.
+    #[error(transparent)]
+    Git(#[from] GitError),
     /// A place that no context is taken from.
     #[error("remote context {0:?} is neither http nor https")]
     Remote(String),
@@ -71,8 +70,8 @@ impl Fault for ContextError {
             | Self::Empty(_)
             | Self::Large(_)
             | Self::Ignore(_)
+            | Self::Git(_)
             | Self::Remote(_) => Kind::InvalidParameter,
-            Self::Git => Kind::NotImplemented,
             Self::Fetch { cause, .. } => cause.kind(),
             Self::Host(error) => error.kind(),
         }
@@ -123,8 +122,17 @@ impl Context {
         url: &str,
         dockerfile: &str,
     ) -> Result<Self, ContextError> {
-        judge(url)?;
         let (place, download) = (service.scratch()?, service.scratch()?);
+        if let Some(source) = judge(url)? {
+            let archive = repository(service, &source, &download).await?;
+            let name = dockerfile.to_owned();
+            return read(move || {
+                let _download = download;
+                unpack(open(&archive)?, place.path())?;
+                Self::opened(place, &name, true)
+            })
+            .await;
+        }
         let path = download.path().join("context");
         let downloads = &service.inner().downloads;
         let fetched = downloads.fetch(url, path.clone(), MOST_REMOTE).await;
@@ -168,17 +176,36 @@ impl Context {
     }
 }
 
-/// Only what clients mean by a remote context; never a path of this host.
-fn judge(url: &str) -> Result<(), ContextError> {
-    let path = url.split(['#', '?']).next().unwrap_or_default();
-    let git = ["git://", "git@", "github.com/", "ssh://"];
+/// Only what clients mean by a remote context, never a path of this host; gives the repository if it is one.
+fn judge(url: &str) -> Result<Option<GitSource>, ContextError> {
+    let git = GitSource::parse(url)?;
     let http = url.starts_with("http://") || url.starts_with("https://");
-    match (git.iter().any(|one| url.starts_with(one)), http) {
-        (true, _) => Err(ContextError::Git),
-        (false, true) if path.ends_with(".git") => Err(ContextError::Git),
-        (false, true) => Ok(()),
-        (false, false) => Err(ContextError::Remote(url.to_owned())),
+    match (git, http) {
+        (Some(source), _) => Ok(Some(source)),
+        (None, true) => Ok(None),
+        (None, false) => Err(ContextError::Remote(url.to_owned())),
     }
+}
+
+/// Fetches a repository; gives the tar of its files.
+async fn repository(
+    service: &Service,
+    source: &GitSource,
+    download: &Temporary,
+) -> Result<PathBuf, ContextError> {
+    let downloads = &service.inner().downloads;
+    let cloned = downloads
+        .repository(source, download.path().join("repository"))
+        .await;
+    let cloned = cloned.map_err(|cause| ContextError::Fetch {
+        url: source.url.clone(),
+        cause,
+    })?;
+    Ok(cloned.archive)
+}
+
+fn open(path: &Path) -> Result<std::fs::File, ContextError> {
+    Ok(std::fs::File::open(path).map_err(Error::disk("open", path))?)
 }
 
 async fn read<T: Send + 'static>(
@@ -219,15 +246,14 @@ fn unpack(mut source: impl std::io::Read, place: &Path) -> Result<(), ContextErr
 
 /// An archive is a context, a text is a Dockerfile.
 fn remote(path: &Path, place: Temporary, name: &str) -> Result<Context, ContextError> {
-    let open = || std::fs::File::open(path).map_err(Error::disk("open", path));
     let mut head = [0; 512];
-    let count = open()?.read(&mut head).unwrap_or(0);
+    let count = open(path)?.read(&mut head).unwrap_or(0);
     let head = head.get(..count).unwrap_or_default();
     let text = !head.contains(&0)
         && Compression::sniff(head) == Compression::None
         && std::str::from_utf8(head).is_ok_and(|text| !text.is_empty());
     if !text {
-        unpack(open()?, place.path())?;
+        unpack(open(path)?, place.path())?;
         return Context::opened(place, name, true);
     }
     let to = place.path().join("Dockerfile");
@@ -369,10 +395,11 @@ mod tests {
         for url in ["file:///etc", "/etc", "../x", "ftp://x/y", ""] {
             assert!(matches!(judge(url), Err(ContextError::Remote(_))), "{url}");
         }
-        for url in ["git://x/y", "https://x/y.git#main:sub", "git@host:x"] {
-            assert!(matches!(judge(url), Err(ContextError::Git)), "{url}");
+        for url in ["git://x/y", "https://x/y.git#--exec:sub", "git@host:x"] {
+            assert!(matches!(judge(url), Err(ContextError::Git(_))), "{url}");
         }
-        assert!(judge("https://x/y.tar").is_ok());
+        assert!(judge("https://x/y.tar").unwrap().is_none());
+        assert!(judge("https://x/y.git#main:sub").unwrap().is_some());
     }
 
     #[test]

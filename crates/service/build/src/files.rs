@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use hakone_build_model::{CopyPlan, From, Owner};
+use hakone_build_model::{CopyPlan, From, GitSource, Owner};
 use hakone_dockerfile::{Source, ignore::Ignore, pattern};
 use hakone_mount::Root;
 use hakone_tree::{CopyOptions, Kind};
@@ -66,6 +66,11 @@ pub(crate) async fn gather(
             Source::Inline { name, content, .. } => {
                 let place = work.build.inner.scratch.folder("inline")?;
                 items.extend(inline(plan, name, content, &place)?);
+                keep.push(place);
+            }
+            Source::Path(url) if plan.command == "ADD" && is_repository(plan, url)? => {
+                let place = work.build.inner.scratch.folder("repository")?;
+                items.extend(repository(work, plan, url, &place, voice).await?);
                 keep.push(place);
             }
             Source::Path(url) if plan.is_url(url) => {
@@ -217,6 +222,62 @@ async fn fetched(
         digest,
         unpack: plan.unpack.1,
     })
+}
+
+/// Reports whether words of an ADD name a repository.
+fn is_repository(plan: &CopyPlan, text: &str) -> Result<bool, Error> {
+    let parsed = GitSource::parse(text);
+    let parsed = parsed.map_err(|error| Error::Copy {
+        command: plan.command,
+        reason: error.to_string(),
+    });
+    Ok(parsed?.is_some())
+}
+
+/// The files of a repository, which become the files of the destination.
+async fn repository(
+    work: &Work<'_>,
+    plan: &CopyPlan,
+    text: &str,
+    place: &Temporary,
+    voice: &Voice,
+) -> Result<Vec<Item>, Error> {
+    let failed = |reason: String| Error::Copy {
+        command: plan.command,
+        reason,
+    };
+    let source = GitSource::parse(text).map_err(|error| failed(error.to_string()))?;
+    let source = source.ok_or_else(|| failed(format!("{text} is no repository")))?;
+    voice.status(text, 0, 0).await;
+    let downloads = &work.build.inner.downloads;
+    let cloned = downloads
+        .repository(&source, place.path().join("repository"))
+        .await;
+    let cloned = cloned.map_err(|error| failed(error.to_string()))?;
+    if let Some(wanted) = plan.checksum.as_deref().filter(|wanted| !wanted.is_empty())
+        && wanted != cloned.commit
+    {
+        let got = &cloned.commit;
+        return Err(failed(format!("digest mismatch {got}: {wanted}")));
+    }
+    let files = place.path().join("files");
+    let plan = plan.clone();
+    blocking(move || {
+        std::fs::create_dir(&files).map_err(Error::disk("make", &files))?;
+        let root = Root::open(&files).map_err(|error| Error::Tree(error.into()))?;
+        let unpacked = archive::unpack_bare(&cloned.archive, &root);
+        unpacked.map_err(|reason| Error::Copy {
+            command: plan.command,
+            reason,
+        })?;
+        let opened = Opened {
+            root: Arc::new(root),
+            ignored: Arc::new(Ignore::default()),
+            folder: None,
+        };
+        local(&plan, "", &opened, false)
+    })
+    .await
 }
 
 /// The last part of a URL's path.

@@ -27,11 +27,13 @@ mod sources;
 mod stage;
 mod tell;
 
+pub use hakone_build_model::GitSource;
+
 pub use classic::{Classic, Lines};
 pub use context::{Context, ContextError};
 pub use error::Error;
 pub use neighbour::{
-    BoxFuture, Claim, Containers, Downloads, Fetch, Fetched, Ground, Images, Made, Refusal,
+    BoxFuture, Claim, Cloned, Containers, Downloads, Fetch, Fetched, Ground, Images, Made, Refusal,
     Running, Tell, Top,
 };
 pub use progress::{Event, Progress, StepNumber, Stream, Vertex};

@@ -3,6 +3,7 @@
 use std::{fmt, future::Future, path::PathBuf, pin::Pin, sync::Arc};
 
 use hakone_base::{ContainerId, Digest, Fault, ImageRef, Secret};
+use hakone_build_model::GitSource;
 use hakone_engine_api::wire::ContainerCreateBody;
 use hakone_image_model::Image;
 use hakone_tar::Ids;
@@ -161,6 +162,22 @@ pub trait Downloads: Send + Sync + 'static {
         place: PathBuf,
         limit: u64,
     ) -> BoxFuture<'a, Result<Fetched, Refusal>>;
+
+    /// Fetches a state of a git repository into the new folder `place`, by the same judgement.
+    fn repository<'a>(
+        &'a self,
+        source: &'a GitSource,
+        place: PathBuf,
+    ) -> BoxFuture<'a, Result<Cloned, Refusal>>;
+}
+
+/// A state of a repository that was fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cloned {
+    /// The commit, in hex.
+    pub commit: String,
+    /// A bare tar of its files.
+    pub archive: PathBuf,
 }
 
 /// A file that was fetched.

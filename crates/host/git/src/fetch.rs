@@ -1,0 +1,227 @@
+//! The three runs of git: an empty repository, one fetch into it, one tar out of it.
+
+use std::{
+    fs,
+    net::IpAddr,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use hakone_process::{Output, Streams, Tool};
+
+use crate::Error;
+
+/// Where distributions and administrators put it; a search path would be somebody else's choice.
+const PROGRAMS: [&str; 2] = ["/usr/bin/git", "/usr/local/bin/git"];
+/// How long one run may take.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Bytes that one file may have: the pack that the server sends, and the tar.
+const LARGEST: u64 = 4 << 30;
+/// Beats what the repository says of its own files: every one is exported, and as it is.
+const ATTRIBUTES: &str = "* -export-ignore -export-subst -filter -text\n";
+/// Settings that stand above all files of settings.
+const SETTINGS: &[&str] = &[
+    "core.attributesFile=/dev/null",
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "core.packedGitLimit=256m",
+    "core.packedGitWindowSize=16m",
+    "credential.helper=",
+    "fetch.fsckObjects=true",
+    "fetch.recurseSubmodules=false",
+    "fetch.unpackLimit=1",
+    "gc.auto=0",
+    "http.followRedirects=false",
+    "http.lowSpeedLimit=1000",
+    "http.lowSpeedTime=30",
+    "http.proxy=",
+    "maintenance.auto=false",
+    "pack.threads=1",
+    "protocol.allow=never",
+    "protocol.http.allow=always",
+    "protocol.https.allow=always",
+    "transfer.bundleURI=false",
+];
+/// The environment: nobody's settings, nobody's passwords, no questions.
+const VARIABLES: &[(&str, &str)] = &[
+    ("GIT_ALLOW_PROTOCOL", "http:https"),
+    ("GIT_ASKPASS", "/bin/false"),
+    ("GIT_CONFIG_GLOBAL", "/dev/null"),
+    ("GIT_CONFIG_NOSYSTEM", "1"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("LC_ALL", "C"),
+    ("PATH", "/usr/bin:/bin"),
+];
+
+/// What to fetch. The texts were parsed: none begins with a dash, none climbs.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// `http://` or `https://`, without a name or password.
+    pub url: String,
+    /// Its host and port.
+    pub host: (String, u16),
+    /// The addresses that may be connected to.
+    pub addresses: Vec<IpAddr>,
+    /// The branch, tag or commit; none is what the server calls `HEAD`.
+    pub reference: Option<String>,
+    /// The folder of the repository that is wanted; none is all of it.
+    pub folder: Option<String>,
+}
+
+/// What was fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// The commit, in hex.
+    pub commit: String,
+    /// A bare tar of its files.
+    pub archive: PathBuf,
+}
+
+/// Fetches into a folder, which is made. Blocks.
+///
+/// # Errors
+/// When the host has no git, the server is refused or refuses, or there is no such state or folder.
+pub fn fetch(order: &Order, place: &Path) -> Result<Fetched, Error> {
+    fs::create_dir_all(place).map_err(disk(place))?;
+    let run = |doing, words: &[&str]| {
+        checked(
+            doing,
+            tool(order, place)?.arguments(words.iter().copied()).run()?,
+        )
+    };
+    run("init", &["init", "--quiet", "--bare", "--template=", "."])?;
+    let info = place.join("info");
+    fs::create_dir_all(&info).map_err(disk(&info))?;
+    put(&info.join("attributes"), ATTRIBUTES)?;
+    let reference = order.reference.as_deref().unwrap_or("HEAD");
+    let fetch = [
+        "fetch",
+        "--quiet",
+        "--depth=1",
+        "--no-tags",
+        "--",
+        &order.url,
+        reference,
+    ];
+    run("fetch", &fetch)?;
+    let found = run(
+        "rev-parse",
+        &["rev-parse", "--verify", "FETCH_HEAD^{commit}"],
+    )?;
+    let commit = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+    let tree = match &order.folder {
+        Some(folder) => format!("{commit}:{folder}"),
+        None => commit.clone(),
+    };
+    let archive = place.join("context.tar");
+    let failed = place.join("complaints");
+    let streams = Streams {
+        stdin: OwnedFd::from(fs::File::open("/dev/null").map_err(disk(place))?),
+        stdout: fs::File::create_new(&archive)
+            .map_err(disk(&archive))?
+            .into(),
+        stderr: fs::File::create_new(&failed).map_err(disk(&failed))?.into(),
+    };
+    let ended = tool(order, place)?
+        .arguments(["archive", "--format=tar", &tree])
+        .run_with(streams)?;
+    match ended.success() {
+        true => Ok(Fetched { commit, archive }),
+        false => Err(Error::Refused {
+            doing: "archive",
+            complaint: fs::read_to_string(&failed)
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
+        }),
+    }
+}
+
+/// git, with all that it is told before its verb.
+fn tool(order: &Order, place: &Path) -> Result<Tool, Error> {
+    let program = PROGRAMS.iter().find(|path| Path::new(path).exists());
+    let mut tool = Tool::new(*program.ok_or(Error::Missing)?)?
+        .folder(place)
+        .deadline(PATIENCE)
+        .largest_file(LARGEST)
+        .variable("HOME", place);
+    for (name, value) in VARIABLES {
+        tool = tool.variable(*name, *value);
+    }
+    for setting in SETTINGS {
+        tool = tool.arguments(["-c", setting]);
+    }
+    Ok(tool.arguments(["-c".to_owned(), resolve(order)]))
+}
+
+/// Tells git's HTTP library where the host is, so that no second answer of a name server counts.
+fn resolve(order: &Order) -> String {
+    let text = |address: &IpAddr| match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    };
+    let addresses: Vec<String> = order.addresses.iter().map(text).collect();
+    let (host, port) = &order.host;
+    format!("http.curloptResolve={host}:{port}:{}", addresses.join(","))
+}
+
+fn checked(doing: &'static str, output: Output) -> Result<Output, Error> {
+    match output.status.success() {
+        true => Ok(output),
+        false => Err(Error::Refused {
+            doing,
+            complaint: output.complaint(),
+        }),
+    }
+}
+
+fn put(path: &Path, text: &str) -> Result<(), Error> {
+    use std::io::Write as _;
+    let made = fs::File::create(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    made.map_err(disk(path))
+}
+
+fn disk(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Disk { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(url: &str) -> Order {
+        Order {
+            url: url.to_owned(),
+            host: ("git.example".to_owned(), 443),
+            addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],
+            reference: None,
+            folder: None,
+        }
+    }
+
+    #[test]
+    fn the_addresses_that_were_judged_are_those_that_are_used() {
+        assert_eq!(
+            resolve(&order("https://git.example/x")),
+            "http.curloptResolve=git.example:443:192.0.2.1,[2001:db8::1]"
+        );
+    }
+
+    #[test]
+    fn no_other_protocol_is_spoken_whatever_the_url_says() {
+        let lab = tempfile::tempdir().unwrap();
+        let at = lab.path().display();
+        for url in [
+            format!("file://{at}"),
+            format!("{at}"),
+            "ext::sh -c true".to_owned(),
+            "ssh://127.0.0.1/x".to_owned(),
+        ] {
+            let place = lab.path().join(url.len().to_string());
+            let error = fetch(&order(&url), &place).unwrap_err().to_string();
+            assert!(error.contains("not allowed"), "{url}: {error}");
+        }
+    }
+}
