@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask bench [NAME] [ROUNDS]`. Run it on a quiet machine: load changes ratios, not only times.
 
+mod build;
 mod copy;
 mod crowd;
 mod cycle;
@@ -69,6 +70,9 @@ fn main() -> Result<()> {
     }
     if wanted("load") {
         image::load(both, few);
+    }
+    if wanted("build") {
+        build::build(both, few);
     }
     Ok(())
 }
