@@ -177,6 +177,31 @@ mod tests {
     }
 
     #[test]
+    fn triggers_links_and_parents_are_the_same_with_mapped_ids() {
+        for arguments in ["", "--userns-remap default"] {
+            let lab = lab(Engine::Hakone, arguments);
+            lab.shell("mkdir -p context/d/deep; cd context; echo f > f; echo x > d/deep/x; echo no > d/deep/no");
+            let base = "FROM busybox\nONBUILD COPY --chown=3:4 f /f\nONBUILD RUN cat /f > /seen\n";
+            build(&lab, base, "-t base").ok();
+            let file = "FROM base\nCOPY --link --chown=5:6 d /linked\nCOPY --parents --exclude=no d/deep /p/\nRUN rm -r /linked/deep/no && chown 7:8 /seen\n";
+            let text = build(&lab, file, "-t app").ok();
+            assert!(text.contains("# Executing 2 build triggers"), "{text}");
+            let look =
+                "cat /seen; stat -c %u:%g /f /linked/deep/x /seen; ls /linked/deep /p/d/deep";
+            let seen = lab.docker(&format!("run --rm app sh -c '{look}'")).ok();
+            let wanted = "f\n3:4\n5:6\n7:8\n/linked/deep:\nx\n\n/p/d/deep:\nx";
+            assert_eq!(seen, wanted, "{arguments}");
+            let triggers = "inspect -f '{{json .Config.OnBuild}}' app";
+            assert_eq!(
+                lab.docker(triggers).ok(),
+                "null",
+                "a trigger is for one generation"
+            );
+            nothing_is_left(&lab);
+        }
+    }
+
+    #[test]
     fn archives_are_unpacked_by_what_they_are_and_not_by_what_they_are_called() {
         let lab = lab(Engine::Hakone, "");
         lab.shell(
