@@ -202,6 +202,24 @@ mod tests {
     }
 
     #[test]
+    fn another_image_stands_in_for_the_cache_when_it_is_named() {
+        let lab = lab(Engine::Hakone, "");
+        lab.shell("mkdir -p context; echo one > context/f");
+        let file = "FROM busybox\nCOPY f /f\nRUN cat /f > /seen\n";
+        build(&lab, file, "-t first").ok();
+        let before = id(&lab, "first");
+        lab.docker("builder prune -af").ok();
+        let borrowed = build(&lab, file, "-t second --cache-from first").ok();
+        assert_eq!(borrowed.matches("Using cache").count(), 2, "{borrowed}");
+        assert_eq!(id(&lab, "second"), before);
+        lab.docker("builder prune -af").ok();
+        lab.shell("echo two > context/f");
+        let changed = build(&lab, file, "-t third --cache-from first").ok();
+        assert!(!changed.contains("Using cache"), "{changed}");
+        assert_eq!(lab.docker("run --rm third cat /seen").ok(), "two");
+    }
+
+    #[test]
     fn archives_are_unpacked_by_what_they_are_and_not_by_what_they_are_called() {
         let lab = lab(Engine::Hakone, "");
         lab.shell(
