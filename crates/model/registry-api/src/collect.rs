@@ -79,6 +79,14 @@ pub fn collect(held: &Held<'_>, grace: Duration, untagged: Untagged) -> Plan {
     }
 }
 
+/// Finds the manifests of a cache that nobody asked for in its life; age is the time since somebody did. What they lead to goes
+/// by itself: what is asked for by an index or for its blobs is asked for too.
+#[must_use]
+pub fn expired(held: &Held<'_>, life: Duration) -> Vec<ContentDigest> {
+    let old = held.manifests.iter().filter(|(_, links)| links.age >= life);
+    old.map(|(digest, _)| (*digest).clone()).collect()
+}
+
 /// Finds what tags lead to, what is young, and all that refers to these, until nothing is added.
 fn reachable<'a>(held: &Held<'a>, grace: Duration) -> BTreeSet<&'a ContentDigest> {
     let young = held.manifests.iter().filter(|(_, links)| links.age < grace);
@@ -182,6 +190,24 @@ mod tests {
         let mut expected = vec![lost.clone(), about.clone()];
         expected.sort();
         assert_eq!(gone, expected);
+    }
+
+    #[test]
+    fn what_nobody_asked_a_cache_for_goes_though_a_tag_means_it() {
+        let (wanted, forgotten) = (d("wanted"), d("forgotten"));
+        let aged = |age| Links {
+            age,
+            ..Links::default()
+        };
+        let held = Held {
+            tagged: BTreeSet::from([&wanted, &forgotten]),
+            manifests: BTreeMap::from([
+                (&wanted, aged(Duration::from_secs(99))),
+                (&forgotten, aged(GRACE)),
+            ]),
+            ..Held::default()
+        };
+        assert_eq!(expired(&held, GRACE), std::slice::from_ref(&forgotten));
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod route;
 
 pub use access::{Pattern, PatternError, Right, Rights, Rule, Rules, Scope, Subject, Who};
 pub use claims::{Audience, Claims, Grant, Rejected};
-pub use collect::{Held, Links, Plan, Untagged, collect};
+pub use collect::{Held, Links, Plan, Untagged, collect, expired};
 pub use digest::{Algorithm, ContentDigest, Hasher};
 pub use manifest::{Descriptor, Kind, MANIFEST_LIMIT, Manifest};
 pub use name::{Reference, RepositoryName, Tag};

@@ -32,6 +32,8 @@ use crate::{
 
 /// Bytes that are read at once for somebody.
 const BLOCK: u64 = 256 * 1024;
+/// How often in its life it is noted at most that a manifest was asked for.
+const NOTES: u32 = 8;
 /// Blobs that are fetched at once.
 const FETCHES: usize = 64;
 
@@ -95,6 +97,13 @@ impl Cache {
     }
 }
 
+impl Cache {
+    /// Reports whether there is a registry behind.
+    pub(crate) fn is_joined(&self) -> bool {
+        self.upstream.get().is_some()
+    }
+}
+
 impl Registry {
     /// Makes this registry stand in for another one; from then on nothing can be pushed to it.
     pub fn join_upstream(&self, upstream: Upstream) {
@@ -104,7 +113,7 @@ impl Registry {
     /// Reports whether this registry stands in for another one.
     #[must_use]
     pub fn is_cache(&self) -> bool {
-        self.0.cache.upstream.get().is_some()
+        self.0.cache.is_joined()
     }
 
     /// Gives the name that a repository of the registry behind has here.
@@ -160,14 +169,50 @@ impl Registry {
             (Reference::Digest(_), Some(_)) => Ok(()),
             _ => self.refresh(&place, reference, held.as_ref()).await,
         };
-        match (fresh, held) {
-            (Err(error), None) => Err(missing(error)),
+        let stale = match (fresh, held) {
+            (Err(error), None) => return Err(missing(error)),
             (Err(error), Some(_)) => {
                 warn!(repository = %place.name, %error, "serving what was last known");
-                Ok((self.manifest(caller, &place.name, reference).await?, true))
+                true
             }
-            (Ok(()), _) => Ok((self.manifest(caller, &place.name, reference).await?, false)),
-        }
+            (Ok(()), _) => false,
+        };
+        let stored = self.manifest(caller, &place.name, reference).await?;
+        self.want(place.name, stored.digest.clone()).await?;
+        Ok((stored, stale))
+    }
+
+    /// Notes that a manifest was asked for; often enough that it does not expire, and not at each pull.
+    async fn want(&self, name: RepositoryName, digest: ContentDigest) -> Result<(), Error> {
+        let Some(life) = self.0.options.cache_life else {
+            return Ok(());
+        };
+        let known = |inner: &Inner| {
+            let catalog = inner.catalog();
+            let entry = catalog.repositories.get(&name)?.manifests.get(&digest)?;
+            let due = now().since(entry.pushed) >= life / NOTES;
+            due.then(|| entry.media_type.clone())
+        };
+        let Some(media_type) = known(&self.0) else {
+            return Ok(());
+        };
+        self.work(move |inner| {
+            let record = ManifestRecord {
+                digest,
+                media_type,
+                pushed: now(),
+            };
+            let _changing = inner.change();
+            let path = inner.layout.manifest(&name, &record.digest);
+            if path.exists() {
+                hakone_store::save(&path, &record, Durability::Process)?;
+            }
+            if let Some(repository) = inner.catalog_mut().repositories.get_mut(&name) {
+                repository.touch(&record.digest, record.pushed);
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn session(&self, place: &Place) -> Result<Arc<Session>, Error> {

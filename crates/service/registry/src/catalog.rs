@@ -159,6 +159,13 @@ impl Repository {
         }
     }
 
+    /// Notes when a manifest was wanted last.
+    pub(crate) fn touch(&mut self, digest: &ContentDigest, now: Timestamp) {
+        if let Some(entry) = self.manifests.get_mut(digest) {
+            entry.pushed = now;
+        }
+    }
+
     /// Gives the manifests that need a blob.
     pub(crate) fn users_of(&self, blob: &ContentDigest) -> Option<&ContentDigest> {
         let mut using = self

@@ -42,6 +42,8 @@ pub struct Options {
     pub upload_life: Duration,
     /// What came and has no manifest stays so long.
     pub grace: Duration,
+    /// What nobody asks a cache for goes after this time; nothing for never.
+    pub cache_life: Option<Duration>,
     /// What becomes of manifests without tags.
     pub untagged: Untagged,
     /// Whether anything can be deleted by clients.
@@ -74,6 +76,7 @@ impl Options {
             uploads: 256,
             upload_life: Duration::from_secs(24 * 3600),
             grace: Duration::from_secs(24 * 3600),
+            cache_life: None,
             untagged: Untagged::Keep,
             delete: true,
             instance: "hakone".to_owned(),

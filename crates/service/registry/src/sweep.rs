@@ -1,9 +1,9 @@
 //! Collects what nobody needs, while everything else goes on: uploads that were left, blobs without a manifest, manifests
 //! without a tag where the administrator wants that, and at last content that no record leads to.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
-use hakone_registry_api::{Algorithm, ContentDigest, RepositoryName, collect};
+use hakone_registry_api::{Algorithm, ContentDigest, Plan, RepositoryName, collect, expired};
 use tracing::{info, warn};
 
 use crate::{
@@ -73,6 +73,7 @@ impl Inner {
             ),
             None => return Ok(()),
         };
+        let plan = self.with_expired(name, plan)?;
         for digest in &plan.manifests {
             forget(&self.layout.manifest(name, digest))?;
         }
@@ -94,6 +95,30 @@ impl Inner {
             fs::remove_dir_all(&folder).map_err(Error::disk("remove", &folder))?;
         }
         Ok(())
+    }
+
+    /// Adds what nobody asked a cache for in its life; the tags that mean it go first.
+    fn with_expired(&self, name: &RepositoryName, mut plan: Plan) -> Result<Plan, Error> {
+        let Some(life) = self.options.cache_life.filter(|_| self.cache.is_joined()) else {
+            return Ok(plan);
+        };
+        let mut catalog = self.catalog_mut();
+        let Some(repository) = catalog.repositories.get_mut(name) else {
+            return Ok(plan);
+        };
+        let stale = expired(&repository.held(now()), life);
+        for tag in stale
+            .iter()
+            .flat_map(|digest| repository.tags_of(digest))
+            .collect::<Vec<_>>()
+        {
+            forget(&self.layout.tag(name, &tag))?;
+            repository.tags.remove(&tag);
+        }
+        let mut all: BTreeSet<ContentDigest> = plan.manifests.into_iter().collect();
+        all.extend(stale);
+        plan.manifests = all.into_iter().collect();
+        Ok(plan)
     }
 
     /// Removes content of one algorithm that no repository needs, each under the lock under which it could be linked.

@@ -1,6 +1,6 @@
 //! Blobs over HTTP: the whole or a part, read a block at a time, so that a download costs the same memory however large it is.
 
-use std::{fs::File, os::unix::fs::FileExt as _, sync::Arc};
+use std::{fs::File, io, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -15,6 +15,8 @@ use hyper::{
         RANGE,
     },
 };
+use rustix::{buffer::spare_capacity, io::pread};
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::{
     dispatch::{Asked, Server},
@@ -22,7 +24,7 @@ use crate::{
 };
 
 /// Bytes read at once.
-const BLOCK: u64 = 256 * 1024;
+const BLOCK: u64 = 512 * 1024;
 
 /// Gives a blob.
 pub(crate) async fn get(
@@ -93,23 +95,60 @@ fn part(asked: &Asked, blob: Cached, (digest, size): (&ContentDigest, u64)) -> R
 }
 
 fn read(file: File, first: u64, count: u64) -> Pieces {
-    let begin = (Arc::new(file), first, first + count);
-    Box::pin(stream::unfold(begin, |(file, at, end)| async move {
-        if at >= end {
+    let blocks = Blocks {
+        file: Arc::new(file),
+        at: first,
+        end: first + count,
+        coming: None,
+    };
+    Box::pin(stream::unfold(blocks, Blocks::next))
+}
+
+/// A file on its way out: while the client takes a block the next one is read. No thread is held meanwhile, however slowly the
+/// client reads.
+struct Blocks {
+    file: Arc<File>,
+    at: u64,
+    end: u64,
+    coming: Option<JoinHandle<io::Result<Bytes>>>,
+}
+
+impl Blocks {
+    async fn next(mut self) -> Option<(io::Result<Bytes>, Self)> {
+        if self.at >= self.end {
             return None;
         }
-        let count = (end - at).min(BLOCK);
-        let source = Arc::clone(&file);
-        let reading = tokio::task::spawn_blocking(move || {
-            let mut block = vec![0; usize::try_from(count).unwrap_or_default()];
-            source
-                .read_exact_at(&mut block, at)
-                .map(|()| Bytes::from(block))
-        });
-        let read = reading
+        let coming = self.coming.take().unwrap_or_else(|| self.begin());
+        let read = coming
             .await
-            .unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        let next = if read.is_ok() { at + count } else { end };
-        Some((read, (file, next, end)))
-    }))
+            .unwrap_or_else(|error| Err(io::Error::other(error)));
+        match &read {
+            Ok(block) => self.at += block.len() as u64,
+            Err(_) => self.at = self.end,
+        }
+        self.coming = (self.at < self.end).then(|| self.begin());
+        Some((read, self))
+    }
+
+    fn begin(&self) -> JoinHandle<io::Result<Bytes>> {
+        let (file, at, count) = (
+            Arc::clone(&self.file),
+            self.at,
+            (self.end - self.at).min(BLOCK),
+        );
+        spawn_blocking(move || block(&file, at, usize::try_from(count).unwrap_or_default()))
+    }
+}
+
+fn block(file: &File, at: u64, count: usize) -> io::Result<Bytes> {
+    let mut block = Vec::with_capacity(count);
+    while block.len() < count {
+        let from = at + block.len() as u64;
+        if pread(file, spare_capacity(&mut block), from)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    // The file may be longer than what was asked for.
+    block.truncate(count);
+    Ok(Bytes::from(block))
 }

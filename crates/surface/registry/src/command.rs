@@ -128,15 +128,18 @@ async fn run_serve(arguments: Serve) -> Result<(), String> {
     served
 }
 
-/// Waits for the signal that ends the registry; SIGUSR1 makes it collect.
+/// Waits for the signal that ends the registry; SIGUSR1 makes it collect. SIGHUP, which others reload at, must not end it:
+/// certificates and users are read again when they change, without being told.
 async fn wait(registry: &hakone_registry_service::Registry) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut collect = signal(SignalKind::user_defined1())?;
+    let mut reload = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
+            _ = reload.recv() => tracing::info!("certificates and users are read again when they change"),
             _ = collect.recv() => {
                 if let Err(error) = registry.collect().await {
                     tracing::warn!(%error, "collection failed");

@@ -42,6 +42,8 @@ pub(crate) struct Server {
     pub(crate) pace: Option<Pace>,
     /// Wrong passwords of one address.
     pub(crate) failures: Pace,
+    /// How long a client may bring or take nothing.
+    pub(crate) window: Duration,
 }
 
 /// A request, understood as far as all kinds of them have it in common.

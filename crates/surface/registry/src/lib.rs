@@ -4,6 +4,7 @@
 //! client is a stranger: heads, bodies, connections and the time of each are bounded, and bad input is never our failure.
 
 mod blobs;
+mod certificates;
 mod command;
 mod dispatch;
 mod lists;

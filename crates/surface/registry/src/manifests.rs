@@ -79,7 +79,7 @@ pub(crate) async fn put(
         return Ok(reply::header(response, "connection", "close"));
     }
     let kind = asked.header(&CONTENT_TYPE).map(str::to_owned);
-    let read = patience::collect(asked.body, MANIFEST_LIMIT).await;
+    let read = patience::collect(asked.body, MANIFEST_LIMIT, server.window).await;
     let read =
         read.map_err(|_early| Refusal::new(Code::ManifestInvalid).because("the body ended early"))?;
     let bytes = read.ok_or(Code::ManifestTooLarge)?;

@@ -1,6 +1,6 @@
 //! Makes a running registry of its configuration: the store, who may do what, who is told, who stands behind.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use hakone_base::Secret;
 use hakone_registry::{
@@ -23,6 +23,9 @@ const FAILURES: Rate = Rate {
     each_second: 0.2,
     burst: 20.0,
 };
+
+/// How long what nobody asks a cache for stays when not told.
+const CACHE_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Why a registry cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +120,7 @@ pub fn open(
         service,
         pace,
         failures: Pace::new(FAILURES),
+        window: limits.window,
     };
     Ok(Running {
         registry,
@@ -139,6 +143,7 @@ fn options(settings: &Settings, place: &Place) -> Options {
         uploads: settings.limits.uploads,
         upload_life: settings.collect.uploads,
         grace: settings.collect.grace,
+        cache_life: life(settings.cache.as_ref()),
         untagged: if settings.collect.untagged {
             Untagged::Remove
         } else {
@@ -148,6 +153,12 @@ fn options(settings: &Settings, place: &Place) -> Options {
         instance: settings.instance.clone(),
         state: place.state.clone(),
     }
+}
+
+/// Nothing for ever.
+fn life(cache: Option<&Cache>) -> Option<Duration> {
+    let life = cache?.life.unwrap_or(CACHE_LIFE);
+    (!life.is_zero()).then_some(life)
 }
 
 fn authority(settings: &Settings, place: &Place, service: &str) -> Result<Authority, Error> {
@@ -247,13 +258,9 @@ fn listener(settings: &Listener) -> Result<Endpoint, SettingsError> {
             SettingsError::Wrong(format!("listener {}: {error}", settings.name))
         })?,
         headers: settings.headers.clone().into_iter().collect(),
-        timeout: settings
-            .timeout
-            .unwrap_or(std::time::Duration::from_secs(5)),
+        timeout: settings.timeout.unwrap_or(Duration::from_secs(5)),
         attempts: settings.attempts.unwrap_or(8),
-        backoff: settings
-            .backoff
-            .unwrap_or(std::time::Duration::from_secs(1)),
+        backoff: settings.backoff.unwrap_or(Duration::from_secs(1)),
         ignored_actions: settings.ignore_actions.clone(),
         ignored_media_types: settings.ignore_media_types.clone(),
     })

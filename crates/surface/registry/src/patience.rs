@@ -18,15 +18,14 @@ use tokio::{
     time::{Instant, Sleep, sleep, timeout},
 };
 
-/// In so much time of waiting …
-pub(crate) const WINDOW: Duration = Duration::from_secs(30);
-/// … so many bytes must move.
+/// Bytes that must move in each window of waiting (`limits.window`).
 const LEAST: u64 = 16 * 1024;
 
 /// Makes pieces of a request's body; an error when it comes too slowly or breaks off.
-pub(crate) fn pieces(body: Incoming) -> Pieces {
+pub(crate) fn pieces(body: Incoming, window: Duration) -> Pieces {
     let begin = Coming {
         body,
+        window,
         waited: Duration::ZERO,
         come: 0,
     };
@@ -42,6 +41,7 @@ pub(crate) fn pieces(body: Incoming) -> Pieces {
 /// A body that is being read.
 struct Coming {
     body: Incoming,
+    window: Duration,
     waited: Duration,
     come: u64,
 }
@@ -50,7 +50,7 @@ impl Coming {
     async fn next(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             let since = Instant::now();
-            let frame = timeout(WINDOW, self.body.frame()).await;
+            let frame = timeout(self.window, self.body.frame()).await;
             let Some(frame) = frame.map_err(io::Error::from)? else {
                 return Ok(None);
             };
@@ -63,7 +63,7 @@ impl Coming {
 
     fn judge(&mut self, waited: Duration, come: u64) -> io::Result<()> {
         (self.waited, self.come) = (self.waited + waited, self.come + come);
-        if self.waited < WINDOW {
+        if self.waited < self.window {
             return Ok(());
         }
         match std::mem::take(&mut self.come) {
@@ -77,9 +77,13 @@ impl Coming {
 }
 
 /// Reads a body of at most `limit` bytes; nothing when it is longer.
-pub(crate) async fn collect(body: Incoming, limit: usize) -> io::Result<Option<Bytes>> {
+pub(crate) async fn collect(
+    body: Incoming,
+    limit: usize,
+    window: Duration,
+) -> io::Result<Option<Bytes>> {
     use futures_util::StreamExt as _;
-    let mut pieces = pieces(body);
+    let mut pieces = pieces(body, window);
     let mut whole = Vec::new();
     while let Some(piece) = pieces.next().await {
         let piece = piece?;

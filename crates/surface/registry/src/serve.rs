@@ -3,18 +3,12 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
-    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::{
-    RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::WebPkiClientVerifier,
-};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -22,18 +16,15 @@ use tokio::{
     task::JoinSet,
     time::{interval, timeout},
 };
-use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 
 use crate::{
     Error, Running,
+    certificates::Certificates,
     dispatch::{Peer, Server, answer},
-    patience::{Patient, WINDOW},
-    settings::Tls,
+    patience::Patient,
 };
 
-/// How long a client may take for the head of a request, or between two requests.
-const HEAD: Duration = Duration::from_secs(30);
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Bytes of a head, and of what is read at once.
@@ -53,7 +44,8 @@ pub async fn serve(
     stop: watch::Receiver<bool>,
     ready: impl FnOnce(&[SocketAddr]),
 ) -> Result<(), Error> {
-    let acceptor = running.settings.tls.as_ref().map(acceptor).transpose()?;
+    let tls = running.settings.tls.as_ref();
+    let certificates = tls.map(Certificates::load).transpose()?.map(Arc::new);
     let mut listeners = Vec::new();
     for address in &running.settings.address {
         let failed = |source| Error::Listen {
@@ -66,15 +58,16 @@ pub async fn serve(
         .iter()
         .filter_map(|one| one.local_addr().ok())
         .collect();
-    info!(?addresses, tls = acceptor.is_some(), "registry serves");
+    info!(?addresses, tls = certificates.is_some(), "registry serves");
     ready(&addresses);
     let gate = Arc::new(Semaphore::new(running.settings.limits.connections.max(1)));
     let door = Door {
         server: running.server,
-        acceptor,
+        certificates,
         gate,
         counts: Counts::default(),
         each: running.settings.limits.connections_per_address.max(1),
+        head: running.settings.limits.head,
         stop,
     };
     let mut tasks = JoinSet::new();
@@ -117,10 +110,11 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 #[derive(Clone)]
 struct Door {
     server: Arc<Server>,
-    acceptor: Option<TlsAcceptor>,
+    certificates: Option<Arc<Certificates>>,
     gate: Arc<Semaphore>,
     counts: Counts,
     each: usize,
+    head: Duration,
     stop: watch::Receiver<bool>,
 }
 
@@ -167,9 +161,9 @@ impl Door {
         stream.set_nodelay(true).ok();
         let peer = Peer {
             address: from.ip(),
-            secure: self.acceptor.is_some(),
+            secure: self.certificates.is_some(),
         };
-        match self.acceptor.clone() {
+        match self.certificates.as_deref().map(Certificates::acceptor) {
             None => self.speak(stream, peer).await,
             Some(acceptor) => match timeout(HANDSHAKE, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => self.speak(stream, peer).await,
@@ -184,6 +178,7 @@ impl Door {
         stream: S,
         peer: Peer,
     ) {
+        let window = self.server.window;
         let server = self.server;
         let service = service_fn(move |request| {
             let answering = answer(Arc::clone(&server), request, peer);
@@ -191,9 +186,9 @@ impl Door {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD)
+            .header_read_timeout(self.head)
             .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(Patient::new(stream, WINDOW)), service);
+            .serve_connection(TokioIo::new(Patient::new(stream, window)), service);
         tokio::pin!(connection);
         let mut stop = self.stop;
         let ended = tokio::select! {
@@ -233,51 +228,5 @@ impl Drop for Count {
                 held.remove(&self.1);
             }
         }
-    }
-}
-
-fn acceptor(files: &Tls) -> Result<TlsAcceptor, Error> {
-    let refuse = |path: &Path| {
-        let path = path.to_owned();
-        move |reason: String| Error::Certificate { path, reason }
-    };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| refuse(&files.certificate)(error.to_string()))?;
-    let builder = match &files.client_ca {
-        None => builder.with_no_client_auth(),
-        Some(path) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(path)? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| refuse(path)(error.to_string()))?;
-            }
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-            builder.with_client_cert_verifier(
-                verifier.map_err(|error| refuse(path)(error.to_string()))?,
-            )
-        }
-    };
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|error| refuse(&files.key)(error.to_string()))?;
-    let config = builder.with_single_cert(certificates(&files.certificate)?, key);
-    let mut config = config.map_err(|error| refuse(&files.certificate)(error.to_string()))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let refuse = |reason: String| Error::Certificate {
-        path: path.to_owned(),
-        reason,
-    };
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match read {
-        Ok(list) if list.is_empty() => Err(refuse("no certificate in it".to_owned())),
-        Ok(list) => Ok(list),
-        Err(error) => Err(refuse(error.to_string())),
     }
 }

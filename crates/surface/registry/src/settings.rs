@@ -142,6 +142,12 @@ pub struct Limits {
     pub connections: usize,
     /// Of one address.
     pub connections_per_address: usize,
+    /// How long a client may take for the head of a request, or between two requests.
+    #[serde(deserialize_with = "duration")]
+    pub head: Duration,
+    /// In so much waiting for a client 16 KiB must move.
+    #[serde(deserialize_with = "duration")]
+    pub window: Duration,
 }
 
 /// When and what is collected.
@@ -179,6 +185,9 @@ pub struct Cache {
     /// Others that may be asked for by `?ns=`.
     #[serde(default)]
     pub namespaces: Vec<String>,
+    /// How long what nobody asks for stays; 0 for ever.
+    #[serde(default, deserialize_with = "some_duration")]
+    pub life: Option<Duration>,
 }
 
 /// Somebody who is told.
@@ -239,6 +248,8 @@ impl Default for Limits {
             burst: 100.0,
             connections: 1024,
             connections_per_address: 256,
+            head: Duration::from_secs(30),
+            window: Duration::from_secs(30),
         }
     }
 }
@@ -305,6 +316,9 @@ impl Settings {
         }
         if self.address.is_empty() {
             return wrong("address is missing".to_owned());
+        }
+        if self.limits.head.is_zero() || self.limits.window.is_zero() {
+            return wrong("limits.head and limits.window are at least 1s".to_owned());
         }
         let unknown = |action: &&String| !ACTIONS.contains(&action.as_str());
         match self

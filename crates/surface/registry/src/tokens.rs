@@ -1,6 +1,9 @@
 //! `/token`: GET with a name and password in the head, as `docker pull` asks; POST with a form, as OAuth 2 has it.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use hakone_base::Secret;
 use hakone_registry_service::{
@@ -30,7 +33,7 @@ pub(crate) async fn token(server: &Arc<Server>, request: Request<Incoming>, peer
     if !matches!(server.authority.mode, Mode::Token(_)) {
         return Err(Code::NoRoute.into());
     }
-    let ask = ask(request).await?;
+    let ask = ask(request, server.window).await?;
     let shown = ask.basic.is_some() || ask.refresh.is_some();
     match server.authority.issue(ask).await {
         Ok(answer) => Ok(reply::header(
@@ -53,7 +56,7 @@ pub(crate) async fn token(server: &Arc<Server>, request: Request<Incoming>, peer
     }
 }
 
-async fn ask(request: Request<Incoming>) -> Result<TokenAsk, Refusal> {
+async fn ask(request: Request<Incoming>, window: Duration) -> Result<TokenAsk, Refusal> {
     let shown = request
         .headers()
         .get(AUTHORIZATION)
@@ -72,7 +75,7 @@ async fn ask(request: Request<Incoming>) -> Result<TokenAsk, Refusal> {
     let form = match post {
         false => query,
         true => {
-            let read = patience::collect(request.into_body(), FORM)
+            let read = patience::collect(request.into_body(), FORM, window)
                 .await
                 .ok()
                 .flatten();

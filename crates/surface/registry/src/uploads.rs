@@ -83,7 +83,11 @@ pub(crate) async fn append(
     let range = range(&asked)?;
     let appended = server
         .registry
-        .append((name, id), range, patience::pieces(asked.body))
+        .append(
+            (name, id),
+            range,
+            patience::pieces(asked.body, server.window),
+        )
         .await;
     match appended {
         Ok(opened) => Ok(told(StatusCode::ACCEPTED, name, &opened)),
@@ -98,7 +102,7 @@ pub(crate) async fn finish(
     (name, id, digest): (&RepositoryName, &str, &ContentDigest),
 ) -> Reply {
     let range = range(&asked)?;
-    let rest = (range, patience::pieces(asked.body));
+    let rest = (range, patience::pieces(asked.body, server.window));
     let finished = server
         .registry
         .finish_upload(&asked.caller, (name, id, digest), rest)
