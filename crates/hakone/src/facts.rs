@@ -41,6 +41,7 @@ pub(crate) fn collect(resolved: &Resolved) -> About {
         log_driver: resolved.log_driver.clone(),
         warnings: Vec::new(),
         registries: crate::registries::told(&resolved.registry.settings),
+        proxies: crate::registries::proxies_told(&resolved.registry.settings.proxies),
     }
 }
 

@@ -44,6 +44,13 @@ pub(crate) fn options(settings: &Settings) -> Result<Options, Error> {
     })
 }
 
+/// Tells the proxies: for what goes in the clear, for what goes over TLS, and who needs none.
+pub(crate) fn proxies_told(proxies: &Proxies) -> [String; 3] {
+    let shown = |proxy: &Option<Proxy>| proxy.as_ref().map(Proxy::shown).unwrap_or_default();
+    let none: Vec<String> = proxies.bypass.iter().map(ToString::to_string).collect();
+    [shown(&proxies.http), shown(&proxies.https), none.join(",")]
+}
+
 /// Tells how registries are spoken to, as `docker info` shows it.
 pub(crate) fn told(settings: &hakone_registry::Settings) -> Value {
     let mirrors: Vec<String> = settings.mirrors.iter().map(ToString::to_string).collect();

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    time::Duration,
 };
 
 use hakone_registry_model::{Errand, Guard, Proxy, Scheme, Security, Url};
@@ -21,6 +22,8 @@ use crate::{Error, client::Shared, exchange::Body, name};
 
 /// Bytes that a proxy may say before it lets us through.
 const PROXY_ANSWER: usize = 16 * 1024;
+/// How long to look for what a name behind a proxy means here.
+const MEANING: Duration = Duration::from_secs(2);
 /// Bytes that hyper reads ahead.
 const READ_AHEAD: usize = 512 * 1024;
 
@@ -118,10 +121,12 @@ impl Shared {
         Ok(stream)
     }
 
-    /// Behind a proxy only what is written as an address can be judged: the proxy resolves names.
+    /// Behind a proxy an address that is written as one is judged as it stands. A name is the proxy's to resolve: what a
+    /// registry leads to is judged by what the name means here as well, if it means anything here; that is no proof of what it
+    /// means there.
     async fn through(&self, route: Route<'_>, proxy: &Proxy) -> Result<TcpStream, Error> {
-        if let (Some(guard), Some(address)) = (route.guard, route.target.literal()) {
-            guard.may_connect(route.target, address, route.errand)?;
+        if let Some(guard) = route.guard {
+            judge(guard, route).await?;
         }
         let own = Route {
             target: &proxy.url,
@@ -155,6 +160,34 @@ impl Shared {
             .await
             .map_err(failed)
     }
+}
+
+/// Judges what a proxy is about to be asked for. Whom the user named is not looked up: behind a proxy names of the outside often
+/// mean nothing, and waiting for that would cost each pull.
+async fn judge(guard: &Guard, route: Route<'_>) -> Result<(), Error> {
+    let target = route.target;
+    if let Some(address) = target.literal() {
+        return Ok(guard.may_connect(target, address, route.errand)?);
+    }
+    if route.errand == Errand::Named {
+        return Ok(());
+    }
+    // A registry of a private network may lead into it, behind a proxy too.
+    let at = meaning(&guard.registry).await.first().copied();
+    let here = Guard {
+        at,
+        ..guard.clone()
+    };
+    for address in meaning(target).await {
+        here.may_connect(target, address, route.errand)?;
+    }
+    Ok(())
+}
+
+/// Gives the addresses that a name has here; none when it means nothing.
+async fn meaning(url: &Url) -> Vec<IpAddr> {
+    let found = timeout(MEANING, name::lookup(url.host())).await;
+    found.ok().and_then(Result::ok).unwrap_or_default()
 }
 
 async fn handshake(
@@ -215,5 +248,52 @@ async fn tunnel(stream: &mut TcpStream, target: &Url, proxy: &Proxy) -> Result<(
     {
         true => Ok(()),
         false => Err(refused(line.chars().take(200).collect())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn judged(registry: &str, target: &str, errand: Errand) -> Result<(), Error> {
+        let guard = Guard {
+            registry: registry.parse().unwrap(),
+            at: None,
+            allowed: Vec::new(),
+        };
+        let target = target.parse().unwrap();
+        let route = Route {
+            target: &target,
+            security: Security::Verified,
+            errand,
+            guard: Some(&guard),
+        };
+        judge(&guard, route).await
+    }
+
+    #[tokio::test]
+    async fn behind_a_proxy_addresses_are_judged_and_names_by_what_they_mean_here() {
+        let registry = "https://192.0.2.1/";
+        for target in [
+            "http://169.254.169.254/",
+            "http://127.0.0.1:80/",
+            "https://localhost/",
+        ] {
+            let refused = judged(registry, target, Errand::Redirect).await;
+            assert!(
+                matches!(refused, Err(Error::Denied(_))),
+                "{target}: {refused:?}"
+            );
+        }
+        assert!(
+            judged(registry, "https://localhost/", Errand::Named)
+                .await
+                .is_ok()
+        );
+        assert!(
+            judged(registry, "https://8.8.8.8/", Errand::Redirect)
+                .await
+                .is_ok()
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Which requests go through a proxy: `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`, read as curl and Docker read them.
 
-use std::{net::IpAddr, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use hakone_base::Secret;
 use ipnet::IpNet;
@@ -68,6 +68,30 @@ impl FromStr for Proxy {
             url,
             authorization: user.map(coded),
         })
+    }
+}
+
+impl Proxy {
+    /// Tells where it is; of a name and password, that there is one.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let user = self.authorization.as_ref().map_or("", |_| "xxxxx:xxxxx@");
+        format!("http://{user}{}", self.url.authority())
+    }
+}
+
+impl fmt::Display for Bypass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("*"),
+            Self::Net(net) if net.prefix_len() == net.max_prefix_len() => net.addr().fmt(f),
+            Self::Net(net) => net.fmt(f),
+            Self::Domain { name, below, port } => {
+                let dot = if *below { "." } else { "" };
+                let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+                write!(f, "{dot}{name}{port}")
+            }
+        }
     }
 }
 
@@ -180,6 +204,19 @@ mod tests {
                 .authorization
                 .is_none()
         );
+    }
+
+    #[test]
+    fn what_is_shown_holds_no_password_and_reads_as_it_was_written() {
+        let shown = |text: &str| text.parse::<Proxy>().unwrap().shown();
+        assert_eq!(
+            shown("http://bob:s3cret@proxy:3128"),
+            "http://xxxxx:xxxxx@proxy:3128"
+        );
+        assert_eq!(shown("proxy:3128"), "http://proxy:3128");
+        let list = "*,10.0.0.0/8,10.1.2.3,.corp.test,h:5000,example.com";
+        let printed: Vec<String> = Bypass::list(list).iter().map(ToString::to_string).collect();
+        assert_eq!(printed.join(","), list);
     }
 
     #[test]

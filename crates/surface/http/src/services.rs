@@ -88,4 +88,6 @@ pub struct About {
     pub warnings: Vec<String>,
     /// Mirrors and insecure registries, in the words of `docker info`.
     pub registries: serde_json::Value,
+    /// The proxies for what goes in the clear and over TLS, without their passwords, and who needs none.
+    pub proxies: [String; 3],
 }

@@ -94,11 +94,12 @@ fn forwarding() -> bool {
 
 fn host(services: &Services) -> Value {
     let about = &services.about;
+    let [http, https, none] = &about.proxies;
     json!({
         "Name": about.host_name, "KernelVersion": about.kernel,
         "OperatingSystem": about.operating_system, "OSVersion": about.os_version, "OSType": "linux",
         "Architecture": about.machine, "NCPU": about.processors, "MemTotal": about.memory,
-        "DockerRootDir": about.data_root, "HttpProxy": "", "HttpsProxy": "", "NoProxy": "",
+        "DockerRootDir": about.data_root, "HttpProxy": http, "HttpsProxy": https, "NoProxy": none,
         "Labels": about.labels, "Isolation": "", "CDISpecDirs": [], "Warnings": about.warnings,
         "GenericResources": null, "SecurityOptions": about.security,
     })
