@@ -14,7 +14,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let service = Service::open(Options::new(root), Bus::default()).await?;
     let begin = Instant::now();
     let file = tokio::fs::File::open(archive).await?;
-    let said = service.load(file, true).finish().await?;
+    let said = service.load(file, None, true).finish().await?;
     #[expect(clippy::print_stdout, reason = "the figure is what this is for")]
     {
         println!("{said:?} {:.3} s", begin.elapsed().as_secs_f64());

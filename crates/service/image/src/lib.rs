@@ -15,6 +15,7 @@ mod inspect;
 mod list;
 mod load;
 mod names;
+mod pin;
 mod progress;
 mod prune;
 mod record;

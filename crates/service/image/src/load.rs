@@ -12,7 +12,8 @@ use std::{
 
 use hakone_base::{Digest, ImageRef};
 use hakone_image_model::{
-    ArchiveImage, Compression, Document, Documents, Error as Refused, Limits, MemberKey, Source,
+    ArchiveImage, Compression, Document, Documents, Error as Refused, Limits, MemberKey, Platform,
+    Source,
 };
 use tar::{Entry as Member, EntryType};
 
@@ -35,8 +36,8 @@ const STEP: u64 = 1 << 20;
 pub(crate) fn load(
     inner: &Inner,
     reader: impl Read,
+    (platform, quiet): (Option<&Platform>, bool),
     reporter: &Reporter,
-    quiet: bool,
 ) -> Result<(), Error> {
     let mut loading = Loading {
         inner,
@@ -46,7 +47,11 @@ pub(crate) fn load(
         reporter: (!quiet).then_some(reporter),
     };
     loading.read(reader)?;
-    let images = loading.documents.images(&inner.host, &inner.limits)?;
+    let wanted = platform.unwrap_or(&inner.host);
+    let images = loading.documents.images(wanted, &inner.limits)?;
+    images
+        .iter()
+        .try_for_each(|image| of_platform(image, platform))?;
     let staged: Vec<(Staged, Vec<ImageRef>)> = images
         .into_iter()
         .map(|image| loading.assemble(image))
@@ -54,6 +59,26 @@ pub(crate) fn load(
     staged
         .into_iter()
         .try_for_each(|(staged, names)| enter(inner, staged, &names, reporter))
+}
+
+/// Refuses an image of another platform than the one that was asked for; when none was, all that the archive holds are taken.
+fn of_platform(found: &ArchiveImage, wanted: Option<&Platform>) -> Result<(), Error> {
+    let has = Platform {
+        architecture: found.image.architecture.clone(),
+        os: "linux".to_owned(),
+        variant: found.image.variant.clone(),
+    };
+    match wanted.filter(|wanted| !has.runs(wanted)) {
+        None => Ok(()),
+        Some(wanted) => Err(Error::OtherPlatform {
+            name: found
+                .references
+                .first()
+                .map_or_else(|| found.id.to_string(), ToString::to_string),
+            has: has.to_string(),
+            wanted: wanted.to_string(),
+        }),
+    }
 }
 
 /// Takes a verified image into the store and says so.

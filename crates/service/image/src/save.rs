@@ -49,6 +49,22 @@ fn missing(text: &str) -> Error {
     }
 }
 
+/// Refuses what is of another platform than the one that was asked for: an image is of one here.
+pub(crate) fn require(chosen: &[Chosen], wanted: &Platform) -> Result<(), Error> {
+    let name = |one: &Chosen| {
+        let first = one.names.first().map(ToString::to_string);
+        first.unwrap_or_else(|| one.record.id.to_string())
+    };
+    match chosen.iter().find(|one| !one.platform.runs(wanted)) {
+        None => Ok(()),
+        Some(other) => Err(Error::OtherPlatform {
+            name: name(other),
+            has: other.platform.to_string(),
+            wanted: wanted.to_string(),
+        }),
+    }
+}
+
 /// Finds the images: a name with a tag means itself, one without all tags of the repository, an id no name.
 pub(crate) fn choose(catalog: &Catalog, texts: &[String]) -> Result<Vec<Chosen>, Error> {
     let mut chosen: Vec<Chosen> = Vec::new();

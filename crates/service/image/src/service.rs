@@ -22,7 +22,7 @@ use crate::{
     progress::{self, Reporter},
     prune,
     record::{ImageRecord, LayerRecord},
-    registry::{self, LoginResult, PullRequest, PushRequest, TagFile},
+    registry::{self, Flights, LoginResult, PullRequest, PushRequest, TagFile},
     remove::{self, Plan},
     save,
     stage::Staged,
@@ -73,6 +73,7 @@ pub(crate) struct Inner {
     pub(crate) registry: hakone_registry::Client,
     pub(crate) hardened: bool,
     pub(crate) tags: TagFile,
+    pub(crate) flights: Flights,
     catalog: Mutex<Catalog>,
     /// Held while the disk and the catalog are changed together; taken before the catalog's own lock.
     changing: Mutex<()>,
@@ -117,6 +118,7 @@ impl Service {
             store.sweep(&catalog);
             Ok(Self(Arc::new(Inner {
                 tags: TagFile::open(&options.root),
+                flights: Flights::default(),
                 registry: options.registry,
                 hardened: options.hardened,
                 store,
@@ -317,12 +319,18 @@ impl Service {
         .await
     }
 
-    /// Loads an archive made by `save`, by Docker, or in OCI layout; bare, gzip or zstd.
-    pub fn load(&self, archive: impl AsyncRead + Send + Unpin + 'static, quiet: bool) -> Progress {
+    /// Loads an archive made by `save`, by Docker, or in OCI layout; bare, gzip or zstd. Of several platforms this machine's is
+    /// taken, or the one that is asked for.
+    pub fn load(
+        &self,
+        archive: impl AsyncRead + Send + Unpin + 'static,
+        platform: Option<Platform>,
+        quiet: bool,
+    ) -> Progress {
         let (reporter, progress) = progress::channel();
         let (reader, inner) = (hakone_tar::inward(archive), Arc::clone(&self.0));
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = load::load(&inner, reader, &reporter, quiet) {
+            if let Err(error) = load::load(&inner, reader, (platform.as_ref(), quiet), &reporter) {
                 reporter.fail(error);
             }
         });
@@ -399,6 +407,16 @@ impl Service {
     /// When a name is unknown. A failure later breaks the stream off with an error.
     pub fn save(&self, names: &[String]) -> Result<ChunkReader, Error> {
         let chosen = save::choose(&self.0.catalog(), names)?;
+        Ok(self.stream(chosen))
+    }
+
+    /// As [`Self::save`], but refuses images of another platform.
+    ///
+    /// # Errors
+    /// When a name is unknown or an image is of another platform.
+    pub fn save_of(&self, names: &[String], platform: &Platform) -> Result<ChunkReader, Error> {
+        let chosen = save::choose(&self.0.catalog(), names)?;
+        save::require(&chosen, platform)?;
         Ok(self.stream(chosen))
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, File},
     io::{self, ErrorKind},
     path::{Path, PathBuf},
     sync::{
@@ -14,12 +14,14 @@ use std::{
 use hakone_base::{Digest, ImageRef};
 use hakone_image_model::{Image, Limits};
 use hakone_store::Durability;
-use tracing::{error, warn};
+use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+use tracing::{debug, error, warn};
 
 use crate::{
     Error,
     catalog::{Catalog, Entry},
     names::{Fate, NamesFile},
+    pin::Pins,
     record::ImageRecord,
     usage::Kept,
 };
@@ -34,6 +36,8 @@ pub(crate) struct Store {
     keeps_all: AtomicBool,
     /// Who else needs blobs.
     keeper: Option<Kept>,
+    /// What operations that run count on.
+    pub(crate) pins: Pins,
 }
 
 impl Store {
@@ -45,12 +49,14 @@ impl Store {
             next: AtomicU64::new(0),
             keeps_all: AtomicBool::new(false),
             keeper,
+            pins: Pins::default(),
         };
         let staging = store.staging();
         remove_tree(&staging).map_err(Error::disk("clear", &staging))?;
         for folder in [store.blobs(), store.layers(), store.records(), staging] {
             fs::create_dir_all(&folder).map_err(Error::disk("make", &folder))?;
         }
+        spread(&store.staging());
         Ok(store)
     }
 
@@ -155,8 +161,13 @@ impl Store {
     /// Moves a thing into the staging folder first, so that a crash half-way leaves nothing that looks whole.
     fn discard(&self, path: &Path) -> io::Result<()> {
         let trash = self.staged("trash");
-        fs::rename(path, &trash)?;
-        remove_tree(&trash)
+        let moved = self
+            .pins
+            .unless_held(digest_of(path).as_ref(), || fs::rename(path, &trash));
+        match moved {
+            Some(moved) => moved.and_then(|()| remove_tree(&trash)),
+            None => Ok(()),
+        }
     }
 
     /// Reports whether all layers and blobs of an image are there.
@@ -203,6 +214,20 @@ impl Store {
 
     fn staging(&self) -> PathBuf {
         self.root.join("image-staging")
+    }
+}
+
+/// Tells the file system that the folders in this one have nothing to do with each other (`chattr +T`).
+///
+/// ext4 puts the files of neighbours close together, and passes over each inode that was freed in the last minute: after an image
+/// was removed, unpacking one beside it took four times as long. Elsewhere it means nothing, and is no failure.
+fn spread(folder: &Path) {
+    let told = File::open(folder).and_then(|folder| {
+        let flags = ioctl_getflags(&folder)?;
+        Ok(ioctl_setflags(&folder, flags | IFlags::TOPDIR)?)
+    });
+    if let Err(error) = told {
+        debug!(%error, "the file system spreads no folders");
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::json;
 use tar::{Builder, EntryType, Header};
 use tokio::io::AsyncReadExt as _;
 
-use crate::{Error, ImportOptions, Limits, ListOptions, Options, Service, Usage};
+use crate::{Error, ImportOptions, Limits, ListOptions, Options, Platform, Service, Usage};
 
 struct Lab {
     folder: tempfile::TempDir,
@@ -36,7 +36,7 @@ impl Lab {
     async fn load(&self, archive: Vec<u8>) -> Result<Vec<String>, Error> {
         let lines = self
             .service
-            .load(Cursor::new(archive), true)
+            .load(Cursor::new(archive), None, true)
             .finish()
             .await?;
         Ok(lines
@@ -595,7 +595,7 @@ async fn a_load_whose_caller_has_gone_is_finished() {
         let options = Options::new(lab.folder.path().join("other"));
         let bus = Bus::default();
         let service = Service::open(options, bus.clone()).await.unwrap();
-        drop(service.load(Cursor::new(docker_archive(&layer(), "app:1")), false));
+        drop(service.load(Cursor::new(docker_archive(&layer(), "app:1")), None, false));
         bus.subscribe()
     };
     let action = match events.past.pop() {
@@ -603,4 +603,34 @@ async fn a_load_whose_caller_has_gone_is_finished() {
         None => events.live.recv().await.unwrap().action,
     };
     assert_eq!(action, "load");
+}
+
+#[tokio::test]
+async fn what_is_of_another_platform_is_neither_saved_nor_loaded_when_one_is_named() {
+    let lab = Lab::new().await;
+    lab.load(docker_archive(&layer(), "app:1")).await.unwrap();
+    let other: Platform = "linux/s390x".parse().unwrap();
+    let refused = lab
+        .service
+        .save_of(&["app:1".to_owned()], &other)
+        .unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains("does not match the specified platform (linux/s390x)")
+    );
+    let archive = lab.save("app:1").await;
+    lab.service.remove("app:1", true, false).await.unwrap();
+    let loading = lab
+        .service
+        .load(Cursor::new(archive.clone()), Some(other), true);
+    assert!(loading.finish().await.is_err());
+    assert!(lab.service.resolve("app:1").is_err());
+    let own = Platform::of(std::env::consts::ARCH);
+    lab.service
+        .load(Cursor::new(archive), Some(own), true)
+        .finish()
+        .await
+        .unwrap();
+    assert!(lab.service.resolve("app:1").is_ok());
 }

@@ -43,6 +43,9 @@ pub(crate) enum Error {
     Stranger,
     #[error(transparent)]
     Denied(#[from] hakone_authorize::Denial),
+    /// Nobody reads this: it ends what was done for a client that has left.
+    #[error("the client has left")]
+    Departed,
     #[error("{0}")]
     Parameter(String),
     #[error(transparent)]
@@ -80,6 +83,7 @@ impl Fault for Error {
             Self::Unknown | Self::NoPlugin(_) => Kind::NotFound,
             Self::Denied(denial) if denial.is_absence() => Kind::NotFound,
             Self::Origin | Self::Stranger | Self::Denied(_) => Kind::Forbidden,
+            Self::Departed => Kind::Unavailable,
             Self::NotImplemented(_) => Kind::NotImplemented,
             Self::Service { kind, .. } => *kind,
         }

@@ -5,13 +5,15 @@ use std::io;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use hakone_base::{ApiVersion, Fault as _, ImageRefError};
-use hakone_image::{ImportOptions, ListOptions, Progress};
+use hakone_image::{ImportOptions, ListOptions, Platform, Progress};
 use hyper::StatusCode;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_util::io::ReaderStream;
 
 use crate::{
     Services,
+    departure::Departure,
     error::Error,
     older, registry,
     reply::{self, Reply},
@@ -72,8 +74,8 @@ fn import_options(call: &Call) -> Result<ImportOptions, Error> {
 }
 
 pub(crate) async fn load(services: &Services, call: Call) -> Reply {
-    let quiet = call.flag("quiet");
-    progress(services.images.load(call.reader(), quiet)).await
+    let (quiet, platform) = (call.flag("quiet"), platform(&call)?);
+    progress(services.images.load(call.reader(), platform, quiet)).await
 }
 
 pub(crate) async fn save(services: &Services, object: String, call: Call) -> Reply {
@@ -86,11 +88,45 @@ pub(crate) async fn save(services: &Services, object: String, call: Call) -> Rep
             .collect(),
         false => vec![object],
     };
-    let archive = answer(services.images.save(&names))?;
+    let archive = match platform(&call)? {
+        Some(platform) => services.images.save_of(&names, &platform),
+        None => services.images.save(&names),
+    };
+    let archive = answer(archive)?;
     Ok(reply::stream(
         "application/x-tar",
         ReaderStream::new(archive),
     ))
+}
+
+/// The platform that saving and loading can name since 1.48, as a document; older clients know none.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Wanted {
+    architecture: String,
+    os: String,
+    variant: String,
+}
+
+fn platform(call: &Call) -> Result<Option<Platform>, Error> {
+    let text = call
+        .text("platform")
+        .filter(|_| call.version >= ApiVersion::new(1, 48));
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    let wanted: Wanted = serde_json::from_str(text)
+        .map_err(|error| Error::parameter(format!("failed to parse platform: {error}")))?;
+    if wanted.os.is_empty() || wanted.architecture.is_empty() {
+        return Err(Error::parameter(
+            "both OS and Architecture must be provided",
+        ));
+    }
+    Ok(Some(Platform {
+        architecture: wanted.architecture,
+        os: wanted.os,
+        variant: Some(wanted.variant).filter(|variant| !variant.is_empty()),
+    }))
 }
 
 pub(crate) async fn tag(services: &Services, name: &str, call: Call) -> Reply {
@@ -125,6 +161,14 @@ pub(crate) async fn prune(services: &Services, call: Call) -> Reply {
         "ImagesDeleted": pruned.images_deleted,
         "SpaceReclaimed": pruned.space_reclaimed,
     }))
+}
+
+/// The same for what nobody but the client wants: the operation ends when the client has left.
+pub(crate) async fn progress_for(departure: Departure, said: Progress) -> Reply {
+    tokio::select! {
+        reply = progress(said) => reply,
+        () = departure.wait() => Err(Error::Departed),
+    }
 }
 
 /// Streams what an operation says. A failure before its first line is a real HTTP error, a later one a line of the stream.

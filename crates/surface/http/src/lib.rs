@@ -9,6 +9,7 @@ mod build;
 mod buildkit;
 mod containers;
 mod debug;
+mod departure;
 mod dispatch;
 mod error;
 mod events;

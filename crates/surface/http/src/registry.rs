@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     Services,
     error::Error,
-    images::{answer, is_tag, progress},
+    images::{answer, is_tag, progress_for},
     reply::{self, Reply},
     request::Call,
 };
@@ -38,7 +38,7 @@ pub(crate) async fn pull(services: &Services, call: &Call) -> Reply {
         // As Docker: a header that is none counts as nobody.
         credentials: credentials(call).unwrap_or_default(),
     };
-    progress(services.images.pull(request)).await
+    progress_for(call.departure(), services.images.pull(request)).await
 }
 
 /// Pushes a tag, or all tags of a repository.
@@ -53,7 +53,12 @@ pub(crate) async fn push(services: &Services, name: &str, call: Call) -> Reply {
             "bad parameters and missing X-Registry-Auth: {error}"
         ))
     })?;
-    progress(services.images.push(PushRequest { name, credentials })).await
+    let departure = call.departure();
+    progress_for(
+        departure,
+        services.images.push(PushRequest { name, credentials }),
+    )
+    .await
 }
 
 /// Asks a registry what a name means.

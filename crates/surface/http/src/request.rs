@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio_util::io::StreamReader;
 
-use crate::error::Error;
+use crate::{departure::Departure, error::Error};
 
 /// The largest JSON body taken; a create request with a seccomp profile in it has some 20 kB.
 const JSON_LIMIT: usize = 4 << 20;
@@ -48,6 +48,12 @@ impl Call {
             request,
             early: None,
         }
+    }
+
+    /// Gives what tells when the client has left.
+    pub(crate) fn departure(&self) -> Departure {
+        let known = self.request.extensions().get::<Departure>();
+        known.cloned().unwrap_or_else(Departure::unknown)
     }
 
     /// Gives a parameter's first value; empty counts as absent.

@@ -16,6 +16,7 @@ use tracing::{Instrument as _, debug, info_span, warn};
 use crate::{
     Services,
     authorize::{self, Client, Gate, Judged, plugin},
+    departure::{Departure, attended},
     dispatch, error,
     listen::Listener,
     reply::{Body, Reply},
@@ -87,17 +88,19 @@ async fn one(
             let peer = stream.peer_cred().ok();
             let peer = peer.map(|peer| (peer.uid(), peer.gid()));
             let client = Client::new(gate, peer);
-            Ok(Box::pin(speak(stream, services, stop, client)))
+            let visit = (client, Departure::of_unix(&stream));
+            Ok(Box::pin(speak(stream, services, stop, visit)))
         }
         Listener::Tls(listener, acceptor) => {
             let (stream, _) = listener.accept().await?;
             let acceptor = acceptor.clone();
             let client = Client::new(gate, None);
+            let departure = Departure::of_tcp(&stream);
             Ok(Box::pin(async move {
                 match timeout(HANDSHAKE, acceptor.accept(stream)).await {
                     Ok(Ok(stream)) => {
                         let client = client.with_certificates(certificates(&stream));
-                        speak(stream, services, stop, client).await;
+                        speak(stream, services, stop, (client, departure)).await;
                     }
                     Ok(Err(error)) => warn!(%error, "TLS client refused"),
                     Err(_) => debug!("TLS handshake took too long"),
@@ -113,12 +116,20 @@ fn certificates(stream: &tokio_rustls::server::TlsStream<tokio::net::TcpStream>)
     chain.iter().map(|one| one.as_ref().to_vec()).collect()
 }
 
-async fn speak<S>(stream: S, services: Arc<Services>, stop: watch::Receiver<bool>, client: Client)
-where
+/// Who has come, and what tells when they have left.
+type Visit = (Client, Departure);
+
+async fn speak<S>(
+    stream: S,
+    services: Arc<Services>,
+    stop: watch::Receiver<bool>,
+    (client, departure): Visit,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let answer = hyper::service::service_fn(move |request| {
-        answer(Arc::clone(&services), request, client.clone())
+        let visit = (client.clone(), departure.clone());
+        answer(Arc::clone(&services), request, visit)
     });
     let connection = http1::Builder::new()
         .half_close(true)
@@ -146,11 +157,13 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
 
 async fn answer(
     services: Arc<Services>,
-    request: Request<Incoming>,
-    client: Client,
+    mut request: Request<Incoming>,
+    (client, departure): Visit,
 ) -> Result<Response<Body>, std::convert::Infallible> {
+    request.extensions_mut().insert(departure.clone());
     let span = info_span!("request", method = %request.method(), path = request.uri().path(), peer.uid = client.uid(), socket = client.gate().name);
-    let mut response = route(&services, &client, request).instrument(span).await;
+    let response = route(&services, &client, request).instrument(span).await;
+    let mut response = response.map(|body| attended(body, departure));
     let headers = response.headers_mut();
     headers.insert("Api-Version", services.headers.api_version.clone());
     headers.insert("Docker-Experimental", HeaderValue::from_static("false"));

@@ -3,6 +3,7 @@
 //! The conversation itself is `host/registry`; here its bytes become images, through the same staging and the same unpacker
 //! as `load`, and images become its bytes.
 
+mod flight;
 mod lookup;
 mod manifest;
 mod pull;
@@ -15,6 +16,7 @@ pub use lookup::LoginResult;
 pub use pull::PullRequest;
 pub use push::PushRequest;
 
+pub(crate) use flight::Flights;
 pub(crate) use lookup::{distribution, login, search};
 pub(crate) use manifest::{Described, describe};
 pub(crate) use pull::pull;

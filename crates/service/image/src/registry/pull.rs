@@ -14,12 +14,13 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use tracing::warn;
 
 use super::{
+    flight::{Flight, Landed, Wanted},
     resolve::{self, Remote},
-    transfer,
 };
 use crate::{
     Error,
     catalog::Entry,
+    pin::Pin,
     progress::Reporter,
     record::ImageRecord,
     service::{Inner, now},
@@ -81,6 +82,7 @@ async fn from(
     let session = Arc::new(opened.map_err(|error| Error::unreachable(error, &endpoint.url))?);
     let pulling = Pulling {
         inner,
+        host: endpoint.url.authority(),
         session,
         reporter,
         platform: request.platform.as_ref(),
@@ -105,9 +107,18 @@ async fn from(
 
 struct Pulling<'a> {
     inner: &'a Arc<Inner>,
+    /// Whom layers come from.
+    host: String,
     session: Arc<Session>,
     reporter: &'a Reporter,
     platform: Option<&'a Platform>,
+}
+
+/// The layers of an image, and what keeps them where they are until it is in the store.
+struct Gathered {
+    layers: Vec<StagedLayer>,
+    _pins: Vec<Pin>,
+    _flights: Vec<(Arc<Flight>, Arc<Landed>)>,
 }
 
 impl Pulling<'_> {
@@ -205,25 +216,25 @@ impl Pulling<'_> {
     }
 
     /// Fetches what the store has not, several layers at once.
-    async fn stage(
-        &self,
-        name: &ImageRef,
-        remote: &Remote,
-    ) -> Result<(Arc<Area>, Vec<StagedLayer>), Error> {
-        let area = Arc::new(Area::new(&self.inner.store)?);
+    async fn stage(&self, name: &ImageRef, remote: &Remote) -> Result<Gathered, Error> {
+        let (mut pins, mut flights) = (Vec::new(), Vec::new());
         let mut staged: BTreeMap<Digest, StagedLayer> = BTreeMap::new();
         let mut wanted: Vec<&Descriptor> = Vec::new();
         for layer in &remote.manifest.layers {
             let step = self.reporter.of_layer(&layer.digest, layer.size);
-            if let Some(record) = self.inner.known_layer(&layer.digest) {
+            if let Some((record, pin)) = self.inner.pinned_layer(&layer.digest) {
                 step.say("Already exists").await;
+                pins.push(pin);
                 staged.insert(layer.digest.clone(), StagedLayer::known(record));
             } else if wanted.iter().all(|other| other.digest != layer.digest) {
                 step.say("Pulling fs layer").await;
                 wanted.push(layer);
             }
         }
-        self.fetch(name, (&area, &wanted), &mut staged).await?;
+        for (digest, flight, landed) in self.fetch(name, &wanted).await? {
+            staged.insert(digest, landed.layer.clone());
+            flights.push((flight, landed));
+        }
         let find = |(index, layer): (usize, &Descriptor)| {
             let layer = staged.get(&layer.digest).ok_or(Error::Stopping)?;
             match remote.image.rootfs.diff_ids.get(index) {
@@ -243,15 +254,18 @@ impl Pulling<'_> {
             .enumerate()
             .map(find)
             .collect::<Result<_, Error>>()?;
-        Ok((area, layers))
+        Ok(Gathered {
+            layers,
+            _pins: pins,
+            _flights: flights,
+        })
     }
 
     async fn fetch(
         &self,
         name: &ImageRef,
-        (area, wanted): (&Arc<Area>, &[&Descriptor]),
-        staged: &mut BTreeMap<Digest, StagedLayer>,
-    ) -> Result<(), Error> {
+        wanted: &[&Descriptor],
+    ) -> Result<Vec<(Digest, Arc<Flight>, Arc<Landed>)>, Error> {
         let at_once = self.inner.registry.settings().downloads.max(1);
         let gate = Arc::new(Semaphore::new(at_once));
         for layer in wanted.iter().skip(at_once) {
@@ -263,26 +277,26 @@ impl Pulling<'_> {
         // What is still on its way ends with this set.
         let mut running = JoinSet::new();
         for layer in wanted.iter().copied().cloned() {
-            let blob = Blob::new(
-                Arc::clone(&self.session),
-                name.path(),
-                layer.digest.clone(),
-                layer.size,
-            );
-            let (inner, area) = (Arc::clone(self.inner), Arc::clone(area));
-            let (gate, reporter) = (Arc::clone(&gate), self.reporter.clone());
+            let (inner, gate) = (Arc::clone(self.inner), Arc::clone(&gate));
+            let (session, path) = (Arc::clone(&self.session), name.path().to_owned());
+            let wanted = Wanted {
+                host: self.host.clone(),
+                step: self.reporter.of_layer(&layer.digest, layer.size),
+                layer,
+            };
             running.spawn(async move {
                 let _turn = gate.acquire_owned().await.ok().ok_or(Error::Stopping)?;
-                let digest = layer.digest.clone();
-                let staged = transfer::layer(inner, area, (blob, layer), reporter).await?;
-                Ok::<_, Error>((digest, staged))
+                let (digest, size) = (wanted.layer.digest.clone(), wanted.layer.size);
+                let blob = || Blob::new(Arc::clone(&session), &path, digest.clone(), size);
+                let (flight, landed) = wanted.bring(&inner, blob).await?;
+                Ok::<_, Error>((digest, flight, landed))
             });
         }
+        let mut landed = Vec::new();
         while let Some(done) = running.join_next().await {
-            let (digest, layer) = done.ok().ok_or(Error::Stopping)??;
-            staged.insert(digest, layer);
+            landed.push(done.ok().ok_or(Error::Stopping)??);
         }
-        Ok(())
+        Ok(landed)
     }
 
     /// Takes the image into the store with its names.
@@ -290,11 +304,13 @@ impl Pulling<'_> {
         &self,
         name: &ImageRef,
         remote: Remote,
-        (area, layers): (Arc<Area>, Vec<StagedLayer>),
+        gathered: Gathered,
         sighting: Option<Sighting>,
     ) -> Result<Outcome, Error> {
         let (inner, name) = (Arc::clone(self.inner), name.clone());
         let entering = tokio::task::spawn_blocking(move || {
+            let area = Area::new(&inner.store)?;
+            let layers = &gathered.layers;
             let before = inner.catalog().names.get(&name).cloned();
             let id = Digest::of(&remote.config);
             let record = ImageRecord {
@@ -311,7 +327,7 @@ impl Pulling<'_> {
                 },
                 config: area.document(&remote.config)?,
                 manifest: Some(area.document(&remote.bytes)?),
-                layers,
+                layers: layers.clone(),
             };
             let by_digest = name.clone().with_digest(remote.digest);
             let mut names = vec![by_digest];

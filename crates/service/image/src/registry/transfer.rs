@@ -1,16 +1,16 @@
 //! Brings one layer: fetched, hashed, decompressed and unpacked at once, each step on a thread of its own.
 
-use std::{cell::Cell, io, sync::Arc};
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use hakone_image_model::{Descriptor, Error as Refused};
 use hakone_registry::Blob;
 use hakone_tar::BlockingReader;
-use tokio::sync::mpsc::Sender;
+use tokio::sync::{mpsc::Sender, watch};
 
+use super::flight::Stage;
 use crate::{
     Error,
-    progress::{Reporter, Step},
     service::Inner,
     stage::{Area, StagedLayer},
 };
@@ -20,15 +20,14 @@ const STEP: u64 = 512 * 1024;
 
 /// Fetches a layer into the staging folder and verifies it.
 pub(super) async fn layer(
-    inner: Arc<Inner>,
-    area: Arc<Area>,
+    inner: &Arc<Inner>,
+    area: &Arc<Area>,
     (blob, descriptor): (Blob, Descriptor),
-    reporter: Reporter,
+    teller: &watch::Sender<Stage>,
 ) -> Result<StagedLayer, Error> {
     let (sender, reader) = hakone_tar::chunks();
-    let step = reporter.of_layer(&descriptor.digest, descriptor.size);
-    let unpacking = unpack(inner, area, reader);
-    let (fetched, unpacked) = tokio::join!(feed(blob, sender, &step), unpacking);
+    let unpacking = unpack(Arc::clone(inner), Arc::clone(area), reader);
+    let (fetched, unpacked) = tokio::join!(feed(blob, sender, teller), unpacking);
     // What the registry did comes first: a stream that breaks off unpacks badly too.
     fetched?;
     let staged = unpacked?;
@@ -44,7 +43,6 @@ pub(super) async fn layer(
         }
         .into());
     }
-    step.say("Pull complete").await;
     Ok(staged)
 }
 
@@ -59,15 +57,19 @@ async fn unpack(
 }
 
 /// Hands the blob's bytes on as they come; ends early when nobody wants them any more, who then says why.
-async fn feed(mut blob: Blob, sender: Sender<io::Result<Bytes>>, step: &Step) -> Result<(), Error> {
-    let (mut current, shown) = (0, Cell::new(0));
+async fn feed(
+    mut blob: Blob,
+    sender: Sender<io::Result<Bytes>>,
+    teller: &watch::Sender<Stage>,
+) -> Result<(), Error> {
+    let (mut current, mut shown) = (0, 0);
     loop {
         match blob.chunk().await {
             Ok(Some(bytes)) => {
                 current += bytes.len() as u64;
-                if current - shown.get() >= STEP {
-                    shown.set(current);
-                    step.at("Downloading", current);
+                if current - shown >= STEP {
+                    shown = current;
+                    teller.send_replace(Stage::Downloading(current));
                 }
                 if sender.send(Ok(bytes)).await.is_err() {
                     return Ok(());
@@ -84,8 +86,6 @@ async fn feed(mut blob: Blob, sender: Sender<io::Result<Bytes>>, step: &Step) ->
         }
     }
     drop(sender);
-    step.say("Verifying Checksum").await;
-    step.say("Download complete").await;
-    step.at("Extracting", step.total());
+    teller.send_replace(Stage::Extracting);
     Ok(())
 }

@@ -7,6 +7,7 @@ mod honest;
 mod hostile;
 mod secrets;
 mod server;
+mod shared;
 
 use std::{net::TcpStream, path::Path, time::Duration};
 
