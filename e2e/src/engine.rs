@@ -26,14 +26,20 @@ impl Engine {
         clippy::expect_used,
         reason = "a laboratory without its engine is no laboratory"
     )]
-    pub(crate) fn start(self, host: &Namespace, folder: &Path, id: &str, more: &str) -> Child {
+    pub(crate) fn start(
+        self,
+        host: &Namespace,
+        folder: &Path,
+        id: &str,
+        (environment, more): (&str, &str),
+    ) -> Child {
         let line = self.line(folder, id, more);
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(folder.join("daemon.log"))
             .expect("the log can be written");
-        let words = format!("exec {} {line}", host.enter());
+        let words = format!("{environment} exec {} {line}", host.enter());
         Command::new("sh")
             .args(["-c", &words])
             .stdin(Stdio::null())

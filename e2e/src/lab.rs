@@ -22,6 +22,7 @@ pub struct Lab {
     /// Holds the run folder where it is in memory.
     _memory: Option<tempfile::TempDir>,
     arguments: String,
+    environment: String,
     daemon: Option<Child>,
     /// The engine's host; `10.99.0.1` and `fd99::1` on `cable0`.
     pub host: Namespace,
@@ -41,7 +42,13 @@ impl Lab {
     /// Makes a laboratory with an engine and more arguments for its daemon.
     #[must_use]
     pub fn with(engine: Engine, arguments: &str) -> Self {
-        Self::make(engine, arguments, None)
+        Self::make(engine, ("", arguments), None)
+    }
+
+    /// The same with variables in the daemon's environment: `NAME=VALUE …`, as a shell reads them.
+    #[must_use]
+    pub fn with_environment(engine: Engine, environment: &str, arguments: &str) -> Self {
+        Self::make(engine, (environment, arguments), None)
     }
 
     /// The same with the engine's run folder in memory, as `/run` is on a machine that people use: for benches.
@@ -56,7 +63,7 @@ impl Lab {
             .tempdir_in("/dev/shm");
         Self::make(
             engine,
-            arguments,
+            ("", arguments),
             Some(memory.expect("memory can be written")),
         )
     }
@@ -65,7 +72,11 @@ impl Lab {
         clippy::expect_used,
         reason = "a laboratory that cannot be made fails its test"
     )]
-    fn make(engine: Engine, arguments: &str, memory: Option<tempfile::TempDir>) -> Self {
+    fn make(
+        engine: Engine,
+        (environment, arguments): (&str, &str),
+        memory: Option<tempfile::TempDir>,
+    ) -> Self {
         let id = format!(
             "{}-{}",
             std::process::id(),
@@ -89,13 +100,14 @@ impl Lab {
         outside
             .sh("ip route add default via 10.99.0.1; ip -6 route add default via fd99::1")
             .ok();
-        let arguments = arguments.to_owned();
+        let (environment, arguments) = (environment.to_owned(), arguments.to_owned());
         let mut lab = Self {
             id,
             engine,
             folder,
             _memory: memory,
             arguments,
+            environment,
             daemon: None,
             host,
             outside,
@@ -107,9 +119,10 @@ impl Lab {
 
     /// Starts the daemon and waits until it answers.
     pub fn start(&mut self) {
+        let settings = (self.environment.as_str(), self.arguments.as_str());
         let daemon = self
             .engine
-            .start(&self.host, self.folder.path(), &self.id, &self.arguments);
+            .start(&self.host, self.folder.path(), &self.id, settings);
         self.daemon = Some(daemon);
         let socket = self.path("engine.sock").display().to_string();
         let mut ended = false;

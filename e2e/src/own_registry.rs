@@ -22,6 +22,12 @@ impl OwnRegistry {
     /// Starts one with a configuration and waits until it answers; its files lie in `folder`.
     #[must_use]
     pub fn start(lab: &Lab, folder: &Path, address: &str, config: &str) -> Self {
+        Self::start_in(&lab.host, folder, address, config)
+    }
+
+    /// The same on another host than the engine's.
+    #[must_use]
+    pub fn start_in(host: &Namespace, folder: &Path, address: &str, config: &str) -> Self {
         let scheme = if config.contains("[tls]") {
             "https"
         } else {
@@ -30,7 +36,7 @@ impl OwnRegistry {
         let mut registry = Self {
             process: None,
             folder: folder.to_owned(),
-            host: lab.host.name().to_owned(),
+            host: host.name().to_owned(),
             address: address.to_owned(),
             scheme,
         };
@@ -38,7 +44,7 @@ impl OwnRegistry {
             "registry.toml",
             &format!("address = [\"{address}\"]\n{config}"),
         );
-        registry.run(&lab.host);
+        registry.run(host);
         registry
     }
 

@@ -121,6 +121,12 @@ impl Registry {
         registry
     }
 
+    /// Gives its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Runs Debian's skopeo in the laboratory's network.
     pub fn skopeo(&self, lab: &Lab, line: &str) -> Output {
         let line = format!("skopeo --insecure-policy {line}");

@@ -173,6 +173,104 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_is_changed_while_the_registry_serves() {
+        let lab = Lab::new();
+        let at = lab.path("certificates");
+        std::fs::create_dir(&at).unwrap();
+        let at = at.display();
+        let make = |name: &str| {
+            sh(&format!(
+                "cd {at} && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} \
+                 -addext subjectAltName=IP:127.0.0.1 -keyout {name}.key -out {name}.crt"
+            ))
+            .ok();
+        };
+        let take = |what: &str, name: &str| {
+            sh(&format!(
+                "cd {at} && cp {name}.{what} new && mv new server.{what}"
+            ))
+            .ok();
+        };
+        make("first");
+        make("second");
+        take("crt", "first");
+        take("key", "first");
+        let config = format!("[tls]\ncertificate = \"{at}/server.crt\"\nkey = \"{at}/server.key\"");
+        let registry = OwnRegistry::start(&lab, &lab.path("own"), AT, &config);
+        let trusts = |name: &str| {
+            let line = format!("curl -s -o /dev/null --cacert {at}/{name}.crt https://{AT}/v2/");
+            lab.host.sh(&line).code == 0
+        };
+        assert!(trusts("first") && !trusts("second"));
+        // A certificate without its key, and no certificate at all: the old ones go on.
+        take("crt", "second");
+        assert!(trusts("first") && !trusts("second"));
+        sh(&format!("echo nothing > {at}/server.key")).ok();
+        assert!(trusts("first"), "{}", registry.log());
+        take("key", "second");
+        assert!(trusts("second") && !trusts("first"));
+        sh(&format!("kill -HUP {}", registry.pid())).ok();
+        assert!(trusts("second"), "a habit of administrators ends nothing");
+        assert!(registry.log().contains("certificates not read again"));
+    }
+
+    #[test]
+    fn docker_manifest_makes_a_list_that_each_engine_takes_its_own_image_of() {
+        for engine in [Engine::Hakone, Engine::Dockerd] {
+            let lab = Lab::with(engine, "");
+            let _registry = OwnRegistry::start(&lab, &lab.path("own"), AT, "");
+            for name in ["here", "there"] {
+                let line = format!(
+                    "printf 'FROM {IMAGE}\\nLABEL is={name}\\n' > Dockerfile && DOCKER_BUILDKIT=0 docker build -q -t {AT}/{name}:1 - < Dockerfile"
+                );
+                lab.shell(&line).ok();
+                lab.docker(&format!("push -q {AT}/{name}:1")).ok();
+            }
+            let manifest = |line: &str| {
+                let (at, host) = (lab.path("config"), lab.path("engine.sock"));
+                let (at, host) = (at.display(), host.display());
+                lab.host.sh(&format!(
+                    "DOCKER_CONFIG={at} DOCKER_HOST=unix://{host} docker manifest {line}"
+                ))
+            };
+            let list = format!("{AT}/list:1");
+            manifest(&format!(
+                "create --insecure {list} {AT}/here:1 {AT}/there:1"
+            ))
+            .ok();
+            manifest(&format!("annotate --arch s390x {list} {AT}/there:1")).ok();
+            manifest(&format!("push --insecure {list}")).ok();
+            let shown = manifest(&format!("inspect --insecure {list}")).ok();
+            assert!(
+                shown.contains("s390x") && shown.matches("\"digest\"").count() == 2,
+                "{shown}"
+            );
+            lab.docker(&format!("rmi -f {AT}/here:1 {AT}/there:1")).ok();
+            lab.docker(&format!("pull -q {list}")).ok();
+            let label = lab
+                .docker(&format!("inspect -f '{{{{.Config.Labels.is}}}}' {list}"))
+                .ok();
+            assert_eq!(label, "here", "{engine:?}");
+            let digests = lab
+                .docker(&format!(
+                    "images --digests --format '{{{{.Digest}}}}' {AT}/list"
+                ))
+                .ok();
+            let raw = lab
+                .host
+                .sh(&format!(
+                    "curl -s http://{AT}/v2/list/manifests/1 | sha256sum"
+                ))
+                .ok();
+            assert_eq!(
+                digests,
+                format!("sha256:{}", raw.split(' ').next().unwrap()),
+                "{engine:?}"
+            );
+        }
+    }
+
+    #[test]
     fn the_daemons_registry_keeps_each_blob_once_and_as_long_as_somebody_needs_it() {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("registry.toml");

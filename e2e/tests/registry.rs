@@ -100,6 +100,56 @@ mod tests {
     }
 
     #[test]
+    fn archives_are_of_the_platform_that_is_asked_for() {
+        let lab = Lab::new();
+        let get = |version: &str, platform: &str| {
+            let line = format!(
+                "curl -s -G --unix-socket engine.sock -o got.tar -w '%{{http_code}}' --data-urlencode names={IMAGE} --data-urlencode 'platform={platform}' http://e/{version}/images/get"
+            );
+            lab.shell(&line).ok()
+        };
+        let own = lab.docker("version -f '{{.Server.Arch}}'").ok();
+        let here = format!(r#"{{"os":"linux","architecture":"{own}"}}"#);
+        let there = r#"{"os":"linux","architecture":"s390x"}"#;
+        assert_eq!(get("v1.48", &here), "200");
+        assert_eq!(get("v1.48", there), "404");
+        let said = lab.shell("cat got.tar").ok();
+        assert!(
+            said.contains("does not match the specified platform (linux/s390x)"),
+            "{said}"
+        );
+        assert_eq!(get("v1.47", there), "200", "older clients know no platform");
+        for wrong in ["s390x", r#"{"os":"linux"}"#] {
+            assert_eq!(get("v1.48", wrong), "400", "{wrong}");
+        }
+        get("v1.48", &here);
+        lab.docker(&format!("rmi -f {IMAGE}")).ok();
+        let load = |platform: &str| {
+            let pairs = [
+                ("{", "%7B"),
+                ("}", "%7D"),
+                ("\"", "%22"),
+                (",", "%2C"),
+                (":", "%3A"),
+            ];
+            let coded = pairs.iter().fold(platform.to_owned(), |text, (from, to)| {
+                text.replace(from, to)
+            });
+            let line = format!(
+                "curl -s -X POST --unix-socket engine.sock -T got.tar 'http://e/v1.48/images/load?quiet=1&platform={coded}'"
+            );
+            lab.shell(&line).ok()
+        };
+        assert!(load(there).contains("does not match the specified platform"));
+        assert_ne!(lab.docker(&format!("inspect {IMAGE}")).code, 0);
+        assert!(load(&here).contains("Loaded image"));
+        assert_eq!(
+            lab.docker(&format!("run --rm {IMAGE} cat /data/seed")).ok(),
+            "from the image"
+        );
+    }
+
+    #[test]
     fn all_tags_go_and_come() {
         let lab = Lab::new();
         let _registry = Registry::start(&lab, Serving::default());

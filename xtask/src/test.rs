@@ -36,6 +36,8 @@ pub(crate) fn peers() -> Result<()> {
             "peers",
             "--test",
             "clients",
+            "--test",
+            "artifacts",
         ],
     )
 }

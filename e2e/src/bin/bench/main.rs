@@ -1,6 +1,6 @@
 //! Benches against a real dockerd: the same work on both engines, interleaved in one run, as a ratio.
 //!
-//! `cargo xtask bench [NAME] [ROUNDS]`. Run it on a quiet machine: load changes ratios, not only times.
+//! `cargo xtask bench [NAME] [ROUNDS] [MEGABYTES]`. Run it on a quiet machine: load changes ratios, not only times.
 
 mod build;
 mod copy;
@@ -23,6 +23,9 @@ fn main() -> Result<()> {
     let rounds = words.next().and_then(|text| text.parse().ok());
     let rounds: usize = rounds.unwrap_or(15);
     let few = rounds.div_ceil(5);
+    // Of images and blobs; less for a look whether it works.
+    let megabytes = words.next().and_then(|text| text.parse().ok());
+    let megabytes: u64 = megabytes.unwrap_or(400);
     let wanted = |name: &str| only.is_empty() || only == "all" || name == only;
     table::row(["what", "hakone", "dockerd", "ratio", "wanted"]);
     table::row(["---"; 5]);
@@ -66,7 +69,10 @@ fn main() -> Result<()> {
         copy::cp(both, few);
     }
     if wanted("registry") {
-        registry::registry(both, few);
+        registry::registry(both, few, megabytes);
+    }
+    if wanted("blobs") {
+        registry::blobs(&ours, few, megabytes);
     }
     if wanted("load") {
         image::load(both, few);
