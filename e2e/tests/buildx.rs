@@ -7,13 +7,18 @@
 mod tests {
     use std::path::Path;
 
-    use hakone_e2e::{IMAGE, Lab, Output, eventually};
+    use hakone_e2e::{Engine, IMAGE, Lab, Output, eventually};
+    use serde_json::Value;
 
     const AGES: [&str; 2] = ["buildx-0.13", "buildx-sid"];
 
     /// A laboratory in which `docker build` is buildx's.
     fn lab(age: &str) -> Lab {
-        let lab = Lab::new();
+        lab_of(Engine::Hakone, age)
+    }
+
+    fn lab_of(engine: Engine, age: &str) -> Lab {
+        let lab = Lab::with(engine, "");
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let plugins = "usr/libexec/docker/cli-plugins";
         let buildx = root
@@ -291,6 +296,7 @@ CMD [\"cat\", \"/a\"]
             eventually("the step's container is gone", || {
                 lab.docker("ps -aq").ok().is_empty()
             });
+            ok(&lab, "builder prune --all --force");
             eventually("the context is gone", || {
                 let folder = lab.path("data/build-clients");
                 std::fs::read_dir(folder).unwrap().next().is_none()
@@ -327,5 +333,214 @@ CMD [\"cat\", \"/a\"]
             assert_eq!(said, "one");
             lab.shell(&format!("{line} down -t 1 2>&1")).ok();
         }
+    }
+
+    /// Reads a document of an OCI layout in a tar.
+    fn document(lab: &Lab, archive: &str, member: &str) -> Value {
+        let text = lab.shell(&format!("tar xOf {archive} {member}")).ok();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn blob(lab: &Lab, archive: &str, descriptor: &Value) -> Value {
+        let digest = descriptor["digest"].as_str().unwrap();
+        document(lab, archive, &digest.replace("sha256:", "blobs/sha256/"))
+    }
+
+    #[test]
+    fn a_result_carries_how_it_was_made_and_what_is_in_it() {
+        for age in AGES {
+            let lab = lab(age);
+            write(
+                &lab,
+                "Dockerfile",
+                "FROM IMAGE\nARG TOKEN\nCOPY status /var/lib/dpkg/\nRUN true\n",
+            );
+            write(
+                &lab,
+                "status",
+                "Package: bash\nStatus: install ok installed\nVersion: 5.2-1\n",
+            );
+            let wish = "--provenance=mode=max --sbom=true --build-arg TOKEN=shown -t app:1 -o type=oci,dest=../oci.tar";
+            ok(&lab, &format!("build {wish} ."));
+            let index = blob(
+                &lab,
+                "oci.tar",
+                &document(&lab, "oci.tar", "index.json")["manifests"][0],
+            );
+            let (image, attested) = (&index["manifests"][0], &index["manifests"][1]);
+            assert_eq!(
+                attested["annotations"]["vnd.docker.reference.digest"],
+                image["digest"]
+            );
+            let layers = blob(&lab, "oci.tar", attested)["layers"].clone();
+            let bill = blob(&lab, "oci.tar", &layers[0]);
+            assert_eq!(bill["predicateType"], "https://spdx.dev/Document");
+            assert_eq!(bill["predicate"]["packages"][1]["name"], "bash");
+            let made = blob(&lab, "oci.tar", &layers[1]);
+            let hex = image["digest"]
+                .as_str()
+                .unwrap()
+                .trim_start_matches("sha256:");
+            assert_eq!(made["subject"][0]["digest"]["sha256"], hex);
+            let said = &made["predicate"];
+            assert_eq!(
+                said["invocation"]["parameters"]["args"]["build-arg:TOKEN"],
+                "shown"
+            );
+            let material = said["materials"][0]["uri"].as_str().unwrap();
+            assert!(
+                material.starts_with("pkg:docker/busybox@lab?platform="),
+                "{material}"
+            );
+            assert!(
+                said["buildConfig"]["steps"]
+                    .to_string()
+                    .contains("RUN true")
+            );
+            // The image is an image as ever.
+            assert!(lab.docker("load -i oci.tar").ok().contains("app:1"));
+            files_are_attested(&lab, age);
+        }
+    }
+
+    fn files_are_attested(lab: &Lab, age: &str) {
+        ok(
+            lab,
+            "build --provenance=mode=min --sbom=true --build-arg TOKEN=hidden -o out .",
+        );
+        let text = lab.shell("cat app/out/provenance.json").ok();
+        assert!(!text.contains("hidden"), "{age}: {text}");
+        let made: Value = serde_json::from_str(&text).unwrap();
+        let of_status = made["subject"].as_array().unwrap().iter();
+        let of_status = of_status
+            .filter(|one| one["name"] == "var/lib/dpkg/status")
+            .count();
+        assert_eq!(of_status, 1, "{age}");
+        let listed = lab
+            .shell("cd app && docker build --sbom=true -o type=tar,dest=- . 2>/dev/null | tar t");
+        assert!(listed.ok().contains("sbom.spdx.json"), "{age}");
+        let plain = lab
+            .shell("cd app && docker build -o type=tar,dest=- . 2>/dev/null | tar t")
+            .ok();
+        assert!(
+            !plain.contains("provenance.json"),
+            "{age}: nobody asked: {plain}"
+        );
+        let refused = run(lab, "build --provenance=true -t app:2 .");
+        assert!(
+            refused
+                .stdout
+                .contains("exporters oci, local and tar have them"),
+            "{age}: {refused:?}"
+        );
+    }
+
+    #[test]
+    fn an_unchanged_context_is_not_sent_again() {
+        for age in AGES {
+            let lab = lab(age);
+            write(&lab, "Dockerfile", "FROM IMAGE\nCOPY . /all\n");
+            lab.shell("mkdir app/many; for i in $(seq 200); do head -c 50000 /dev/urandom > app/many/$i; done").ok();
+            let sent = |said: &str| {
+                let line = said
+                    .lines()
+                    .rfind(|line| line.contains("transferring context:"))
+                    .unwrap();
+                let size = line.split("transferring context: ").nth(1).unwrap();
+                size.split_whitespace().next().unwrap().to_owned()
+            };
+            let first = ok(&lab, "build --progress=plain -t one .");
+            assert!(sent(&first).ends_with("MB"), "{age}: {first}");
+            let second = ok(&lab, "build --progress=plain --no-cache -t two .");
+            assert!(
+                !sent(&second).contains("MB") && !sent(&second).contains("kB"),
+                "{age}: {second}"
+            );
+            let same = "run --rm two sh -c 'cat /all/many/* | sha256sum'";
+            let files = lab
+                .shell("cd app && cat $(ls -v many | LC_ALL=C sort | sed s,^,many/,) | sha256sum")
+                .ok();
+            assert_eq!(ok(&lab, same), files, "{age}");
+            lab.shell("cd app && echo changed > many/7 && rm many/8")
+                .ok();
+            ok(&lab, "build -t three .");
+            assert_eq!(ok(&lab, "run --rm three cat /all/many/7"), "changed");
+            assert_ne!(run(&lab, "run --rm three cat /all/many/8").code, 0, "{age}");
+            assert!(
+                ok(&lab, "buildx du --verbose").contains("source.local"),
+                "{age}"
+            );
+        }
+    }
+
+    /// The lines that name vertices in plain progress, and whether they were remembered.
+    fn vertices(said: &str) -> Vec<String> {
+        let named = |line: &str| {
+            let (number, rest) = line.split_once(' ')?;
+            number.strip_prefix('#')?.parse::<u32>().ok()?;
+            // Digests and the lookup of a base's metadata differ by where an image comes from.
+            let fits = rest.starts_with('[') && !rest.contains("load metadata");
+            let rest = rest.split("@sha256").next().unwrap_or_default();
+            fits.then(|| rest.to_owned())
+        };
+        let mut all: Vec<String> = said.lines().filter_map(named).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    #[test]
+    fn steps_are_told_as_dockerd_tells_them() {
+        let said = |engine: Engine| {
+            let lab = lab_of(engine, "buildx-0.13");
+            write(
+                &lab,
+                "Dockerfile",
+                "FROM IMAGE AS base\nENV A=1\nWORKDIR /w\nRUN echo said\nFROM base AS more\nCOPY f /f\n\
+                 FROM scratch\nCOPY --from=more /f /w /\nCMD [\"x\"]\n",
+            );
+            write(&lab, "f", "f");
+            let first = ok(&lab, "build --progress=plain -t a .");
+            let again = ok(&lab, "build --progress=plain -t a .");
+            let cached = again
+                .lines()
+                .filter(|line| line.ends_with(" CACHED"))
+                .count();
+            let logged = first
+                .lines()
+                .any(|line| line.starts_with('#') && line.ends_with(" said"));
+            (vertices(&first), cached, logged)
+        };
+        assert_eq!(said(Engine::Hakone), said(Engine::Dockerd));
+    }
+
+    #[test]
+    fn the_platform_of_the_host_may_be_named_and_others_only_copied_for() {
+        let lab = lab("buildx-sid");
+        write(&lab, "Dockerfile", "FROM IMAGE\nRUN true\n");
+        ok(&lab, "build --platform linux/amd64 -t own .");
+        let several = run(&lab, "build --platform linux/amd64,linux/arm64 .");
+        assert!(
+            several
+                .stdout
+                .contains("an image of several platforms is not supported"),
+            "{several:?}"
+        );
+        write(&lab, "Dockerfile", "FROM scratch\nCOPY f /\n");
+        write(&lab, "f", "f");
+        ok(&lab, "build --platform linux/arm64 -t other .");
+        assert_eq!(
+            ok(&lab, "image inspect -f {{.Architecture}} other"),
+            "arm64"
+        );
+        ok(&lab, "build -t same .");
+        let own = ok(&lab, "image inspect -f {{.Architecture}} same");
+        assert_eq!(own, "amd64");
+        let copies = "FROM scratch\nCOPY --chmod=755 f /bin/sh\nRUN true\n";
+        write(&lab, "Dockerfile", copies);
+        lab.shell("head -c 4096 /dev/urandom > app/f").ok();
+        let foreign = run(&lab, "build --platform linux/arm64 .");
+        let words = "programs of linux/arm64 do not run on this host unless binfmt_misc";
+        assert!(foreign.stdout.contains(words), "{foreign:?}");
     }
 }

@@ -1,24 +1,19 @@
 //! Lends the builder to build clients: their orders become its requests, its events their story, their files its sources.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use hakone_base::{Digest, Fault, ImageRef, Kind, Secret, Timestamp};
-use hakone_build::{CacheEntry, Event, Progress, Sources, Wanted};
+use hakone_build::{CacheEntry, Progress, Sources, Wanted};
 use hakone_buildkit::{
-    Archive, BoxFuture, Builder, Built, Count, Dockerfile, Failure, Job, Materials, Prune, Reader,
-    Remembered, Report, Warning,
+    Archive, BoxFuture, Builder, Built, Dockerfile, Failure, Job, Materials, Prune, Reader,
+    Remembered,
 };
-use hakone_buildkit_model::{Fresh, Moment, Network, Order, Pull, Ulimit};
+use hakone_buildkit_model::{Fresh, Network, Order, Pull, Ulimit};
 use hakone_engine_api::{Filters, wire::ResourcesUlimits};
 use hakone_http::About;
 
+use super::build_story::Story;
 use crate::resolve::Resolved;
-
-/// What the builder calls the vertex that the transfer tells of.
-const CONTEXT: &str = "[internal] load build context";
 
 /// Opens the service; its folder is beside those of the containers.
 pub(crate) fn open(
@@ -62,6 +57,7 @@ impl Builder for Joined {
             Ok(Built {
                 image: built.image.as_str().to_owned(),
                 config: built.config,
+                materials: story.materials(&self.images),
             })
         })
     }
@@ -192,7 +188,7 @@ fn digest(image: &str) -> Result<Digest, Failure> {
     parsed.map_err(|error| Failure::new(Kind::System, error.to_string()))
 }
 
-fn plain(fault: &impl Fault) -> Failure {
+pub(super) fn plain(fault: &impl Fault) -> Failure {
     Failure::new(fault.kind(), fault.to_string())
 }
 
@@ -314,240 +310,9 @@ impl Sources for Client {
     }
 }
 
-/// The builder's events as the story of a client's build.
-struct Story {
-    report: Report,
-    dockerfile: Arc<Dockerfile>,
-    known: Mutex<Known>,
-}
-
-/// What the story must remember of its vertices.
-#[derive(Default)]
-struct Known {
-    /// What they are called in it: the same work of two builds is one vertex to the builder, and two to clients.
-    names: HashMap<Digest, String>,
-    /// Which instruction they are: its stage and its text.
-    steps: HashMap<Digest, (Option<usize>, String)>,
-    failed: Option<(Option<usize>, String)>,
-}
-
-impl Story {
-    fn new(report: Report, dockerfile: Arc<Dockerfile>) -> Self {
-        Self {
-            report,
-            dockerfile,
-            known: Mutex::default(),
-        }
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells why a build failed, and at which lines.
-    fn failure(&self, error: &hakone_build::Error) -> Failure {
-        let place = self.known().failed.clone();
-        let lines = place.and_then(|(stage, text)| lines(&self.dockerfile, stage, &text));
-        Failure {
-            message: words(&error.to_string()),
-            place: lines.map(|(first, last)| (Arc::clone(&self.dockerfile), first, last)),
-            ..plain(error)
-        }
-    }
-
-    fn digest(&self, vertex: &Digest) -> String {
-        let name = self.known().names.get(vertex).cloned();
-        name.unwrap_or_else(|| self.report.digest(vertex.as_str()))
-    }
-
-    fn enter(&self, vertex: &hakone_build::Vertex) -> String {
-        let digest = match vertex.name.as_str() {
-            CONTEXT => self.report.digest(CONTEXT),
-            _ => self.report.digest(vertex.id.as_str()),
-        };
-        let mut known = self.known();
-        known.names.insert(vertex.id.clone(), digest.clone());
-        if let Some(step) = &vertex.step {
-            let place = (step.stage, step.text.clone());
-            known.steps.insert(vertex.id.clone(), place);
-        }
-        digest
-    }
-
-    /// Reports whether an event is about the transfer of the context, which tells of itself.
-    fn is_context(&self, event: &Event) -> bool {
-        let vertex = match event {
-            Event::Vertex(vertex) if vertex.name == CONTEXT => {
-                self.enter(vertex);
-                return true;
-            }
-            Event::Started { vertex, .. }
-            | Event::Completed { vertex, .. }
-            | Event::Status { vertex, .. } => vertex,
-            Event::Vertex(_)
-            | Event::Log { .. }
-            | Event::Warning { .. }
-            | Event::Image { .. }
-            | Event::Running { .. }
-            | Event::Removed { .. } => return false,
-        };
-        self.digest(vertex) == self.report.digest(CONTEXT)
-    }
-
-    fn tell_one(&self, event: Event) {
-        if self.is_context(&event) {
-            return;
-        }
-        let report = &self.report;
-        match event {
-            Event::Vertex(vertex) => {
-                let digest = self.enter(&vertex);
-                let inputs = vertex
-                    .inputs
-                    .iter()
-                    .map(|input| self.digest(input))
-                    .collect();
-                report.vertex(&digest, &vertex.name, inputs);
-            }
-            Event::Started { vertex, at } => report.started(&self.digest(&vertex), moment(at)),
-            Event::Completed {
-                vertex,
-                at,
-                cached,
-                error,
-            } => {
-                if error.is_some() {
-                    let mut known = self.known();
-                    known.failed = known.steps.get(&vertex).cloned();
-                }
-                let error = error.map(|text| words(&text));
-                report.completed(&self.digest(&vertex), moment(at), cached, error.as_deref());
-            }
-            other => self.tell_more(other),
-        }
-    }
-
-    /// What a vertex says while it is worked on.
-    fn tell_more(&self, event: Event) {
-        let report = &self.report;
-        match event {
-            Event::Log {
-                vertex,
-                stream,
-                bytes,
-                at,
-            } => {
-                let stream = match stream {
-                    hakone_build::Stream::Output => 1,
-                    hakone_build::Stream::Error => 2,
-                };
-                report.log(&self.digest(&vertex), stream, &bytes, moment(at));
-            }
-            Event::Status {
-                vertex,
-                id,
-                current,
-                total,
-                started,
-                completed,
-            } => {
-                let count = Count {
-                    id,
-                    current,
-                    total,
-                    started: Some(moment(started)),
-                    completed: completed.map(moment),
-                };
-                report.count(&self.digest(&vertex), count);
-            }
-            Event::Warning {
-                vertex,
-                message,
-                detail,
-                url,
-                lines,
-            } => {
-                let place = lines.map(|(first, last)| (Arc::clone(&self.dockerfile), first, last));
-                report.warn(
-                    &self.digest(&vertex),
-                    Warning {
-                        message,
-                        detail,
-                        url,
-                        place,
-                    },
-                );
-            }
-            // Told already, and the words of the classic builder.
-            Event::Vertex(_)
-            | Event::Started { .. }
-            | Event::Completed { .. }
-            | Event::Image { .. }
-            | Event::Running { .. }
-            | Event::Removed { .. } => {}
-        }
-    }
-}
-
-impl Progress for Story {
-    fn tell(&self, event: Event) -> hakone_build::BoxFuture<'_, ()> {
-        self.tell_one(event);
-        Box::pin(std::future::ready(()))
-    }
-}
-
-fn moment(at: Timestamp) -> Moment {
-    Moment(u64::try_from(at.nanos()).unwrap_or(0))
-}
-
-/// Says what the builder says in the words of BuildKit, which its clients' users look for.
-fn words(text: &str) -> String {
-    let parts = || {
-        let rest = text.strip_prefix("The command '")?;
-        rest.rsplit_once("' returned a non-zero code: ")
-    };
-    match parts() {
-        Some((command, code)) => {
-            format!("process \"{command}\" did not complete successfully: exit code: {code}")
-        }
-        None => text.to_owned(),
-    }
-}
-
-/// Finds the lines of an instruction by its stage and text.
-fn lines(dockerfile: &Dockerfile, stage: Option<usize>, text: &str) -> Option<(usize, usize)> {
-    let file = hakone_dockerfile::Dockerfile::parse(&dockerfile.text).ok()?;
-    let stage = file.stages.get(stage?)?;
-    let mut steps = std::iter::once(&stage.head).chain(&stage.steps);
-    let span = steps.find(|step| step.text == text)?.span;
-    Some((
-        usize::try_from(span.first).ok()?,
-        usize::try_from(span.last).ok()?,
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_failed_command_is_told_as_buildkit_does() {
-        assert_eq!(
-            words("The command '/bin/sh -c it's' returned a non-zero code: 7"),
-            "process \"/bin/sh -c it's\" did not complete successfully: exit code: 7"
-        );
-        assert_eq!(words("other"), "other");
-    }
-
-    #[test]
-    fn the_lines_of_a_step_are_found_by_its_text() {
-        let dockerfile = Dockerfile {
-            name: "Dockerfile".into(),
-            text: b"FROM a\nRUN x\nFROM b\n\nRUN x && \\\n  y\n".to_vec(),
-        };
-        assert_eq!(lines(&dockerfile, Some(0), "RUN x"), Some((2, 2)));
-        assert_eq!(lines(&dockerfile, Some(1), "RUN y"), None);
-    }
 
     #[test]
     fn filters_of_containerd_are_those_of_the_api() {

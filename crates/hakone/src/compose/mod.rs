@@ -6,6 +6,7 @@
 mod archives;
 mod attacks;
 mod build_clients;
+mod build_story;
 mod builder;
 mod flows;
 mod images;

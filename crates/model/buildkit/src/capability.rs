@@ -36,6 +36,7 @@ pub const LLB: &[&str] = &[
     "meta.ignorecache",
     "meta.description",
     "exporter.multiple",
+    "exporter.image.attestations",
 ];
 
 /// Prints a list as the message that carries it.

@@ -75,6 +75,20 @@ impl Entry {
             attributes: attributes(stat)?,
         })
     }
+
+    /// Counts the bytes that it takes to remember.
+    pub(crate) fn weight(&self) -> usize {
+        let target = match &self.what {
+            What::Link(target) => target.len(),
+            What::HardLink(path) => path.as_bytes().len(),
+            What::Folder | What::File(_) | What::Other => 0,
+        };
+        let attributes = self.attributes.iter();
+        let attributes: usize = attributes
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        size_of::<Self>() + self.path.as_bytes().len() + target + attributes
+    }
 }
 
 /// Parses a path that must be written the only way there is.

@@ -4,6 +4,7 @@
 //! secrets and passwords. All of it comes from outside: sizes, counts and depths have limits, paths stay inside, what is not
 //! understood is refused by name. Pure; `hakone-buildkit` carries the messages.
 
+mod attest;
 mod attributes;
 mod capability;
 mod checks;
@@ -13,13 +14,20 @@ mod error;
 mod explain;
 mod export;
 mod header;
+mod layout;
 mod list;
+mod listing;
 pub mod patterns;
 mod progress;
+mod provenance;
 mod receiver;
 mod sender;
+mod statement;
+mod titles;
+mod values;
 pub mod wire;
 
+pub use attest::{Attest, Bill, Form, Mode, Place, Provenance};
 pub use attributes::{Fresh, MainContext, Network, Order, Pull, Question, Ulimit};
 pub use capability::{FRONTEND, LLB, capabilities};
 pub use checks::check;
@@ -31,6 +39,11 @@ pub use export::{Export, Target};
 /// What a build check found.
 pub use hakone_build_check::Warning as Finding;
 pub use header::selection;
+pub use layout::{Attached, attach};
+pub use listing::Listing;
 pub use progress::{Moment, clip, vertex_digest};
+pub use provenance::{Account, Made, Material};
 pub use receiver::{Bounds, Receiver, Step};
 pub use sender::{Answer, Sender, folder, listed};
+pub use statement::{Statement, Subject, image_url};
+pub use titles::Titles;

@@ -96,13 +96,18 @@ pub fn syntax(dockerfile: &[u8]) -> Option<String> {
 /// Reports whether this engine answers for a front end itself: all that read Dockerfiles as Docker publishes them.
 #[must_use]
 pub fn answers(frontend: &str) -> bool {
-    let name = frontend.split('@').next().unwrap_or_default();
+    let name = repository(frontend);
+    matches!(name, "docker/dockerfile" | "docker/dockerfile-upstream")
+}
+
+/// Gives the repository of an image of Docker's registry, without registry, tag and digest.
+pub(crate) fn repository(image: &str) -> &str {
+    let name = image.split('@').next().unwrap_or_default();
     let name = name.strip_prefix("docker.io/").unwrap_or(name);
-    let name = match name.rsplit_once(':') {
+    match name.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => name,
         _ => name,
-    };
-    matches!(name, "docker/dockerfile" | "docker/dockerfile-upstream")
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,10 @@
 //! Progress as buildx draws it: vertices by digest, moments, logs that have a limit.
 
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
 use hakone_base::Digest;
 
 use crate::wire::Timestamp;
@@ -12,6 +17,14 @@ const CLIPPED: &[u8] = b"\n[output clipped, log limit 2MiB reached]\n";
 /// A point in time: nanoseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub u64);
+
+impl fmt::Display for Moment {
+    /// Writes it as RFC 3339 has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = Duration::from_nanos(self.0);
+        hakone_base::Timestamp::from(SystemTime::UNIX_EPOCH + since).fmt(f)
+    }
+}
 
 impl From<Moment> for Timestamp {
     fn from(Moment(nanos): Moment) -> Self {
@@ -62,6 +75,7 @@ mod tests {
     fn moments_are_seconds_and_nanoseconds() {
         let stamp = Timestamp::from(Moment(1_500_000_000));
         assert_eq!((stamp.seconds, stamp.nanos), (1, 500_000_000));
+        assert_eq!(Moment(1_500_000_000).to_string(), "1970-01-01T00:00:01.5Z");
     }
 
     #[test]

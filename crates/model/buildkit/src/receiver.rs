@@ -4,12 +4,15 @@
 //! it, so that no name comes twice and no entry can slip beneath a link. Contents are asked for a window at a time: the client's
 //! queue never fills, so it never stops listening to us while we wait for it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use hakone_image_model::LayerPath;
 
 use crate::{
-    Entry, Error, What,
+    Entry, Error, Listing, What,
     wire::{Packet, PacketType},
 };
 
@@ -23,6 +26,8 @@ pub struct Bounds {
     pub entries: u32,
     /// Bytes of all files.
     pub bytes: u64,
+    /// Bytes of names, link targets and attributes: the listing is held in memory until its files are complete.
+    pub listing: usize,
 }
 
 impl Default for Bounds {
@@ -30,6 +35,7 @@ impl Default for Bounds {
         Self {
             entries: 500_000,
             bytes: 64 << 30,
+            listing: 256 << 20,
         }
     }
 }
@@ -39,6 +45,8 @@ impl Default for Bounds {
 pub enum Step {
     /// Make a folder, a link, or an empty file that contents will come for.
     Make(u32, Entry),
+    /// Take a file over from the last transfer.
+    Keep(Entry),
     /// Ask the client for a file's contents.
     Ask(u32),
     /// Add to a file.
@@ -57,13 +65,19 @@ pub struct Receiver {
     bounds: Bounds,
     count: u32,
     bytes: u64,
+    /// Bytes of the listing so far.
+    named: usize,
     last: Option<LayerPath>,
     /// The folders that lead to the last entry.
     above: Vec<LayerPath>,
     waiting: VecDeque<u32>,
-    asked: BTreeMap<u32, ()>,
+    asked: BTreeSet<u32>,
     listed: bool,
     finished: bool,
+    /// What the last transfer of this folder listed.
+    known: Arc<Listing>,
+    /// What this one lists, when the next is to know it.
+    listing: Option<Listing>,
 }
 
 impl Receiver {
@@ -74,13 +88,32 @@ impl Receiver {
             bounds,
             count: 0,
             bytes: 0,
+            named: 0,
             last: None,
             above: Vec::new(),
             waiting: VecDeque::new(),
-            asked: BTreeMap::new(),
+            asked: BTreeSet::new(),
             listed: false,
             finished: false,
+            known: Arc::default(),
+            listing: None,
         }
+    }
+
+    /// Knows what the last transfer of the same folder listed, and remembers this one for the next.
+    #[must_use]
+    pub fn after(self, last: Arc<Listing>) -> Self {
+        Self {
+            known: last,
+            listing: Some(Listing::default()),
+            ..self
+        }
+    }
+
+    /// Gives what was listed, when that was to be remembered.
+    #[must_use]
+    pub fn listing(self) -> Option<Listing> {
+        self.listing
     }
 
     /// Gives the bytes received so far.
@@ -123,13 +156,24 @@ impl Receiver {
         }
         self.count += 1;
         let entry = Entry::judge(stat)?;
+        self.named = self.named.saturating_add(entry.weight());
+        if self.named > self.bounds.listing {
+            return Err(Error::Transfer(
+                "the names and attributes of the files are too many",
+            ));
+        }
         self.place(&entry)?;
-        if matches!(entry.what, What::File(_)) {
-            self.waiting.push_back(id);
+        if let Some(listing) = &mut self.listing {
+            listing.add(&entry);
         }
         let made = match entry.what {
             What::Other => Vec::new(),
-            _ => vec![Step::Make(id, entry)],
+            What::File(_) if self.known.holds(&entry) => vec![Step::Keep(entry)],
+            What::File(_) => {
+                self.waiting.push_back(id);
+                vec![Step::Make(id, entry)]
+            }
+            What::Folder | What::Link(_) | What::HardLink(_) => vec![Step::Make(id, entry)],
         };
         Ok(self.advance(made))
     }
@@ -159,7 +203,7 @@ impl Receiver {
     }
 
     fn data(&mut self, packet: Packet) -> Result<Vec<Step>, Error> {
-        if !self.asked.contains_key(&packet.id) {
+        if !self.asked.contains(&packet.id) {
             return Err(Error::Transfer("contents came that were not asked for"));
         }
         if packet.data.is_empty() {
@@ -178,7 +222,7 @@ impl Receiver {
         while self.asked.len() < WINDOW
             && let Some(id) = self.waiting.pop_front()
         {
-            self.asked.insert(id, ());
+            self.asked.insert(id);
             steps.push(Step::Ask(id));
         }
         if self.listed && self.asked.is_empty() && !self.finished {
@@ -231,6 +275,7 @@ mod tests {
         Receiver::new(Bounds {
             entries: 500,
             bytes: 100,
+            listing: 200_000,
         })
     }
 
@@ -303,6 +348,44 @@ mod tests {
         let mut all = receiver();
         let took = (0..600).take_while(|n| all.take(listing(&format!("f{n:03}"), FOLDER)).is_ok());
         assert_eq!(took.count(), 500);
+    }
+
+    #[test]
+    fn a_list_of_endless_attributes_ends() {
+        let mut all = receiver();
+        let mut heavy = |n: u32| {
+            let mut packet = listing(&format!("f{n:03}"), 0o644);
+            let attributes = &mut packet.stat.as_mut().unwrap().xattrs;
+            attributes.insert("user.x".into(), vec![0; 10_000]);
+            all.take(packet)
+        };
+        let took = (0..100).take_while(|n| heavy(*n).is_ok()).count();
+        assert!((10..20).contains(&took), "{took}");
+    }
+
+    #[test]
+    fn what_did_not_change_is_not_asked_for() {
+        let mut first = receiver().after(Arc::default());
+        for name in ["a", "b"] {
+            assert_eq!(first.take(listing(name, 0o644)).unwrap().len(), 2);
+        }
+        let known = Arc::new(first.listing().unwrap());
+        let mut second = receiver().after(known);
+        let steps = second.take(listing("a", 0o644)).unwrap();
+        assert!(matches!(steps[..], [Step::Keep(_)]), "{steps:?}");
+        let mut touched = listing("b", 0o644);
+        touched.stat.as_mut().unwrap().mod_time = 1;
+        let steps = second.take(touched).unwrap();
+        assert!(
+            matches!(steps[..], [Step::Make(1, _), Step::Ask(1)]),
+            "{steps:?}"
+        );
+        assert!(
+            second
+                .take(packet(PacketType::PacketData, 0, b"x"))
+                .is_err(),
+            "nobody asked"
+        );
     }
 
     #[test]

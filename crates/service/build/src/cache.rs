@@ -91,9 +91,10 @@ impl Cache {
 
     /// Remembers a result.
     pub(crate) fn keep(&self, entry: Entry) -> Result<(), Error> {
+        // Two builds may come to the same result at once, and a record has one writer at a time.
+        let mut entries = self.entries();
         // Lost in a power cut it is only made again.
         hakone_store::save(&path(&self.folder, &entry.key), &entry, Durability::Process)?;
-        let mut entries = self.entries();
         entries.insert(entry.key.clone(), (entry, now()));
         let many = entries.len().saturating_sub(MOST);
         let mut oldest: Vec<(Timestamp, Digest)> = match many {
@@ -192,6 +193,18 @@ mod tests {
             size: 1,
             made: Timestamp::NEVER,
         }
+    }
+
+    #[test]
+    fn two_builds_may_keep_the_same_result_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path().to_owned()).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..200).for_each(|_| cache.keep(entry("same")).unwrap()));
+            }
+        });
+        assert_eq!(cache.all().len(), 1);
     }
 
     #[test]

@@ -23,6 +23,16 @@ pub enum Error {
         /// Its exit code.
         code: i64,
     },
+    /// A program of a RUN could not begin, and it is one of another machine.
+    #[error(
+        "The command '{command}' could not run: programs of {platform} do not run on this host unless binfmt_misc names an emulator for them"
+    )]
+    Foreign {
+        /// What was to be run.
+        command: String,
+        /// The platform of the stage.
+        platform: String,
+    },
     /// A COPY or ADD could not be carried out.
     #[error("{command} failed: {reason}")]
     Copy {
@@ -126,6 +136,7 @@ impl Fault for Error {
             Self::Forbidden(_) => Kind::Forbidden,
             Self::Cancelled => Kind::Unavailable,
             Self::Command { .. }
+            | Self::Foreign { .. }
             | Self::Copy { .. }
             | Self::Mount(_)
             | Self::Disk { .. }

@@ -10,6 +10,7 @@ use hakone_base::{ContainerId, Secret};
 use hakone_build_model::RunPlan;
 use hakone_dockerfile::RunNetwork;
 use hakone_engine_api::wire;
+use hakone_image_model::{Image, Platform};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::{
@@ -21,6 +22,9 @@ use crate::{
     stage::Work,
     tell::Voice,
 };
+
+/// How the engine ends what it says of a program that the kernel does not take.
+const NOT_A_PROGRAM: &[u8] = b": exec format error\n";
 
 /// What the engine makes in every container, beside the mounts of the step.
 const OURS: &[&str] = &[
@@ -64,14 +68,18 @@ pub(crate) async fn run(
     let body = body(work, plan, arguments, &ready, mark.text())?;
     let mut container = Held::create(Arc::clone(&build.inner), body, mark).await?;
     voice.running(container.id.clone()).await;
-    let code = follow(&build.inner, &container.id, ready.secrets.clone(), voice).await?;
+    let secrets = ready.secrets.clone();
+    let (code, ran) = follow(&build.inner, &container.id, secrets, voice).await?;
     if code != 0 {
         let kept = build.request.cleanup != Cleanup::All;
         match kept {
             true => container.keep(),
             false => removed(&mut container, voice).await?,
         }
-        return Err(Error::Command { command, code });
+        return Err(match foreign(&work.image).filter(|_| !ran) {
+            Some(platform) => Error::Foreign { command, platform },
+            None => Error::Command { command, code },
+        });
     }
     let top = take(work, &container.id, &ready).await?;
     removed(&mut container, voice).await?;
@@ -104,21 +112,34 @@ async fn take(work: &Work<'_>, container: &ContainerId, ready: &Ready) -> Result
     })
 }
 
+/// Gives the platform of an image when its programs do not run on this host by themselves.
+fn foreign(image: &Image) -> Option<String> {
+    let own = Platform::of(std::env::consts::ARCH);
+    let of = Platform {
+        architecture: image.architecture.clone(),
+        os: image.os.clone(),
+        variant: image.variant.clone(),
+    };
+    (!of.architecture.is_empty() && !of.runs(&own)).then(|| of.to_string())
+}
+
 /// Starts the container, passes on what it writes, and waits for its end.
+///
+/// Gives its exit code, and whether the kernel took its program for one.
 async fn follow(
     inner: &Inner,
     container: &ContainerId,
     secrets: Vec<Secret<String>>,
     voice: &Voice,
-) -> Result<i64, Error> {
+) -> Result<(i64, bool), Error> {
     let Running { output, exit } = inner.containers.start(container, secrets).await?;
-    pass_on(output, voice).await;
-    Ok(exit.await)
+    let last = pass_on(output, voice).await;
+    Ok((exit.await, !last.ends_with(NOT_A_PROGRAM)))
 }
 
-/// Reads Docker's frames: a stream's number, three zeros, a length.
-async fn pass_on(mut output: Box<dyn AsyncRead + Send + Unpin>, voice: &Voice) {
-    let mut head = [0; 8];
+/// Reads Docker's frames: a stream's number, three zeros, a length. Gives what came last.
+async fn pass_on(mut output: Box<dyn AsyncRead + Send + Unpin>, voice: &Voice) -> Bytes {
+    let (mut head, mut last) = ([0; 8], Bytes::new());
     while output.read_exact(&mut head).await.is_ok() {
         let [kind, _, _, _, a, b, c, d] = head;
         let stream = match kind {
@@ -128,12 +149,14 @@ async fn pass_on(mut output: Box<dyn AsyncRead + Send + Unpin>, voice: &Voice) {
         let mut left = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(0);
         while left > 0 {
             let Some(bytes) = chunk(&mut output, left.min(CHUNK)).await else {
-                return;
+                return last;
             };
             left -= bytes.len();
+            last = bytes.clone();
             voice.log(stream, bytes).await;
         }
     }
+    last
 }
 
 async fn chunk(output: &mut (dyn AsyncRead + Send + Unpin), most: usize) -> Option<Bytes> {

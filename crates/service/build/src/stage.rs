@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hakone_base::Kind;
+use hakone_base::{ImageRef, Kind};
 use hakone_build_model::{Effect, Key, Planned, State, looks_secret};
 use hakone_dockerfile::{Base, Instruction, Resolved, Stage, Step, parse_trigger};
 use hakone_image_model::{History, Image, RootFs};
@@ -101,13 +101,35 @@ fn place(build: &Build, stage: &Stage, number: usize) -> String {
     }
 }
 
+/// Writes `FROM` with the image that it means, whatever variables stand in the file.
+fn head(stage: &Stage, resolved: &Resolved) -> String {
+    let Base::Image(reference) = &resolved.base else {
+        return stage.head.text.clone();
+    };
+    let name = reference.parse().map(ImageRef::with_default_tag);
+    match name {
+        Ok(name) => format!("FROM {}", full(&name)),
+        // An id, or what will be refused when it is looked up.
+        Err(_) => format!("FROM {reference}"),
+    }
+}
+
+/// Writes a name with its registry and its tag.
+fn full(name: &ImageRef) -> String {
+    let short = format!("{}/{}", name.domain(), name.path());
+    match (name.digest(), name.tag()) {
+        (Some(digest), _) => format!("{short}@{digest}"),
+        (None, tag) => format!("{short}:{}", tag.unwrap_or("latest")),
+    }
+}
+
 async fn begin<'a>(
     build: &'a Arc<Build>,
     stage: &Stage,
     resolved: &Resolved,
 ) -> Result<(Work<'a>, hakone_base::Digest), Error> {
     let number = build.number(stage.index, 0, &stage.head.text);
-    let name = format!("{} {}", place(build, stage, 1), stage.head.text);
+    let name = format!("{} {}", place(build, stage, 1), head(stage, resolved));
     let from = match resolved.base {
         Base::Stage(base) => Some(build.stage(base).await?),
         Base::Scratch | Base::Image(_) => None,
@@ -169,13 +191,13 @@ async fn base(
     resolved: &Resolved,
     voice: &Voice,
 ) -> Result<(Option<Ground>, Image, Key), Error> {
-    let Base::Image(reference) = &resolved.base else {
-        return Ok((None, empty(), Key::of_base(None)));
-    };
     let platform = resolved
         .platform
         .as_ref()
         .or(build.request.platform.as_ref());
+    let Base::Image(reference) = &resolved.base else {
+        return nothing(platform);
+    };
     let ground = match build.sources.named(reference).await? {
         None => image(build, reference, platform, voice).await?,
         Some(Named::Image(reference)) => image(build, &reference, platform, voice).await?,
@@ -256,12 +278,27 @@ async fn fetch(
 }
 
 /// The document of an image from scratch.
-fn empty() -> Image {
+/// Begins with nothing, for the platform that is named or the host's; what is remembered for one is not taken for another.
+fn nothing(platform: Option<&String>) -> Result<(Option<Ground>, Image, Key), Error> {
     let own = hakone_image_model::Platform::of(std::env::consts::ARCH);
+    let wanted = match platform.filter(|text| !text.is_empty()) {
+        Some(text) => text.parse()?,
+        None => own.clone(),
+    };
+    let key = match wanted == own {
+        true => Key::of_base(None),
+        false => Key::of_base(Some(&hakone_base::Digest::of(
+            wanted.to_string().as_bytes(),
+        ))),
+    };
+    Ok((None, empty(wanted), key))
+}
+
+fn empty(platform: hakone_image_model::Platform) -> Image {
     Image {
-        architecture: own.architecture,
-        variant: own.variant,
-        os: own.os,
+        architecture: platform.architecture,
+        variant: platform.variant,
+        os: platform.os,
         os_version: None,
         author: None,
         created: None,

@@ -2,7 +2,7 @@
 //!
 //! The socket lies in a folder that only root enters, and vanishes with the step that asked for it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use hakone_buildkit_model::wire::ssh;
 use tokio::{
@@ -20,6 +20,8 @@ const CHECK: &str = "/moby.sshforward.v1.SSH/CheckAgent";
 const FORWARD: &str = "/moby.sshforward.v1.SSH/ForwardAgent";
 /// Connections to one agent at once.
 const CONNECTIONS: usize = 16;
+/// How long to wait after a connection could not be accepted.
+const PAUSE: Duration = Duration::from_millis(200);
 /// Bytes of one message.
 const CHUNK: usize = 32 << 10;
 
@@ -60,8 +62,14 @@ async fn accept(listener: UnixListener, session: Arc<Session>, id: String) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut open = tokio::task::JoinSet::new();
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        let Ok((stream, _)) = listener.accept().await else {
-            return;
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            // No descriptors left, mostly: that passes, and the step still needs its agent.
+            Err(error) => {
+                debug!(%error, "an agent's socket accepts nothing for now");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
         };
         let (session, id) = (Arc::clone(&session), id.clone());
         while open.try_join_next().is_some() {}

@@ -51,10 +51,11 @@ impl Service {
         }
         let (result, metadata) = match frontend::run(&self.bench(), solve, request).await? {
             Outcome::Answer(documents) => (None, documents.into_iter().collect()),
-            Outcome::Built(built) => {
+            Outcome::Built(product) => {
+                let built = &product.built;
                 let metadata = [("containerimage.config".to_owned(), built.config.clone())];
-                let definition = definition(&built);
-                let id = solve.keep(built)?;
+                let definition = definition(built);
+                let id = solve.keep(*product)?;
                 (
                     Some(bridge::Ref {
                         id,
@@ -168,12 +169,13 @@ fn ids(kind: Kind) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frontend::Product;
 
     #[test]
     fn a_result_is_defined_so_that_our_own_reader_takes_it() {
         let built = Built {
             image: "sha256:12".into(),
-            config: Vec::new(),
+            ..Built::default()
         };
         let graph = hakone_buildkit_model::Graph::decode(
             &definition(&built),
@@ -189,12 +191,7 @@ mod tests {
     fn one_build_cannot_name_the_result_of_another() {
         let (first, _one) = Solve::new(Default::default(), Vec::new());
         let (second, mut two) = Solve::new(Default::default(), Vec::new());
-        let id = first
-            .keep(Built {
-                image: "sha256:12".into(),
-                config: Vec::new(),
-            })
-            .unwrap();
+        let id = first.keep(Product::default()).unwrap();
         let kind = Kind::Ref(bridge::Ref { id, def: None });
         let result = bridge::Result {
             result: Some(kind),

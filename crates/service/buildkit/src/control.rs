@@ -12,10 +12,8 @@ use tonic::Status;
 use crate::{
     Error, Service,
     export::{self, Answers},
-    frontend::{self, Outcome},
-    history,
-    neighbour::{Built, Prune, Remembered},
-    report::now,
+    frontend::{self, Outcome, Product},
+    neighbour::{Prune, Remembered},
     solve::{Returned, Solve},
 };
 
@@ -76,9 +74,10 @@ impl Service {
         let exports = Export::all(&request)?;
         let (solve, returned) = Solve::new(request, exports);
         let _place = self.0.solves.enter(&solve)?;
-        let started = now();
+        // A client that hangs up drops all of this: then the record says so.
+        let record = self.0.history.begin(&solve);
         let done = self.work(&solve, returned).await;
-        self.0.history.add(&solve, started, &done);
+        record.end(&done);
         Ok(control::SolveResponse {
             exporter_response: done?.into_iter().collect(),
         })
@@ -107,7 +106,7 @@ impl Service {
     }
 
     /// Builds what the first call names itself, without the gateway.
-    async fn direct(&self, solve: &Arc<Solve>) -> Result<Vec<Arc<Built>>, Error> {
+    async fn direct(&self, solve: &Arc<Solve>) -> Result<Vec<Arc<Product>>, Error> {
         let request = bridge::SolveRequest {
             frontend: solve.request.frontend.clone(),
             frontend_opt: solve.request.frontend_attrs.clone(),
@@ -115,7 +114,7 @@ impl Service {
             ..Default::default()
         };
         match frontend::run(&self.bench(), solve, request).await? {
-            Outcome::Built(built) => Ok(vec![Arc::new(built)]),
+            Outcome::Built(product) => Ok(vec![Arc::from(product)]),
             Outcome::Answer(_) => Ok(Vec::new()),
         }
     }
@@ -124,8 +123,10 @@ impl Service {
         &self,
         request: control::DiskUsageRequest,
     ) -> Result<control::DiskUsageResponse, Error> {
-        let fits = |one: &Remembered| request.filter.iter().all(|filter| matches(filter, one));
-        let remembered = self.0.builder.remembered().await?;
+        let conditions = conditions(&request.filter);
+        let fits = |one: &Remembered| conditions.iter().all(|filter| matches(filter, one));
+        let mut remembered = self.0.builder.remembered().await?;
+        remembered.extend(self.0.contexts.remembered());
         Ok(control::DiskUsageResponse {
             record: remembered
                 .iter()
@@ -144,9 +145,13 @@ impl Service {
             all: request.all,
             unused_for: unsigned(request.keep_duration),
             keep: unsigned(request.reserved_space).max(unsigned(request.max_used_space)),
-            filters: request.filter,
+            filters: conditions(&request.filter),
         };
-        let gone = self.0.builder.prune(wish).await?;
+        let whole = wish.filters.is_empty() && wish.unused_for == 0 && wish.keep == 0;
+        let mut gone = self.0.builder.prune(wish).await?;
+        if whole {
+            gone.extend(self.0.contexts.forget());
+        }
         let records: Vec<_> = gone.iter().map(|one| Ok(record(one))).collect();
         Ok(stream::iter(records))
     }
@@ -155,10 +160,7 @@ impl Service {
         &self,
         request: &control::BuildHistoryRequest,
     ) -> impl Stream<Item = Result<control::BuildHistoryEvent, Status>> + use<> {
-        let open = self.0.solves.open();
-        let open = open.iter().filter(|solve| !solve.request.internal);
-        let records = open.map(|solve| history::begun(solve, now())).collect();
-        self.0.history.listen(request, records)
+        self.0.history.listen(request)
     }
 }
 
@@ -188,6 +190,13 @@ fn check(request: &control::SolveRequest) -> Result<(), Error> {
         Some(cache) => unsupported(&format!("cache export to {:?}", cache.r#type)),
         None => Ok(()),
     }
+}
+
+/// Gives the conditions of filters as clients send them: several in one text, and an empty text for none.
+fn conditions(filters: &[String]) -> Vec<String> {
+    let all = filters.iter().flat_map(|text| text.split(','));
+    let all = all.map(str::trim).filter(|text| !text.is_empty());
+    all.map(str::to_owned).collect()
 }
 
 /// Judges one filter of `docker buildx du`: `type==regular`, `inuse`, `shared==false`; what is unknown fits nothing.
@@ -251,6 +260,15 @@ mod tests {
         for filter in ["type==internal", "inuse", "nosuch", "nosuch!=x"] {
             assert!(!matches(filter, &one), "{filter}");
         }
+    }
+
+    #[test]
+    fn an_empty_filter_asks_for_nothing_and_one_text_holds_several() {
+        assert!(conditions(&[String::new()]).is_empty());
+        assert_eq!(
+            conditions(&["type==regular,inuse".into()]),
+            ["type==regular", "inuse"]
+        );
     }
 
     #[test]

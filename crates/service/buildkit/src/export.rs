@@ -5,13 +5,15 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use hakone_base::ImageRef;
-use hakone_buildkit_model::{Export, Target};
+use hakone_buildkit_model::{Attest, Export, Statement, Target};
+use tokio::io::AsyncReadExt as _;
 
 use crate::{
-    Error,
-    frontend::Bench,
+    Error, attest,
+    evidence::{self, Evidence},
+    frontend::{Bench, Product},
     materials,
-    neighbour::{Archive, Built},
+    neighbour::{Archive, Built, Reader},
     receive,
     report::{Count, Report, now},
     send,
@@ -26,9 +28,9 @@ pub(crate) type Answers = BTreeMap<String, String>;
 pub(crate) async fn all(
     bench: &Bench,
     solve: &Solve,
-    results: &[Arc<Built>],
+    results: &[Arc<Product>],
 ) -> Result<Answers, Error> {
-    let Some(built) = results.first() else {
+    let Some(product) = results.first() else {
         return Ok(Answers::new());
     };
     if results.len() > 1 && !solve.exports.is_empty() {
@@ -37,46 +39,144 @@ pub(crate) async fn all(
     }
     let mut answers = Answers::new();
     for export in &solve.exports {
-        answers.extend(one(bench, solve, export, built).await?);
+        let work = Work {
+            bench,
+            solve,
+            export,
+            product,
+        };
+        answers.extend(work.one().await?);
     }
     Ok(answers)
 }
 
-async fn one(
-    bench: &Bench,
-    solve: &Solve,
-    export: &Export,
-    built: &Built,
-) -> Result<Answers, Error> {
-    let report = &solve.report;
-    match export.target {
-        Target::Image => {
-            let work = async |digest: &str| image(bench, report, digest, export, built).await;
-            report.during("exporting to image", work).await?;
-            push(bench, solve, export).await?;
-            return Ok(answers(export, built));
+/// One exporter at work.
+struct Work<'a> {
+    bench: &'a Bench,
+    solve: &'a Solve,
+    export: &'a Export,
+    product: &'a Product,
+}
+
+impl Work<'_> {
+    async fn one(&self) -> Result<Answers, Error> {
+        match self.export.target {
+            Target::Image => {
+                let what = "an attestation in the engine's own images (exporters oci, local and tar have them)";
+                attest::refuse(&self.product.attest, what)?;
+                let built = &self.product.built;
+                let report = &self.solve.report;
+                let work = async |digest: &str| {
+                    image(self.bench, report, digest, self.export, built).await
+                };
+                report.during("exporting to image", work).await?;
+                push(self.bench, self.solve, self.export).await?;
+                Ok(answers(self.export, built, &built.image))
+            }
+            Target::Folder => {
+                let work = async |_: &str| self.folder().await;
+                self.solve
+                    .report
+                    .during("exporting to client directory", work)
+                    .await
+            }
+            Target::Tar => {
+                let work = async |digest: &str| self.tar(digest).await;
+                self.solve
+                    .report
+                    .during("exporting to client tarball", work)
+                    .await
+            }
+            Target::DockerArchive => {
+                attest::refuse(
+                    &self.product.attest,
+                    "an attestation in a docker archive (exporter oci has them)",
+                )?;
+                let work = async |digest: &str| self.archive(digest, Archive::Docker).await;
+                self.solve
+                    .report
+                    .during("exporting to docker image format", work)
+                    .await
+            }
+            Target::OciArchive => {
+                let work = async |digest: &str| self.archive(digest, Archive::Oci).await;
+                self.solve
+                    .report
+                    .during("exporting to oci image format", work)
+                    .await
+            }
         }
-        Target::Folder => {
-            let session = bench.sessions.wait(&solve.request.session).await?;
-            let work = async |_: &str| folder(bench, &session, export, built).await;
-            report.during("exporting to client directory", work).await?;
-        }
-        Target::Tar => {
-            let session = bench.sessions.wait(&solve.request.session).await?;
-            let work = async |digest: &str| {
-                let source = bench.builder.files(built).await?;
-                let bytes = send::bytes(&session, export.output, source).await?;
-                report.count(digest, sent("sending tarball", bytes));
-                Ok::<_, Error>(())
-            };
-            report.during("exporting to client tarball", work).await?;
-        }
-        Target::DockerArchive => {
-            return archive(bench, solve, export, built, Archive::Docker).await;
-        }
-        Target::OciArchive => return archive(bench, solve, export, built, Archive::Oci).await,
     }
-    Ok(Answers::new())
+
+    async fn session(&self) -> Result<Arc<Session>, Error> {
+        self.bench.sessions.wait(&self.solve.request.session).await
+    }
+
+    /// Makes the statements that a client wants, from a look at the files when they speak of these.
+    async fn statements(&self, wish: &Attest) -> Result<(Vec<Statement>, Evidence), Error> {
+        if wish.is_nothing() {
+            return Ok((Vec::new(), Evidence::default()));
+        }
+        let files = self.bench.builder.files(&self.product.built).await?;
+        let evidence = evidence::look(files).await?;
+        let steps = self.solve.report.made();
+        let statements = attest::statements(wish, self.product, &evidence.inventory, steps);
+        Ok((statements, evidence))
+    }
+
+    /// Files go through a folder of ours: a client asks for them in its own order.
+    async fn folder(&self) -> Result<Answers, Error> {
+        let session = self.session().await?;
+        let (statements, evidence) = self.statements(&self.product.attest.beside()).await?;
+        let scratch = receive::scratch(&self.bench.scratch)?;
+        let source = hakone_tar::inward(self.bench.builder.files(&self.product.built).await?);
+        let into = Arc::clone(&scratch);
+        let written = tokio::task::spawn_blocking(move || {
+            receive::unpack_result(source, into.path())?;
+            attest::beside(into.path(), &statements, &evidence.files)
+        });
+        let written = written.await.map_err(|_gone| Error::Cancelled)?;
+        written.map_err(Error::host("unpack the result"))?;
+        send::folder(&session, self.export.output, scratch.path()).await?;
+        Ok(Answers::new())
+    }
+
+    async fn tar(&self, digest: &str) -> Result<Answers, Error> {
+        let session = self.session().await?;
+        let (statements, evidence) = self.statements(&self.product.attest.beside()).await?;
+        let files = self.bench.builder.files(&self.product.built).await?;
+        let source: Reader = match statements.is_empty() {
+            true => files,
+            false => {
+                let head = attest::before(&statements, &evidence.files);
+                let head = head.map_err(Error::host("write statements"))?;
+                Box::new(std::io::Cursor::new(head).chain(files))
+            }
+        };
+        let bytes = send::bytes(&session, self.export.output, source).await?;
+        self.solve
+            .report
+            .count(digest, sent("sending tarball", bytes));
+        Ok(Answers::new())
+    }
+
+    async fn archive(&self, digest: &str, kind: Archive) -> Result<Answers, Error> {
+        let session = self.session().await?;
+        let statements = match kind {
+            Archive::Docker => Vec::new(),
+            Archive::Oci => self.statements(&self.product.attest).await?.0,
+        };
+        let (built, names) = (&self.product.built, &self.export.names);
+        let source = self.bench.builder.archive(built, names, kind).await?;
+        let subject = attest::subject(names, &self.bench.platform);
+        let (source, root) = attest::layout(source, statements, subject);
+        let bytes = send::bytes(&session, self.export.output, Box::new(source)).await?;
+        self.solve
+            .report
+            .count(digest, sent("sending tarball", bytes));
+        let root = root.await.map_err(|_gone| Error::Cancelled)?;
+        Ok(answers(self.export, built, root.as_str()))
+    }
 }
 
 async fn image(
@@ -86,6 +186,8 @@ async fn image(
     export: &Export,
     built: &Built,
 ) -> Result<(), Error> {
+    // Layers were stored as they were made.
+    report.count(digest, done("exporting layers"));
     report.count(digest, done(&format!("writing image {}", built.image)));
     bench.builder.name(&built.image, &export.names).await?;
     for name in &export.names {
@@ -111,52 +213,15 @@ async fn push(bench: &Bench, solve: &Solve, export: &Export) -> Result<(), Error
     Ok(())
 }
 
-/// Files go through a folder of ours: a client asks for them in its own order.
-async fn folder(
-    bench: &Bench,
-    session: &Session,
-    export: &Export,
-    built: &Built,
-) -> Result<(), Error> {
-    let scratch = receive::scratch(&bench.scratch)?;
-    let source = hakone_tar::inward(bench.builder.files(built).await?);
-    let into = Arc::clone(&scratch);
-    let unpacked = tokio::task::spawn_blocking(move || receive::unpack_result(source, into.path()));
-    let unpacked = unpacked.await.map_err(|_gone| Error::Cancelled)?;
-    unpacked.map_err(Error::host("unpack the result"))?;
-    send::folder(session, export.output, scratch.path()).await
-}
-
-async fn archive(
-    bench: &Bench,
-    solve: &Solve,
-    export: &Export,
-    built: &Built,
-    kind: Archive,
-) -> Result<Answers, Error> {
-    let vertex = match kind {
-        Archive::Docker => "exporting to docker image format",
-        Archive::Oci => "exporting to oci image format",
-    };
-    let session = bench.sessions.wait(&solve.request.session).await?;
-    let work = async |digest: &str| {
-        let source = bench.builder.archive(built, &export.names, kind).await?;
-        let bytes = send::bytes(&session, export.output, source).await?;
-        solve.report.count(digest, sent("sending tarball", bytes));
-        Ok::<_, Error>(())
-    };
-    solve.report.during(vertex, work).await?;
-    Ok(answers(export, built))
-}
-
-fn answers(export: &Export, built: &Built) -> Answers {
+/// Gives the answers about an image; `root` is the digest under which its content is named.
+fn answers(export: &Export, built: &Built, root: &str) -> Answers {
     let names: Vec<_> = export.names.iter().map(full).collect();
     let mut answers = Answers::from([
         (
             "containerimage.config.digest".to_owned(),
             built.image.clone(),
         ),
-        ("containerimage.digest".to_owned(), built.image.clone()),
+        ("containerimage.digest".to_owned(), root.to_owned()),
     ]);
     if !names.is_empty() {
         answers.insert("image.name".to_owned(), names.join(","));

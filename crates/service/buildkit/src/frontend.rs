@@ -6,11 +6,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use hakone_base::Kind;
-use hakone_buildkit_model::{Documents, MainContext, Order, Target, patterns, wire::bridge};
+use hakone_buildkit_model::{
+    Account, Attest, Documents, MainContext, Order, Target, patterns, wire::bridge,
+};
 
 use crate::{
     Error,
-    materials::{Folder, Materials},
+    contexts::Contexts,
+    materials::{self, Folder, Materials},
     neighbour::{Builder, Built, Dockerfile, Failure, Job},
     receive::Asked,
     report::{Report, Warning},
@@ -25,9 +28,20 @@ const LARGEST: u64 = 16 << 20;
 /// What a front end gave.
 pub(crate) enum Outcome {
     /// An image.
-    Built(Built),
+    Built(Box<Product>),
     /// An answer to a question.
     Answer(Documents),
+}
+
+/// A result, and what can be said of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Product {
+    /// The image.
+    pub(crate) built: Built,
+    /// What is to be said.
+    pub(crate) attest: Attest,
+    /// How it was made.
+    pub(crate) account: Account,
 }
 
 /// What the front end works with.
@@ -36,6 +50,9 @@ pub(crate) struct Bench {
     pub(crate) builder: Arc<dyn Builder>,
     pub(crate) sessions: Sessions,
     pub(crate) scratch: std::path::PathBuf,
+    pub(crate) contexts: Contexts,
+    /// The platform whose programs run here.
+    pub(crate) platform: String,
 }
 
 /// Runs the front end that a client names.
@@ -50,7 +67,7 @@ pub(crate) async fn run(
     let session = bench.sessions.wait(&solve.request.session).await?;
     let gone = session.gone.clone();
     let report = solve.report.clone();
-    let mut materials = Materials::new(session, bench.scratch.clone(), report, &order);
+    let mut materials = Materials::new(session, bench, report, &order);
     materials.inputs = request.frontend_inputs.into_iter().collect();
     let dockerfile = Arc::new(definition(&order, &materials).await?);
     if let Some(frontend) =
@@ -62,6 +79,8 @@ pub(crate) async fn run(
         return Ok(Outcome::Answer(answer));
     }
     warn(&order, &dockerfile, &solve.report)?;
+    let attest = order.attest.clone();
+    let account = account(bench, solve, attributes, &dockerfile);
     let job = Job {
         order,
         dockerfile,
@@ -70,8 +89,28 @@ pub(crate) async fn run(
         image: solve.exports.iter().any(|export| is_image(export.target)),
     };
     tokio::select! {
-        built = bench.builder.build(job) => Ok(Outcome::Built(built?)),
+        built = bench.builder.build(job) => {
+            let built = built?;
+            Ok(Outcome::Built(Box::new(Product { built, attest, account })))
+        }
         () = gone.cancelled() => Err(Error::NoSession(solve.request.session.clone())),
+    }
+}
+
+/// Begins the account of a build.
+fn account(
+    bench: &Bench,
+    solve: &Solve,
+    attributes: BTreeMap<String, String>,
+    dockerfile: &Dockerfile,
+) -> Account {
+    Account {
+        id: solve.request.r#ref.clone(),
+        times: (solve.started.to_string(), String::new()),
+        platform: bench.platform.clone(),
+        attributes,
+        dockerfile: (dockerfile.name.clone(), dockerfile.text.clone()),
+        ..Account::default()
     }
 }
 
@@ -136,7 +175,8 @@ async fn definition(order: &Order, materials: &Materials) -> Result<Dockerfile, 
     let name = &order.filename;
     let folder = match &order.context {
         MainContext::Upload(_) => materials.uploaded().await?,
-        MainContext::Folder | MainContext::Named(_) | MainContext::Remote(_) => {
+        MainContext::Remote(address) => return Err(materials::remote(address)),
+        MainContext::Folder | MainContext::Named(_) => {
             let vertex = definition_vertex(order);
             let asked = Asked {
                 folder: order.dockerfile_folder.clone(),

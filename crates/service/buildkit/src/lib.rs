@@ -5,10 +5,13 @@
 //! judged in `hakone-buildkit-model`. Everything that comes is hostile and bounded; everything of a client ends with its connection.
 
 mod agent;
+mod attest;
 mod bridge;
 mod channel;
+mod contexts;
 mod control;
 mod error;
+mod evidence;
 mod export;
 mod frontend;
 mod grpc;

@@ -7,13 +7,16 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use hakone_base::Secret;
 use hakone_buildkit_model::{
     Graph, Limits, MainContext, Operation, Order, patterns,
-    wire::{files, pb, secrets, upload},
+    wire::{files, pb, secrets},
 };
 use tokio::sync::OnceCell;
-use tonic::{Code, Streaming};
+use tonic::Code;
 
 use crate::{
-    Agent, Error, agent, receive,
+    Agent, Error, agent,
+    contexts::Contexts,
+    frontend::Bench,
+    receive,
     receive::{Asked, Scratch},
     report::{Count, Report, now},
     sessions::Session,
@@ -22,7 +25,6 @@ use crate::{
 
 const SECRET: &str = "/moby.buildkit.secrets.v1.Secrets/GetSecret";
 const CREDENTIALS: &str = "/moby.filesync.v1.Auth/Credentials";
-const UPLOAD: &str = "/moby.upload.v1.Upload/Pull";
 /// Bytes of one secret, as BuildKit has it.
 const LARGEST_SECRET: usize = 500 << 10;
 /// Bytes of an ignore file.
@@ -54,6 +56,7 @@ pub enum Named {
 pub struct Materials {
     pub(crate) session: Arc<Session>,
     pub(crate) above: std::path::PathBuf,
+    pub(crate) kept: Contexts,
     pub(crate) report: Report,
     pub(crate) main: MainContext,
     pub(crate) contexts: BTreeMap<String, String>,
@@ -65,15 +68,11 @@ pub struct Materials {
 }
 
 impl Materials {
-    pub(crate) fn new(
-        session: Arc<Session>,
-        above: std::path::PathBuf,
-        report: Report,
-        order: &Order,
-    ) -> Self {
+    pub(crate) fn new(session: Arc<Session>, bench: &Bench, report: Report, order: &Order) -> Self {
         Self {
             session,
-            above,
+            above: bench.scratch.clone(),
+            kept: bench.contexts.clone(),
             report,
             main: order.context.clone(),
             contexts: order.contexts.clone(),
@@ -99,6 +98,7 @@ impl Materials {
             folder: folder.to_owned(),
             exclude: ignored,
             follow: patterns::narrowed(wanted),
+            keep: true,
         };
         self.fetch(
             "[internal] load build context",
@@ -155,7 +155,9 @@ impl Materials {
                     completed,
                 };
                 let told = |bytes| self.report.count(digest, count(bytes, None));
-                let bytes = receive::folder(&self.session, &asked, Arc::clone(&into), told).await?;
+                let bytes =
+                    receive::folder(&self.session, &self.kept, &asked, Arc::clone(&into), told)
+                        .await?;
                 self.report.count(digest, count(bytes, Some(now())));
                 Ok::<_, Error>(())
             })
@@ -186,6 +188,7 @@ impl Materials {
         let asked = Asked {
             folder: folder.to_owned(),
             exclude: self.ignore_file(&vertex, folder).await?,
+            keep: true,
             ..Asked::default()
         };
         let vertex = format!("[context {name}] load from client");
@@ -219,14 +222,10 @@ impl Materials {
 
     async fn unpack(&self, id: &str) -> Result<Folder, Error> {
         let into = receive::scratch(&self.above)?;
-        let headers = [("urlpath".to_owned(), format!("/{id}"))];
         let name = "[internal] load remote build context";
         self.report
             .during(name, async |_| {
-                let quiet = tokio_stream::pending::<upload::BytesMessage>();
-                let stream: Streaming<upload::BytesMessage> =
-                    self.session.channel.stream(UPLOAD, &headers, quiet).await?;
-                receive::archive(stream, Arc::clone(&into)).await
+                receive::archive(&self.session, id, Arc::clone(&into)).await
             })
             .await?;
         Ok(Folder(into))
@@ -303,7 +302,8 @@ pub(crate) async fn credentials(
     Ok(Some(Secret::new(document.to_string())))
 }
 
-fn remote(place: &str) -> Error {
+/// Refuses a context that is neither at the client nor an image.
+pub(crate) fn remote(place: &str) -> Error {
     let kind: String = place.chars().take(128).collect();
     Error::Refused(hakone_buildkit_model::Error::Unsupported(format!(
         "a build context at {kind:?}"

@@ -4,7 +4,7 @@ use std::{fmt, pin::Pin, sync::Arc};
 
 use hakone_base::{ImageRef, Kind, Secret};
 use hakone_buildkit_model::{
-    Order,
+    Material, Order,
     wire::{self, pb},
 };
 use prost::Message as _;
@@ -44,12 +44,14 @@ pub struct Dockerfile {
 }
 
 /// What a build gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Built {
     /// The image's id, `sha256:…`.
     pub image: String,
     /// Its config as it is stored.
     pub config: Vec<u8>,
+    /// The images that it began with.
+    pub materials: Vec<Material>,
 }
 
 /// The kinds of image archives.

@@ -22,9 +22,15 @@ use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-use crate::{Error, sessions::Session, writer::Writer};
+use crate::{
+    Error,
+    contexts::{Contexts, Former, Place},
+    sessions::Session,
+    writer::Writer,
+};
 
 const METHOD: &str = "/moby.filesync.v1.FileSync/DiffCopy";
+const UPLOAD: &str = "/moby.upload.v1.Upload/Pull";
 /// How long a client may say nothing in the middle of a transfer.
 const SILENCE: Duration = Duration::from_secs(120);
 /// Steps that wait for the disk.
@@ -43,14 +49,41 @@ pub(crate) struct Asked {
     pub(crate) exclude: Vec<String>,
     /// Paths that are wanted, with what links among them lead to; empty for all.
     pub(crate) follow: Vec<String>,
+    /// Whether it is kept, so that the next build is sent what changed alone.
+    pub(crate) keep: bool,
 }
 
-/// A folder that vanishes with its last holder.
-pub(crate) type Scratch = Arc<TempDir>;
+/// A folder that vanishes with its last holder: half a million files may go then, so that no worker of the runtime waits for it.
+#[derive(Debug)]
+pub(crate) struct Temporary(Option<TempDir>);
 
-/// Fetches a folder into `into` and gives its bytes; `told` hears how many came so far.
+/// Such a folder, held by several.
+pub(crate) type Scratch = Arc<Temporary>;
+
+impl Temporary {
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.as_ref().map_or(Path::new(""), TempDir::path)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let folder = self.0.take();
+        match tokio::runtime::Handle::try_current() {
+            // A runtime that ends meanwhile leaves the folder to the next start.
+            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(folder))),
+            Err(_outside) => drop(folder),
+        }
+    }
+}
+
+/// Fetches a folder into `into` and gives the bytes that came; `told` hears how many came so far.
+///
+/// What did not change since the last time is taken from there.
 pub(crate) async fn folder(
     session: &Session,
+    contexts: &Contexts,
     asked: &Asked,
     into: Scratch,
     told: impl Fn(u64) + Send,
@@ -68,17 +101,42 @@ pub(crate) async fn folder(
     let mut incoming: Streaming<Packet> = timeout(SILENCE, opened)
         .await
         .map_err(|_elapsed| silent())??;
-    let (steps, writing) = writer(into);
-    let transferred = transfer(&mut incoming, outgoing, steps, told).await;
+    let place = Place::of(&session.key, &asked.folder).filter(|_| asked.keep);
+    let former = place.as_ref().and_then(|place| contexts.lookup(place));
+    let mut receiver = Receiver::new(Bounds::default());
+    if place.is_some() {
+        let known = former.as_ref().map(|former| Arc::clone(&former.listing));
+        receiver = receiver.after(known.unwrap_or_default());
+    }
+    let (steps, writing) = writer(Arc::clone(&into), former);
+    let transferred = transfer(&mut incoming, outgoing, steps, &mut receiver, told).await;
     // When the disk failed, that is the reason for whatever else went wrong.
     let written = writing.await.map_err(|_gone| Error::Cancelled)?;
     written.map_err(Error::host("write the build context"))?;
-    transferred
+    transferred?;
+    let bytes = receiver.received();
+    if let (Some(place), Some(listing)) = (place, receiver.listing()) {
+        let listing = Arc::new(listing);
+        contexts.keep(
+            place,
+            Former {
+                folder: into,
+                listing,
+            },
+        );
+    }
+    Ok(bytes)
 }
 
-fn writer(into: Scratch) -> (mpsc::Sender<Step>, JoinHandle<std::io::Result<()>>) {
+fn writer(
+    into: Scratch,
+    former: Option<Former>,
+) -> (mpsc::Sender<Step>, JoinHandle<std::io::Result<()>>) {
     let (steps, queue) = mpsc::channel(STEPS);
-    let writing = tokio::task::spawn_blocking(move || Writer::new(into.path())?.run(queue));
+    let writing = tokio::task::spawn_blocking(move || {
+        let former = former.as_ref().map(|former| former.folder.path());
+        Writer::new(into.path(), former)?.run(queue)
+    });
     (steps, writing)
 }
 
@@ -86,9 +144,9 @@ async fn transfer(
     incoming: &mut Streaming<Packet>,
     outgoing: mpsc::Sender<Packet>,
     steps: mpsc::Sender<Step>,
+    receiver: &mut Receiver,
     told: impl Fn(u64),
-) -> Result<u64, Error> {
-    let mut receiver = Receiver::new(Bounds::default());
+) -> Result<(), Error> {
     let mut heard = 0;
     loop {
         let packet = timeout(SILENCE, incoming.message())
@@ -101,7 +159,9 @@ async fn transfer(
             let answer = match &step {
                 Step::Ask(id) => Some(packet_of(PacketType::PacketReq, *id)),
                 Step::Finish => Some(packet_of(PacketType::PacketFin, 0)),
-                Step::Make(..) | Step::Write(..) | Step::Close(_) | Step::Done => None,
+                Step::Make(..) | Step::Keep(_) | Step::Write(..) | Step::Close(_) | Step::Done => {
+                    None
+                }
             };
             let done = step == Step::Done;
             steps.send(step).await.map_err(|_gone| Error::Cancelled)?;
@@ -112,7 +172,7 @@ async fn transfer(
                     .map_err(|_gone| Error::Cancelled)?;
             }
             if done {
-                return Ok(receiver.received());
+                return Ok(());
             }
         }
         if receiver.received() > heard + TOLD {
@@ -136,11 +196,14 @@ fn silent() -> Error {
     ))
 }
 
-/// Unpacks an archive that a client streams into `into`, whatever it is packed with.
-pub(crate) async fn archive(
-    mut stream: Streaming<BytesMessage>,
-    into: Scratch,
-) -> Result<(), Error> {
+/// Unpacks the archive that a client streams under the name `id` into `into`, whatever it is packed with.
+pub(crate) async fn archive(session: &Session, id: &str, into: Scratch) -> Result<(), Error> {
+    let headers = [("urlpath".to_owned(), format!("/{id}"))];
+    let quiet = tokio_stream::pending::<BytesMessage>();
+    let opened = session.channel.stream(UPLOAD, &headers, quiet);
+    let mut stream: Streaming<BytesMessage> = timeout(SILENCE, opened)
+        .await
+        .map_err(|_elapsed| silent())??;
     let (chunks, reader) = hakone_tar::chunks();
     let unpacking = tokio::task::spawn_blocking(move || unpack(reader, into.path(), Some((0, 0))));
     while let Some(message) = timeout(SILENCE, stream.message())
@@ -179,7 +242,6 @@ fn unpack(source: impl Read, into: &Path, owner: Option<(u32, u32)>) -> io::Resu
 /// Makes a folder for one transfer beneath `above`.
 pub(crate) fn scratch(above: &Path) -> Result<Scratch, Error> {
     let folder = tempfile::Builder::new().prefix("build").tempdir_in(above);
-    Ok(Arc::new(
-        folder.map_err(Error::host("make a folder for a build"))?,
-    ))
+    let folder = folder.map_err(Error::host("make a folder for a build"))?;
+    Ok(Arc::new(Temporary(Some(folder))))
 }

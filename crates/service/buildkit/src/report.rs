@@ -10,20 +10,25 @@ use std::{
 
 use futures_util::{Stream, stream};
 use hakone_buildkit_model::{
-    Moment, clip, vertex_digest,
+    Made, Moment, clip, vertex_digest,
     wire::{Timestamp, control, pb},
 };
+use prost::Message as _;
 use tokio::sync::watch;
 use tonic::Status;
 
 use crate::neighbour::{Dockerfile, range};
 
-/// Messages that one build may send.
+/// Messages that one build may send; those that say how a vertex ends still pass, up to twice as many.
 const MESSAGES: usize = 200_000;
+/// Warnings of one build, and the bytes of Dockerfiles that stand in them: each carries the whole text for clients to show.
+const WARNINGS: usize = 500;
+const QUOTED: usize = 4 << 20;
 /// Bytes of output that are kept of one build.
 const OUTPUT: usize = 32 << 20;
-/// Messages that go out at once.
+/// Messages that go out at once, and about how many bytes: clients take no message above 16 MB.
 const BATCH: usize = 512;
+const BATCH_BYTES: usize = 1 << 20;
 
 /// The story of one build.
 #[derive(Clone, Debug)]
@@ -42,6 +47,8 @@ struct Told {
     vertices: HashMap<String, control::Vertex>,
     shown: HashMap<String, usize>,
     output: usize,
+    warnings: usize,
+    quoted: usize,
 }
 
 /// How far the story is.
@@ -170,24 +177,30 @@ impl Report {
         self.tell(&mut self.told(), message);
     }
 
-    /// Tells of something that the user should know.
+    /// Tells of something that the user should know; beyond a limit nobody reads it.
     pub fn warn(&self, digest: &str, warning: Warning) {
-        let info = |dockerfile: &Dockerfile| pb::SourceInfo {
-            filename: dockerfile.name.clone(),
-            data: dockerfile.text.clone(),
-            language: "Dockerfile".into(),
-            ..Default::default()
-        };
-        let place = warning.place.as_ref();
+        let mut told = self.told();
+        told.warnings += 1;
+        if told.warnings > WARNINGS {
+            return;
+        }
+        let size = |(dockerfile, ..): &(Arc<Dockerfile>, usize, usize)| dockerfile.text.len();
+        let quoted = told
+            .quoted
+            .saturating_add(warning.place.as_ref().map_or(0, size));
+        let place = warning.place.filter(|_| quoted <= QUOTED);
+        if place.is_some() {
+            told.quoted = quoted;
+        }
         let warning = control::VertexWarning {
             vertex: digest.to_owned(),
             level: 1,
             short: warning.message.into_bytes(),
             detail: warning.detail.into_iter().map(String::into_bytes).collect(),
             url: warning.url,
-            info: place.map(|(dockerfile, ..)| info(dockerfile)),
+            info: place.as_ref().map(|(dockerfile, ..)| info(dockerfile)),
             ranges: place
-                .map(|(_, first, last)| range(*first, *last))
+                .map(|(_, first, last)| range(first, last))
                 .into_iter()
                 .collect(),
         };
@@ -195,7 +208,7 @@ impl Report {
             warnings: vec![warning],
             ..Default::default()
         };
-        self.tell(&mut self.told(), message);
+        self.tell(&mut told, message);
     }
 
     /// Works on one vertex: tells that it began, and how it ended.
@@ -235,6 +248,33 @@ impl Report {
         )
     }
 
+    /// Lists the steps that are done, in the order in which they began, for an account of the build.
+    pub(crate) fn made(&self) -> Vec<Made> {
+        let told = self.told();
+        let is_step = |vertex: &&control::Vertex| {
+            vertex.completed.is_some() && !vertex.name.starts_with("exporting ")
+        };
+        let mut steps: Vec<&control::Vertex> = told.vertices.values().filter(is_step).collect();
+        let begun = |vertex: &control::Vertex| vertex.started.map(|at| (at.seconds, at.nanos));
+        steps.sort_by_key(|vertex| (begun(vertex), vertex.name.clone()));
+        let places: HashMap<&str, usize> = steps
+            .iter()
+            .enumerate()
+            .map(|(at, vertex)| (vertex.digest.as_str(), at))
+            .collect();
+        let needs = |vertex: &control::Vertex| {
+            let inputs = vertex.inputs.iter();
+            inputs
+                .filter_map(|digest| places.get(digest.as_str()).copied())
+                .collect()
+        };
+        let made = |vertex: &&control::Vertex| Made {
+            name: vertex.name.clone(),
+            needs: needs(vertex),
+        };
+        steps.iter().map(made).collect()
+    }
+
     /// Tells the story from its beginning to its end.
     pub(crate) fn listen(
         &self,
@@ -248,21 +288,34 @@ impl Report {
             if to <= from {
                 return None;
             }
-            let message = report.merged(from, to);
+            let (message, to) = report.merged(from, to);
             Some((Ok(message), (report, changed, to)))
         })
     }
 
-    fn merged(&self, from: usize, to: usize) -> control::StatusResponse {
+    /// Joins messages to one that clients take, and says at which it stopped.
+    fn merged(&self, from: usize, to: usize) -> (control::StatusResponse, usize) {
         let told = self.told();
         let mut all = control::StatusResponse::default();
+        let (mut bytes, mut at) = (0, from);
         for one in told.messages.get(from..to).unwrap_or_default() {
+            bytes += one.encoded_len();
+            if at > from && bytes > BATCH_BYTES {
+                break;
+            }
+            at += 1;
             all.vertexes.extend(one.vertexes.iter().cloned());
             all.statuses.extend(one.statuses.iter().cloned());
             all.logs.extend(one.logs.iter().cloned());
             all.warnings.extend(one.warnings.iter().cloned());
         }
-        all
+        (all, at)
+    }
+
+    /// Counts the bytes of output that are held.
+    pub(crate) fn held(&self) -> usize {
+        let told = self.told();
+        told.output.min(OUTPUT) + told.quoted
     }
 
     fn change(&self, digest: &str, change: impl FnOnce(&mut control::Vertex)) {
@@ -279,7 +332,12 @@ impl Report {
     }
 
     fn tell(&self, told: &mut Told, message: control::StatusResponse) {
-        if told.messages.len() >= MESSAGES {
+        let most = if message.vertexes.is_empty() {
+            MESSAGES
+        } else {
+            2 * MESSAGES
+        };
+        if told.messages.len() >= most {
             return;
         }
         told.messages.push(message);
@@ -291,6 +349,16 @@ impl Report {
 
     fn told(&self) -> std::sync::MutexGuard<'_, Told> {
         self.0.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Gives a Dockerfile as warnings quote it.
+fn info(dockerfile: &Dockerfile) -> pb::SourceInfo {
+    pb::SourceInfo {
+        filename: dockerfile.name.clone(),
+        data: dockerfile.text.clone(),
+        language: "Dockerfile".into(),
+        ..Default::default()
     }
 }
 
@@ -337,12 +405,49 @@ mod tests {
         for _ in 0..100 {
             report.log("v", 1, &[b'x'; 100_000], now());
         }
-        let bytes: usize = report
-            .merged(0, 1000)
-            .logs
-            .iter()
-            .map(|log| log.msg.len())
-            .sum();
+        let told = report.told();
+        let logs = told.messages.iter().flat_map(|message| &message.logs);
+        let bytes: usize = logs.map(|log| log.msg.len()).sum();
         assert!(bytes < 3 << 20, "{bytes}");
+    }
+
+    #[tokio::test]
+    async fn a_large_dockerfile_of_many_findings_is_not_held_once_for_each() {
+        let report = Report::new("b");
+        let dockerfile = Arc::new(Dockerfile {
+            name: "Dockerfile".into(),
+            text: vec![b'x'; 1 << 20],
+        });
+        for _ in 0..10_000 {
+            let place = Some((Arc::clone(&dockerfile), 1, 1));
+            let warning = Warning {
+                place,
+                ..Warning::default()
+            };
+            report.warn("v", warning);
+        }
+        report.end();
+        assert!(report.held() <= QUOTED);
+        let heard: Vec<_> = report.listen().collect().await;
+        let warnings = heard
+            .iter()
+            .map(|message| message.as_ref().unwrap().warnings.len());
+        assert_eq!(warnings.sum::<usize>(), WARNINGS);
+        let largest = heard
+            .iter()
+            .map(|message| message.as_ref().unwrap().encoded_len());
+        assert!(largest.max().unwrap() < 4 << 20);
+    }
+
+    #[test]
+    fn a_vertex_ends_even_for_a_build_that_said_too_much() {
+        let report = Report::new("b");
+        for _ in 0..MESSAGES + 10 {
+            report.count("v", Count::default());
+        }
+        report.completed("v", now(), false, None);
+        let told = report.told();
+        assert_eq!(told.messages.len(), MESSAGES + 1);
+        assert!(told.messages[MESSAGES].vertexes[0].completed.is_some());
     }
 }

@@ -10,6 +10,7 @@ use tracing::debug;
 
 use crate::{
     Error,
+    contexts::Contexts,
     frontend::Bench,
     grpc,
     history::History,
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) sessions: Sessions,
     pub(crate) solves: Arc<Solves>,
     pub(crate) history: History,
+    pub(crate) contexts: Contexts,
     scratch: PathBuf,
 }
 
@@ -76,6 +78,7 @@ impl Service {
             sessions: Sessions::default(),
             solves: Arc::default(),
             history: History::default(),
+            contexts: Contexts::default(),
             scratch,
         })))
     }
@@ -119,11 +122,20 @@ impl Service {
         }
     }
 
+    /// Forgets the contexts that are kept for the next build, and gives how many bytes they had.
+    #[must_use]
+    pub fn forget_contexts(&self) -> u64 {
+        let gone = self.0.contexts.forget();
+        gone.iter().map(|one| one.size).sum()
+    }
+
     pub(crate) fn bench(&self) -> Bench {
         Bench {
             builder: Arc::clone(&self.0.builder),
             sessions: self.0.sessions.clone(),
             scratch: self.0.scratch.clone(),
+            contexts: self.0.contexts.clone(),
+            platform: self.0.facts.platforms.first().cloned().unwrap_or_default(),
         }
     }
 }

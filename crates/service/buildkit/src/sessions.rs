@@ -4,6 +4,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -23,21 +24,39 @@ const MOST: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a client says of its session when it opens it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Offer {
     /// Its id, which builds name.
     pub id: String,
     /// The methods that may be called.
     pub methods: Vec<String>,
+    /// What the client alone knows, the same for all builds of one folder; empty for none.
+    pub key: String,
+}
+
+impl fmt::Debug for Offer {
+    /// Without the key, which opens its contexts.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Offer")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One client.
-#[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) channel: Channel,
     methods: HashSet<String>,
+    /// By which its contexts are kept; empty for a client whose contexts are not.
+    pub(crate) key: String,
     /// Cancelled when the client is gone.
     pub(crate) gone: CancellationToken,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -78,6 +97,7 @@ impl Sessions {
                 .iter()
                 .map(|method| method.to_lowercase())
                 .collect(),
+            key: offer.key,
             gone: gone.clone(),
         };
         let _place = self.enter(offer.id, session)?;

@@ -9,17 +9,21 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use hakone_buildkit_model::{Export, wire::control};
+use hakone_buildkit_model::{Export, Moment, wire::control};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, neighbour::Built, report::Report};
+use crate::{
+    Error,
+    frontend::Product,
+    report::{Report, now},
+};
 
 /// Results that one build may ask for.
 const RESULTS: usize = 256;
 
 /// What a client says that its results are.
-pub(crate) type Returned = Result<Vec<Arc<Built>>, Error>;
+pub(crate) type Returned = Result<Vec<Arc<Product>>, Error>;
 
 /// A build that is going on.
 #[derive(Debug)]
@@ -27,9 +31,10 @@ pub(crate) struct Solve {
     pub(crate) request: control::SolveRequest,
     pub(crate) exports: Vec<Export>,
     pub(crate) report: Report,
+    pub(crate) started: Moment,
     /// Cancelled when the build ends.
     pub(crate) over: CancellationToken,
-    results: Mutex<HashMap<String, Arc<Built>>>,
+    results: Mutex<HashMap<String, Arc<Product>>>,
     returned: Mutex<Option<oneshot::Sender<Returned>>>,
 }
 
@@ -44,6 +49,7 @@ impl Solve {
             report: Report::new(&request.r#ref),
             request,
             exports,
+            started: now(),
             over: CancellationToken::new(),
             results: Mutex::default(),
             returned: Mutex::new(Some(sender)),
@@ -52,18 +58,18 @@ impl Solve {
     }
 
     /// Keeps a result under an id of this build.
-    pub(crate) fn keep(&self, built: Built) -> Result<String, Error> {
+    pub(crate) fn keep(&self, product: Product) -> Result<String, Error> {
         let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         if results.len() >= RESULTS {
             return Err(Error::TooMany("results"));
         }
         let id = format!("result-{}", results.len());
-        results.insert(id.clone(), Arc::new(built));
+        results.insert(id.clone(), Arc::new(product));
         Ok(id)
     }
 
     /// Gives a result by its id.
-    pub(crate) fn result(&self, id: &str) -> Option<Arc<Built>> {
+    pub(crate) fn result(&self, id: &str) -> Option<Arc<Product>> {
         let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         results.get(id).cloned()
     }
@@ -89,8 +95,9 @@ pub(crate) struct Solves {
 
 /// Builds at once.
 const MOST: usize = 128;
-/// Stories kept of builds that ended.
+/// Stories kept of builds that ended, and bytes of their output.
 const STORIES: usize = 16;
+const STORY_BYTES: usize = 64 << 20;
 /// Characters of an id.
 const LONGEST: usize = 256;
 
@@ -156,12 +163,6 @@ impl Solves {
             changed.await;
         }
     }
-
-    /// Lists the builds that are going on.
-    pub(crate) fn open(&self) -> Vec<Arc<Solve>> {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.values().cloned().collect()
-    }
 }
 
 /// Ends a build when its first call ends, however it ends.
@@ -181,14 +182,25 @@ impl Drop for Place {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         ended.push((id.clone(), self.solve.report.clone()));
-        let extra = ended.len().saturating_sub(STORIES);
-        ended.drain(..extra);
+        forget(&mut ended);
         drop(ended);
         let open = &self.solves.open;
         open.lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(id);
     }
+}
+
+/// Drops the oldest stories, so that few stay and these hold little.
+fn forget(ended: &mut Vec<(String, Report)>) {
+    let mut room = STORY_BYTES;
+    let fits = |(_, report): &&(String, Report)| {
+        let left = room.checked_sub(report.held());
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    let kept = ended.iter().rev().take(STORIES).take_while(fits).count();
+    ended.drain(..ended.len().saturating_sub(kept));
 }
 
 #[cfg(test)]
@@ -236,5 +248,20 @@ mod tests {
             drop(solves.enter(&solve).unwrap());
         }
         assert_eq!(solves.ended.lock().unwrap().len(), STORIES);
+    }
+
+    #[test]
+    fn stories_of_the_past_hold_little() {
+        let loud = |n: usize| {
+            let report = Report::new(&n.to_string());
+            for vertex in 0..20 {
+                report.log(&vertex.to_string(), 1, &vec![b'x'; 2 << 20], now());
+            }
+            (n.to_string(), report)
+        };
+        let mut ended: Vec<_> = (0..5).map(loud).collect();
+        forget(&mut ended);
+        let kept: Vec<_> = ended.iter().map(|(id, _)| id.as_str()).collect();
+        assert_eq!(kept, ["3", "4"]);
     }
 }

@@ -25,6 +25,8 @@ use tokio::sync::mpsc;
 /// The files of one transfer.
 pub(crate) struct Writer {
     folders: Folders<'static>,
+    /// The last transfer of the same folder.
+    former: Option<Folders<'static>>,
     /// Files listed and not yet begun.
     listed: HashMap<u32, Entry>,
     /// Files that contents arrive for.
@@ -34,11 +36,15 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Writes into the folder at `root`, which must be ours alone.
-    pub(crate) fn new(root: &Path) -> io::Result<Self> {
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    /// Writes into the folder at `root`, which must be ours alone, as `former` must be, the last transfer of the same folder.
+    pub(crate) fn new(root: &Path, former: Option<&Path>) -> io::Result<Self> {
+        let beneath = |root: &Path| {
+            let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            Ok::<_, io::Error>(Folders::beneath(open(root, flags, Mode::empty())?))
+        };
         Ok(Self {
-            folders: Folders::beneath(open(root, flags, Mode::empty())?),
+            folders: beneath(root)?,
+            former: former.map(beneath).transpose()?,
             listed: HashMap::new(),
             open: HashMap::new(),
             links: Vec::new(),
@@ -51,6 +57,7 @@ impl Writer {
         while let Some(step) = queue.blocking_recv() {
             match step {
                 Step::Make(id, entry) => self.make(id, entry)?,
+                Step::Keep(entry) => self.keep(&entry.path)?,
                 Step::Ask(id) => self.begin(id)?,
                 Step::Write(id, bytes) => match self.open.get_mut(&id) {
                     Some((file, _)) => file.write_all(&bytes)?,
@@ -96,6 +103,20 @@ impl Writer {
             What::Other => {}
         }
         Ok(())
+    }
+
+    /// Links a file of the last transfer: neither of both is ever written again.
+    fn keep(&mut self, path: &LayerPath) -> io::Result<()> {
+        let (above, name) = path.split();
+        let former = self.former.as_ref().ok_or(Errno::NOENT)?;
+        let (from, to) = (former.existing(&above)?, self.folders.existing(&above)?);
+        Ok(linkat(
+            from.as_fd(),
+            name,
+            to.as_fd(),
+            name,
+            AtFlags::empty(),
+        )?)
     }
 
     fn begin(&mut self, id: u32) -> io::Result<()> {
@@ -218,7 +239,7 @@ mod tests {
             }
         }
         drop(sender);
-        Writer::new(root).unwrap().run(queue)
+        Writer::new(root, None).unwrap().run(queue)
     }
 
     #[test]
@@ -245,6 +266,32 @@ mod tests {
         assert_eq!(
             std::fs::read_link(at("l")).unwrap(),
             Path::new("/etc/passwd")
+        );
+    }
+
+    #[test]
+    fn what_did_not_change_is_linked_from_the_last_transfer_and_from_nowhere_else() {
+        let (former, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::File::create(former.path().join("f")).unwrap();
+        let keep = |former: Option<&Path>, name: &str| {
+            let (sender, queue) = mpsc::channel(4);
+            let entry = Entry::judge(Stat {
+                path: name.into(),
+                ..Stat::default()
+            });
+            sender.try_send(Step::Keep(entry.unwrap())).unwrap();
+            drop(sender);
+            Writer::new(root.path(), former).unwrap().run(queue)
+        };
+        keep(Some(former.path()), "f").unwrap();
+        let number = |folder: &Path| folder.join("f").metadata().unwrap().ino();
+        assert_eq!(number(root.path()), number(former.path()));
+        assert!(keep(Some(former.path()), "gone").is_err());
+        assert!(keep(None, "f").is_err());
+        std::os::unix::fs::symlink("/etc", former.path().join("l")).unwrap();
+        assert!(
+            keep(Some(former.path()), "l/hostname").is_err(),
+            "a link leads nowhere"
         );
     }
 

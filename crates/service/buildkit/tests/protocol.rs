@@ -4,7 +4,10 @@
 mod tests {
     use std::{
         collections::HashMap,
-        sync::{Arc, Mutex},
+        sync::{
+            Arc, Mutex,
+            atomic::{AtomicUsize, Ordering},
+        },
         time::Duration,
     };
 
@@ -44,6 +47,7 @@ mod tests {
             Ok(Built {
                 image: format!("sha256:{}", "1".repeat(64)),
                 config: b"{}".to_vec(),
+                ..Built::default()
             })
         }
 
@@ -128,6 +132,8 @@ mod tests {
     struct Client {
         folders: HashMap<&'static str, Files>,
         asked: Arc<Mutex<Vec<Asked>>>,
+        /// How often contents were sent.
+        sent: Arc<AtomicUsize>,
     }
 
     impl Client {
@@ -156,7 +162,7 @@ mod tests {
                 .unwrap_or_default();
             let codec = ProstCodec::<Packet, Packet>::default();
             tonic::server::Grpc::new(codec)
-                .streaming(Folder(files), request)
+                .streaming(Folder(files, Arc::clone(&self.sent)), request)
                 .await
         }
     }
@@ -184,7 +190,7 @@ mod tests {
     }
 
     /// Sends a folder as the real clients do.
-    struct Folder(Files);
+    struct Folder(Files, Arc<AtomicUsize>);
 
     impl tower_service::Service<tonic::Request<Streaming<Packet>>> for Folder {
         type Response = tonic::Response<ReceiverStream<Result<Packet, Status>>>;
@@ -200,13 +206,15 @@ mod tests {
 
         fn call(&mut self, request: tonic::Request<Streaming<Packet>>) -> Self::Future {
             let (sender, packets) = mpsc::channel(64);
-            tokio::spawn(send(self.0.clone(), request.into_inner(), sender));
+            let asked = request.into_inner();
+            tokio::spawn(send(self.0.clone(), Arc::clone(&self.1), asked, sender));
             std::future::ready(Ok(tonic::Response::new(ReceiverStream::new(packets))))
         }
     }
 
     async fn send(
         files: Files,
+        sent: Arc<AtomicUsize>,
         mut asked: Streaming<Packet>,
         sender: mpsc::Sender<Result<Packet, Status>>,
     ) {
@@ -225,7 +233,10 @@ mod tests {
         sender.send(Ok(Packet::default())).await.ok();
         while let Ok(Some(packet)) = asked.message().await {
             let answers = match packet.r#type() {
-                PacketType::PacketReq => contents(&files, packet.id),
+                PacketType::PacketReq => {
+                    sent.fetch_add(1, Ordering::Relaxed);
+                    contents(&files, packet.id)
+                }
                 _ => vec![of(PacketType::PacketFin, 0, Vec::new())],
             };
             for answer in answers {
@@ -263,6 +274,10 @@ mod tests {
 
     impl Stage {
         async fn new(context: Files) -> Self {
+            Self::with_key(context, "").await
+        }
+
+        async fn with_key(context: Files, key: &str) -> Self {
             let scratch = tempfile::tempdir().unwrap();
             let reads = Arc::new(Reads::default());
             let service = Service::open(
@@ -278,11 +293,13 @@ mod tests {
             let client = Client {
                 folders: HashMap::from([("dockerfile", dockerfile), ("context", context)]),
                 asked: Arc::default(),
+                sent: Arc::default(),
             };
             let mut connections = tokio::task::JoinSet::new();
             let (ours, theirs) = tokio::io::duplex(1 << 16);
             let offer = Offer {
                 id: "session".into(),
+                key: key.into(),
                 methods: [
                     "/moby.filesync.v1.FileSync/DiffCopy",
                     "/moby.buildkit.secrets.v1.Secrets/GetSecret",
@@ -459,7 +476,8 @@ mod tests {
             asked.contains(&("context".into(), vec!["ignored".into()])),
             "{asked:?}"
         );
-        assert!(stage.scratch_is_empty(), "nothing of the build is left");
+        // Its folders are removed beside the runtime.
+        stage.until(|| stage.scratch_is_empty()).await;
         let story = stories(&stage).await;
         for name in [
             "[internal] load build definition from Dockerfile",
@@ -494,6 +512,23 @@ mod tests {
     ) -> Vec<String> {
         let vertices = messages.flat_map(|message| stream::iter(message.unwrap().vertexes));
         vertices.map(|vertex| vertex.name).collect().await
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_context_that_did_not_change_is_not_sent_again() {
+        for (key, expected) in [("a key", 5), ("", 6)] {
+            let stage = Stage::with_key(good(), key).await;
+            stage.build(&[]).await.unwrap();
+            stage.build(&[]).await.unwrap();
+            // Twice the Dockerfile and its ignore file; the context's one file when it is not known.
+            assert_eq!(stage.client.sent.load(Ordering::Relaxed), expected, "{key}");
+            let read = stage
+                .seen()
+                .iter()
+                .filter(|one| *one == "kept/file=hello")
+                .count();
+            assert_eq!(read, 2, "the build reads the same");
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -251,7 +251,10 @@ pub(crate) async fn prune(services: &Services, call: Call) -> Reply {
         filters: call.filters(Service::PRUNE_FILTERS)?,
     };
     let pruned = services.build.prune(&options).await;
-    let pruned = pruned.map_err(|error| Error::service(&error))?;
+    let mut pruned = pruned.map_err(|error| Error::service(&error))?;
+    if bytes == 0 && call.text("filters").is_none() {
+        pruned.reclaimed += services.build_clients.forget_contexts();
+    }
     reply::json(&json!({
         "CachesDeleted": Some(pruned.ids).filter(|ids| !ids.is_empty()),
         "SpaceReclaimed": pruned.reclaimed,

@@ -64,9 +64,13 @@ fn check(headers: &HeaderMap) -> Result<(), Error> {
 fn offer(headers: &HeaderMap) -> Offer {
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
     let id = headers.get("X-Docker-Expose-Session-Uuid").and_then(text);
+    let key = headers
+        .get("X-Docker-Expose-Session-Sharedkey")
+        .and_then(text);
     let methods = headers.get_all("X-Docker-Expose-Session-Grpc-Method");
     Offer {
         id: id.unwrap_or_default(),
+        key: key.unwrap_or_default(),
         methods: methods.iter().filter_map(text).take(METHODS).collect(),
     }
 }
