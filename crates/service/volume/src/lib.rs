@@ -4,18 +4,27 @@
 //! name, mounted while a container uses it; and those of plugins. Who refers to a volume is told by the container service ([`Service::claim`]) and never stored: it follows
 //! from the containers' records.
 
+mod attach;
 mod encrypt;
 mod error;
 mod filter;
+mod folder;
+mod make;
 mod mount;
 mod options;
 mod quota;
 mod record;
 mod remote;
+mod remove;
 mod seal;
 mod service;
+mod spec;
+mod table;
 mod wire;
 
+pub use attach::User;
 pub use error::Error;
 pub use record::Record;
-pub use service::{Pruned, Service, User, VolumeSpec};
+pub use remove::Pruned;
+pub use service::Service;
+pub use spec::VolumeSpec;

@@ -6,13 +6,12 @@
 
 use std::{path::Path, sync::Arc};
 
-use hakone_base::{ContainerId, VolumeName};
+use hakone_base::ContainerId;
 use hakone_plugin::{Folders, Plugin};
 use hakone_plugin_model::{
     CapabilitiesReply, Created, MountReply, Mounting, Named, Nothing, Outcome, RemoteVolume,
     VolumeReply, judge_mountpoint,
 };
-use tokio::sync::Semaphore;
 use tracing::warn;
 
 use crate::{
@@ -26,18 +25,10 @@ const ABILITY: &str = "VolumeDriver";
 /// The driver that needs no plugin.
 pub(crate) const LOCAL: &str = "local";
 
-/// A volume of a plugin, looked up.
-pub(crate) struct Remote {
-    pub(crate) record: Record,
-    pub(crate) turn: Arc<Semaphore>,
-}
-
-impl Remote {
-    fn mounting(&self) -> Mounting<'_> {
-        Mounting {
-            name: self.record.name.as_str(),
-            id: self.record.mount_id.as_deref().unwrap_or_default(),
-        }
+fn mounting(record: &Record) -> Mounting<'_> {
+    Mounting {
+        name: record.name.as_str(),
+        id: record.mount_id.as_deref().unwrap_or_default(),
     }
 }
 
@@ -100,15 +91,15 @@ impl Service {
     }
 
     /// Mounts a plugin's volume on its folder, unless it is mounted.
-    pub(crate) async fn mount_remote(&self, remote: &Remote) -> Result<(), Error> {
-        let files = self.0.files(&remote.record.name);
+    pub(crate) async fn mount_remote(&self, record: &Record) -> Result<(), Error> {
+        let files = self.0.files(&record.name);
         if is_mounted(&files) {
             return Ok(());
         }
-        let name = remote.record.name.as_str();
-        let plugin = self.plugin(name, &remote.record.driver).await?;
+        let name = record.name.as_str();
+        let plugin = self.plugin(name, &record.driver).await?;
         let reply: MountReply = plugin
-            .call("VolumeDriver.Mount", &remote.mounting())
+            .call("VolumeDriver.Mount", &mounting(record))
             .await
             .map_err(|source| Error::plugin(name, source))?;
         let own = self.0.root.parent().unwrap_or(Path::new("/"));
@@ -122,30 +113,28 @@ impl Service {
             Ok(place) => blocking(move || attach("none", &place, "rbind", &files)).await,
         };
         if bound.is_err() {
-            self.let_go(&plugin, remote).await;
+            self.let_go(&plugin, record).await;
         }
         bound
     }
 
     /// Unmounts a plugin's volume that nobody uses.
-    pub(crate) async fn unmount_remote(&self, remote: &Remote) -> Result<(), Error> {
-        let files = self.0.files(&remote.record.name);
+    pub(crate) async fn unmount_remote(&self, record: &Record) -> Result<(), Error> {
+        let files = self.0.files(&record.name);
         if !is_mounted(&files) {
             return Ok(());
         }
         blocking(move || detach(&files)).await?;
-        let name = remote.record.name.as_str();
-        let plugin = self.plugin(name, &remote.record.driver).await?;
-        self.let_go(&plugin, remote).await;
+        let name = record.name.as_str();
+        let plugin = self.plugin(name, &record.driver).await?;
+        self.let_go(&plugin, record).await;
         Ok(())
     }
 
-    async fn let_go(&self, plugin: &Plugin, remote: &Remote) {
-        let done: Result<Outcome, _> = plugin
-            .call("VolumeDriver.Unmount", &remote.mounting())
-            .await;
+    async fn let_go(&self, plugin: &Plugin, record: &Record) {
+        let done: Result<Outcome, _> = plugin.call("VolumeDriver.Unmount", &mounting(record)).await;
         if let Err(error) = done {
-            warn!(volume.name = %remote.record.name, %error, "a plugin did not unmount its volume");
+            warn!(volume.name = %record.name, %error, "a plugin did not unmount its volume");
         }
     }
 
@@ -153,8 +142,8 @@ impl Service {
     ///
     /// `None` for volumes of ours, and when the plugin does not answer.
     pub async fn told(&self, name: &str) -> Option<RemoteVolume> {
-        let remote = self.remote(name)?;
-        let plugin = self.plugin(name, &remote.record.driver).await.ok()?;
+        let record = self.remote(name)?;
+        let plugin = self.plugin(name, &record.driver).await.ok()?;
         let told: VolumeReply = plugin
             .call("VolumeDriver.Get", &Named { name })
             .await
@@ -163,14 +152,10 @@ impl Service {
     }
 
     /// Looks a plugin's volume up; `None` for volumes of ours.
-    pub(crate) fn remote(&self, name: &str) -> Option<Remote> {
-        let name: VolumeName = name.parse().ok()?;
+    pub(crate) fn remote(&self, name: &str) -> Option<Record> {
         let table = self.0.table();
-        let entry = table.get(&name)?;
-        is_remote(&entry.record.driver).then(|| Remote {
-            record: entry.record.clone(),
-            turn: Arc::clone(&entry.turn),
-        })
+        let entry = table.find(name).ok()?;
+        is_remote(&entry.record.driver).then(|| entry.record.clone())
     }
 
     /// Makes a plugin's volume, or gives the one of that name.
@@ -179,12 +164,12 @@ impl Service {
         spec: VolumeSpec,
         maker: Option<&ContainerId>,
     ) -> Result<Record, Error> {
-        let mut record = crate::service::plan(spec)?;
+        let mut record = crate::spec::plan(spec)?;
         record.maker = maker.filter(|_| record.is_anonymous()).cloned();
         // One at a time: the plugin is asked once for each name.
         let turn = Arc::clone(&self.0.making).acquire_owned().await;
         let _turn = turn.map_err(|_closed| Error::Closing)?;
-        let known = self.0.table().contains_key(&record.name);
+        let known = self.0.table().get(&record.name).is_some();
         if !known {
             self.make_remote(&mut record).await?;
         }

@@ -280,4 +280,91 @@ mod tests {
             );
         }
     }
+
+    /// A file system whose server never answers, until it is dropped.
+    struct Silent {
+        place: tempfile::TempDir,
+        server: Option<fs::File>,
+    }
+
+    impl Silent {
+        fn new() -> Self {
+            use rustix::mount::{
+                FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create,
+                fsconfig_set_string, fsmount, fsopen, move_mount,
+            };
+            let place = tempfile::tempdir_in("/tmp").unwrap();
+            let mut open = fs::OpenOptions::new();
+            let server = open.read(true).write(true).open("/dev/fuse").unwrap();
+            let fd = std::os::fd::AsRawFd::as_raw_fd(&server).to_string();
+            let context = fsopen("fuse", FsOpenFlags::FSOPEN_CLOEXEC).unwrap();
+            for (key, value) in [
+                ("source", "silent"),
+                ("fd", fd.as_str()),
+                ("rootmode", "40000"),
+                ("user_id", "0"),
+                ("group_id", "0"),
+            ] {
+                fsconfig_set_string(&context, key, value).unwrap();
+            }
+            fsconfig_create(&context).unwrap();
+            let mount = fsmount(
+                &context,
+                FsMountFlags::FSMOUNT_CLOEXEC,
+                MountAttrFlags::empty(),
+            );
+            let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+            move_mount(mount.unwrap(), "", rustix::fs::CWD, place.path(), flags).unwrap();
+            Self {
+                place,
+                server: Some(server),
+            }
+        }
+    }
+
+    impl Drop for Silent {
+        fn drop(&mut self) {
+            // Whoever waits for an answer gets an error now.
+            drop(self.server.take());
+            let flags = rustix::mount::UnmountFlags::DETACH;
+            rustix::mount::unmount(self.place.path(), flags).ok();
+        }
+    }
+
+    async fn use_another(volumes: Service) {
+        volumes.create(spec("near", &[])).await.unwrap();
+        volumes.mount("near", user(2)).await.unwrap();
+        volumes.unmount("near", &container(2)).await;
+        volumes.inspect("far").unwrap();
+        let used = volumes.remove("far", false).await.unwrap_err();
+        assert!(matches!(used, Error::InUse { .. }), "{used}");
+        volumes.remove("near", false).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_volume_whose_server_is_away_holds_up_no_other() {
+        let folder = tempfile::tempdir_in("/tmp").unwrap();
+        let volumes = Service::open(folder.path().join("volumes"), Bus::default()).unwrap();
+        let silent = Silent::new();
+        let device = silent.place.path().join("export").display().to_string();
+        let far = [("type", "none"), ("o", "bind"), ("device", device.as_str())];
+        volumes.create(spec("far", &far)).await.unwrap();
+        volumes
+            .claim(spec("far", &far), &container(1))
+            .await
+            .unwrap();
+        let mounting = volumes.clone();
+        let hanging = tokio::spawn(async move { mounting.mount("far", user(1)).await });
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        assert!(!hanging.is_finished(), "nobody answers");
+
+        let others = tokio::spawn(use_another(volumes.clone()));
+        let deadline = std::time::Duration::from_secs(5);
+        let done = tokio::time::timeout(deadline, others).await;
+        drop(silent);
+        assert!(hanging.await.unwrap().is_err(), "the server is gone");
+        done.expect("the others go on").unwrap();
+        volumes.disclaim("far", &container(1), true).await;
+        assert!(volumes.inspect("far").is_err());
+    }
 }
