@@ -187,12 +187,13 @@ impl Lab {
         self.shell(&format!("{} {line}", binary.display()))
     }
 
-    /// Runs a shell line with the engine's socket and the laboratory's folder in its environment.
+    /// Runs a shell line on the laboratory's host, with the engine's socket and the laboratory's folder in its environment.
     pub fn shell(&self, line: &str) -> Output {
         let at = self.folder.path().display();
-        sh(&format!(
+        let line = format!(
             "export DOCKER_HOST=unix://{at}/engine.sock HAKONE_HOST=unix://{at}/engine.sock DOCKER_CONFIG={at}/config LAB={at}; cd {at}; {line}"
-        ))
+        );
+        self.host.on(|| sh(&line))
     }
 
     /// Calls the API: method, path, JSON body; gives the status and the body.

@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 mod tests {
-    use hakone_e2e::{Engine, IMAGE, Lab, Output, eventually, hakone, sh};
+    use hakone_e2e::{Engine, IMAGE, Lab, Namespace, Output, eventually, hakone, sh};
     use rustix::process::Signal;
 
     /// Runs a daemon of the laboratory's host that is expected to end by itself.
@@ -160,6 +160,26 @@ mod tests {
         assert!(
             refused.code == 1 && refused.stderr.contains("nosuch-key"),
             "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn a_daemon_that_cannot_open_its_socket_leaves_the_host_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().display();
+        let host = Namespace::new(&format!("lab-s-{}", std::process::id()));
+        let line = format!(
+            "{} daemon --host unix:///proc/none/engine.sock --data-root {at}/data --exec-root {at}/run --group ''",
+            hakone().display()
+        );
+        let refused = host.sh(&line);
+        assert!(
+            refused.code == 1 && refused.stderr.contains("/proc/none"),
+            "{refused:?}"
+        );
+        assert_eq!(
+            host.sh("nft list tables; ip -br link | grep -v ^lo").stdout,
+            ""
         );
     }
 

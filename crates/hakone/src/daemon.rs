@@ -181,9 +181,10 @@ fn private_folder(path: &Path) -> Result<(), Error> {
 }
 
 async fn serve(resolved: Resolved) -> Result<(), Error> {
+    // A way in that cannot be opened is said before anything of the host is touched.
+    let mut doors = listen(&resolved).await?;
     let registry = compose::open_registry(&resolved)?;
     let services = Arc::new(compose::open(&resolved, registry.as_ref()).await?);
-    let mut doors = listen(&resolved).await?;
     let mut compatible = resolved.docker_socket.clone();
     if let Some(path) = compatible.take() {
         let opened = listen_for_docker(&resolved, &path).await;

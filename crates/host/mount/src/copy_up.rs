@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    ffi::{CStr, CString, OsStr},
+    ffi::OsStr,
     fs::File,
     io,
     os::{
@@ -17,14 +17,14 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, chownat,
-        fchmod, fgetxattr, flistxattr, fsetxattr, fstat, futimens, linkat, mkdirat, mknodat, open,
-        openat, readlinkat, statat, symlinkat, utimensat,
+        AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, chownat, fchmod,
+        fgetxattr, flistxattr, fsetxattr, fstat, futimens, linkat, mkdirat, mknodat, open, openat,
+        readlinkat, statat, symlinkat, utimensat,
     },
     io::Errno,
 };
 
-use crate::{Error, Root};
+use crate::{Error, Root, names};
 
 /// Copies the folder `source` of `root` into the host folder `volume`, when that is empty and the source exists.
 ///
@@ -75,20 +75,8 @@ fn reopen(path: &OwnedFd) -> Result<Option<OwnedFd>, Errno> {
 
 fn is_empty(folder: &OwnedFd) -> Result<bool, Errno> {
     let mut names = names(folder)?;
-    names.retain(|name| name.as_c_str() != c"lost+found");
+    names.retain(|name| name != b"lost+found");
     Ok(names.is_empty())
-}
-
-fn names(folder: &OwnedFd) -> Result<Vec<CString>, Errno> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name != c"." && name != c".." {
-            names.push(name.to_owned());
-        }
-    }
-    Ok(names)
 }
 
 struct Copy<'a> {
@@ -101,7 +89,7 @@ struct Copy<'a> {
 struct Entry<'a> {
     from: &'a OwnedFd,
     to: &'a OwnedFd,
-    name: &'a CStr,
+    name: &'a [u8],
     status: Stat,
     path: PathBuf,
 }
@@ -109,8 +97,8 @@ struct Entry<'a> {
 impl Copy<'_> {
     fn folder(&mut self, from: &OwnedFd, to: &OwnedFd, path: &Path) -> Result<(), Error> {
         for name in names(from).map_err(Error::step("read", path))? {
-            let path = path.join(OsStr::from_bytes(name.to_bytes()));
-            let status = statat(from, &name, AtFlags::SYMLINK_NOFOLLOW)
+            let path = path.join(OsStr::from_bytes(&name));
+            let status = statat(from, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW)
                 .map_err(Error::step("stat", &path))?;
             self.entry(&Entry {
                 from,

@@ -6,6 +6,7 @@
 mod copy_up;
 mod detached;
 mod error;
+mod folder;
 mod options;
 pub mod overlay;
 mod propagation;
@@ -18,6 +19,7 @@ mod table;
 pub use copy_up::{copy_into, copy_up};
 pub use detached::Detached;
 pub use error::Error;
+pub use folder::names;
 pub use options::{Options, Propagation};
 pub use propagation::{propagate, propagate_all};
 pub use protect::{mask, read_only};

@@ -7,9 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use hakone_mount::names;
 use rustix::{
     fs::{
-        AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fgetxattr, openat, openat2,
+        AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fgetxattr, openat, openat2,
         statat,
     },
     io::Errno,
@@ -254,19 +255,6 @@ fn folder_changed(former: &Stat, stat: &Stat, below: &Seen) -> bool {
     let time = (former.st_mtime, former.st_mtime_nsec) != (stat.st_mtime, stat.st_mtime_nsec);
     let owner = (former.st_uid, former.st_gid) != (stat.st_uid, stat.st_gid);
     former.st_mode != stat.st_mode || owner || below.moved || (time && !below.ours)
-}
-
-pub(crate) fn names(folder: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name != c"." && name != c".." {
-            names.push(name.to_bytes().to_vec());
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use hakone_sys::reason;
 use rustix::io::Errno;
 
 /// Why a stream was not written or not taken in.
@@ -43,7 +44,7 @@ pub enum Error {
         target: String,
     },
     /// The kernel refused.
-    #[error("{doing} {path}: {}", words(*.errno))]
+    #[error("{doing} {path}: {}", reason(*.errno))]
     Kernel {
         /// The call.
         doing: &'static str,
@@ -92,17 +93,6 @@ fn broken(error: &io::Error) -> String {
         }
         _ => error.to_string(),
     }
-}
-
-/// What Go says of an error number: the words of strerror(3), not capitalised.
-fn words(errno: Errno) -> String {
-    let text = io::Error::from(errno).to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map(|first| first.to_lowercase().chain(letters).collect())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

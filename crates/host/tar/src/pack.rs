@@ -6,16 +6,14 @@
 
 use std::{
     collections::HashMap,
-    ffi::CString,
     fs::File,
     io::{self, Read as _, Write},
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
 };
 
+use hakone_mount::names;
 use rustix::{
-    fs::{
-        CWD, Dir, FileType, Mode, OFlags, Stat, fgetxattr, fstat, major, minor, openat, readlinkat,
-    },
+    fs::{CWD, FileType, Mode, OFlags, Stat, fgetxattr, fstat, major, minor, openat, readlinkat},
     io::Errno,
 };
 use tar::EntryType;
@@ -51,7 +49,7 @@ pub struct Packer<'a, W> {
 /// A folder on the way down.
 struct Level {
     folder: OwnedFd,
-    names: std::vec::IntoIter<CString>,
+    names: std::vec::IntoIter<Vec<u8>>,
     prefix: Vec<u8>,
 }
 
@@ -97,7 +95,9 @@ impl<'a, W: Write> Packer<'a, W> {
             self.folder(&stat, &prefix)?;
         }
         let mut way = vec![Level {
-            names: names(&folder).map_err(Error::kernel("read", member))?,
+            names: names(&folder)
+                .map_err(Error::kernel("read", member))?
+                .into_iter(),
             folder,
             prefix,
         }];
@@ -154,13 +154,13 @@ impl<'a, W: Write> Packer<'a, W> {
     }
 
     /// Writes an entry of a folder; gives the folder that it is, to go on with.
-    fn entry(&mut self, level: &Level, name: &CString) -> Result<Option<Level>, Error> {
-        let member = [&level.prefix, name.as_bytes()].concat();
+    fn entry(&mut self, level: &Level, name: &[u8]) -> Result<Option<Level>, Error> {
+        let member = [&level.prefix, name].concat();
         if member.len() > MAX_NAME {
             return Ok(None);
         }
         // Gone since the folder was read, or not to be had: left out, as Docker does.
-        let Ok(found) = look(level.folder.as_fd(), name.as_bytes()) else {
+        let Ok(found) = look(level.folder.as_fd(), name) else {
             return Ok(None);
         };
         if FileType::from_raw_mode(found.stat.st_mode) != FileType::Directory {
@@ -169,7 +169,7 @@ impl<'a, W: Write> Packer<'a, W> {
                 other => other.map(|()| None),
             };
         }
-        let Ok(folder) = openat(&level.folder, name.as_c_str(), FOLDER, Mode::empty()) else {
+        let Ok(folder) = openat(&level.folder, name, FOLDER, Mode::empty()) else {
             return Ok(None);
         };
         let Ok(names) = names(&folder) else {
@@ -179,7 +179,7 @@ impl<'a, W: Write> Packer<'a, W> {
         self.folder(&found.stat, &prefix)?;
         Ok(Some(Level {
             folder,
-            names,
+            names: names.into_iter(),
             prefix,
         }))
     }
@@ -356,20 +356,6 @@ fn look<'a>(folder: BorrowedFd<'a>, name: &[u8]) -> Result<Found<'a>, Errno> {
         stat,
         _folder: folder,
     })
-}
-
-/// Lists a folder in the order of names, as the tools that compare archives want it.
-fn names(folder: &OwnedFd) -> Result<std::vec::IntoIter<CString>, Errno> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name != c"." && name != c".." {
-            names.push(name.to_owned());
-        }
-    }
-    names.sort_unstable();
-    Ok(names.into_iter())
 }
 
 fn slashed(member: &[u8]) -> Vec<u8> {

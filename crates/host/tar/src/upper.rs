@@ -8,12 +8,10 @@ use std::{
     path::Path,
 };
 
+use hakone_mount::names;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, openat, statat};
 
-use crate::{
-    Error, Ids, Packer,
-    change::{is_opaque, names},
-};
+use crate::{Error, Ids, Packer, change::is_opaque};
 
 /// Folders within folders that a layer may have.
 const MAX_DEPTH: usize = 1024;

@@ -209,7 +209,7 @@ impl Copier<'_> {
     ) -> Result<(), Error> {
         walk::check_depth(depth, full)?;
         let failed = Error::kernel("copy", full.as_os_str().as_bytes());
-        for name in walk::names(from).map_err(&failed)? {
+        for name in hakone_mount::names(from).map_err(&failed)? {
             let stat = statat(from, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW);
             let stat = stat.map_err(&failed)?;
             let full = full.join(OsStr::from_bytes(&name));
@@ -346,7 +346,7 @@ pub(crate) fn remove_folder((folder, name): Named<'_>, depth: usize) -> Result<(
         return Err(Errno::NAMETOOLONG);
     }
     let inside = walk::below(folder, name)?;
-    for entry in walk::names(&inside)? {
+    for entry in hakone_mount::names(&inside)? {
         match unlinkat(&inside, entry.as_slice(), AtFlags::empty()) {
             Err(Errno::ISDIR) => remove_folder((&inside, &entry), depth + 1)?,
             other => other?,

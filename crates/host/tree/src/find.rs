@@ -57,7 +57,7 @@ fn inside(
     let Ok(folder) = walk::open(root, path) else {
         return Ok(Vec::new());
     };
-    let names = walk::names(&folder);
+    let names = hakone_mount::names(&folder);
     let names = names.map_err(Error::kernel("read", path.as_os_str().as_bytes()))?;
     let mut found = Vec::new();
     for name in names {

@@ -88,7 +88,7 @@ impl Measure<'_> {
     ) -> Result<(), Error> {
         walk::check_depth(depth, full)?;
         let failed = Error::kernel("read", full.as_os_str().as_bytes());
-        for name in walk::names(folder).map_err(&failed)? {
+        for name in hakone_mount::names(folder).map_err(&failed)? {
             let stat = statat(folder, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW);
             let stat = stat.map_err(&failed)?;
             let below = OsStr::from_bytes(&name);

@@ -4,7 +4,7 @@ use std::{os::fd::OwnedFd, path::Path};
 
 use hakone_mount::Root;
 use rustix::{
-    fs::{Dir, FileType, Mode, OFlags, Stat, openat},
+    fs::{FileType, Mode, OFlags, Stat, openat},
     io::Errno,
 };
 
@@ -21,20 +21,6 @@ pub(crate) const FOLDER: OFlags = OFlags::RDONLY
 /// Says of a path below a root, and whether it is a folder, whether it counts; a folder that does not is left out with all
 /// that it holds.
 pub type Keep<'a> = &'a dyn Fn(&Path, bool) -> bool;
-
-/// Gives the names in a folder, in order.
-pub(crate) fn names(folder: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name != c"." && name != c".." {
-            names.push(name.to_bytes().to_vec());
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
-}
 
 /// Opens a folder in a folder.
 pub(crate) fn below(folder: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Errno> {
