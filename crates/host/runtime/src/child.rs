@@ -1,6 +1,6 @@
 //! What every new process does first, and how it ends when something fails.
 
-use std::os::fd::OwnedFd;
+use std::{convert::Infallible, os::fd::OwnedFd};
 
 use hakone_sys::{exit_now, reset_signals};
 use rustix::process::{
@@ -22,6 +22,9 @@ impl Drop for NeverReturn {
         exit_now(FAILED)
     }
 }
+
+/// What became of the process: nothing comes back but a failure.
+pub(crate) type Never = Result<Infallible, StartError>;
 
 /// Cuts the new process off: it dies with its parent, cannot be traced or looked into by the container
 /// (CVE-2016-9962, CVE-2019-5736), has default signals and a session of its own.

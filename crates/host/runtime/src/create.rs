@@ -9,9 +9,9 @@ use rustix::process::Pid;
 use crate::{
     Created, Launch, Running, StartError,
     channel::{Channel, Message},
-    id_map,
-    init::{self, Plan},
+    id_map, init,
     namespace::{Visit, Wanted},
+    plan::Plan,
     process::{Beside, Order},
 };
 

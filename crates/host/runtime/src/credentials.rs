@@ -31,9 +31,9 @@ use rustix::{
 };
 
 use crate::{
-    StartError, capability, child, environment, executable,
-    init::Never,
-    limit,
+    StartError, capability, child,
+    child::Never,
+    environment, executable, limit,
     process::{Order, User},
     stdio,
 };

@@ -1,8 +1,5 @@
 //! The first process of a container, from birth to the barrier and through it.
 
-use std::{convert::Infallible, path::PathBuf};
-
-use hakone_cgroup::{Cgroup, Door};
 use hakone_sys::{Namespaces, join_new_session_keyring, unshare};
 use oci_spec::runtime::Spec;
 use rustix::{
@@ -11,27 +8,15 @@ use rustix::{
 };
 
 use crate::{
-    INIT_ANNOTATION, StartError, Stdio,
+    INIT_ANNOTATION, StartError,
     channel::{Channel, Message},
     child::{self, NeverReturn},
     console,
     credentials::{self, Ready},
     namespace::Wanted,
-    process::Order,
+    plan::Plan,
     reaper, rootfs, sysctl,
 };
-
-/// All that the first process needs, prepared by its parent.
-#[derive(Debug)]
-pub(crate) struct Plan<'a> {
-    pub(crate) cgroup: &'a Cgroup,
-    pub(crate) door: Door,
-    pub(crate) order: Order,
-    pub(crate) stdio: Stdio,
-    pub(crate) rootfs: PathBuf,
-    pub(crate) spec: &'a Spec,
-    pub(crate) wanted: Wanted,
-}
 
 /// Runs the new process; it becomes the program or ends.
 pub(crate) fn run(plan: Plan<'_>, channel: &Channel) -> ! {
@@ -47,9 +32,6 @@ pub(crate) fn run(plan: Plan<'_>, channel: &Channel) -> ! {
         Err(error) => child::fail(channel, error),
     }
 }
-
-/// What became of the process: nothing comes back but a failure.
-pub(crate) type Never = Result<Infallible, StartError>;
 
 fn has_init(spec: &Spec) -> bool {
     let annotations = spec.annotations().as_ref();

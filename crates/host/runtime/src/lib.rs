@@ -19,6 +19,7 @@ mod init;
 mod launch;
 mod limit;
 mod namespace;
+mod plan;
 mod process;
 mod reaper;
 mod rootfs;

@@ -15,7 +15,7 @@ use rustix::{
     termios::tcsetpgrp,
 };
 
-use crate::{StartError, channel::Channel, credentials::Ready, init::Never};
+use crate::{StartError, channel::Channel, child::Never, credentials::Ready};
 
 /// Forks the program off and stays as PID 1.
 pub(crate) fn become_init(mut ready: Ready, channel: &Channel) -> Never {

@@ -22,7 +22,7 @@ use rustix::mount::MountAttrFlags;
 use crate::{
     StartError, Stdio,
     console::{self, Console},
-    init::Plan,
+    plan::Plan,
     sysctl,
 };
 

@@ -23,7 +23,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{Error, Keep, measure::errno, walk};
+use crate::{Error, Keep, error::errno, walk};
 
 /// How things are copied.
 #[derive(Clone, Copy)]

@@ -63,3 +63,8 @@ fn words(errno: Errno) -> String {
         other => std::io::Error::from(other).to_string(),
     }
 }
+
+/// Gives what the kernel said in a failure of the standard library.
+pub(crate) fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
+}

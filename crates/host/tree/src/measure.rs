@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     Error, Keep,
     copy::{Source, locate},
+    error::errno,
     walk,
 };
 
@@ -175,8 +176,4 @@ impl Measure<'_> {
         self.hasher.update(own.finalize());
         Ok(())
     }
-}
-
-pub(crate) fn errno(error: &std::io::Error) -> rustix::io::Errno {
-    rustix::io::Errno::from_io_error(error).unwrap_or(rustix::io::Errno::IO)
 }

@@ -2,7 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Denial, Facts, Grant, host_config, mount, reference::joined};
+use crate::{
+    Denial, Facts, Grant, host_config, mount,
+    reference::joined,
+    value::{is_empty, labels, says_nothing},
+};
 
 /// Keys of a create request beside `HostConfig`, `NetworkingConfig`, `Labels`, `Image` and `Volumes`: all stay in the container.
 const FREE: [&str; 21] = [
@@ -30,8 +34,6 @@ const FREE: [&str; 21] = [
 ];
 /// Labels of ours that only close a container.
 const OWN_LABELS: [&str; 2] = ["dev.hakone.ingress", "dev.hakone.egress"];
-/// The prefix of labels that steer the engine.
-const STEERING: &str = "dev.hakone.";
 /// How many containers may be joined through each other.
 const DEEPEST: usize = 8;
 
@@ -62,7 +64,7 @@ impl Grant {
             "Volumes" => mount::places(value),
             "Image" => self.use_image(value.as_str().unwrap_or_default()),
             "Labels" => Ok(()),
-            key if FREE.contains(&key) || host_config::is_empty(value) => Ok(()),
+            key if FREE.contains(&key) || is_empty(value) => Ok(()),
             key => Err(Denial::option(key)),
         }
     }
@@ -91,7 +93,7 @@ impl Grant {
     /// # Errors
     /// When it is to have more power than the container.
     pub fn exec(&self, body: &Value) -> Result<(), Denial> {
-        match mount::says_nothing(body.get("Privileged")) || self.lifts("Exec.Privileged", None) {
+        match says_nothing(body.get("Privileged")) || self.lifts("Exec.Privileged", None) {
             true => Ok(()),
             false => Err(Denial::option("Exec.Privileged")),
         }
@@ -145,31 +147,6 @@ fn out(name: &str) -> Denial {
         kind: "container",
         name: name.to_owned(),
     }
-}
-
-/// Judges labels and adds the scope's.
-pub(crate) fn labels(grant: &Grant, body: &mut Value, own: &[&str]) -> Result<(), Denial> {
-    let Value::Object(body) = body else {
-        return Err(Denial::Unclear("the body is no object".to_owned()));
-    };
-    let found = body.entry("Labels").or_insert(Value::Null);
-    if found.is_null() {
-        *found = Value::Object(Map::new());
-    }
-    let Value::Object(labels) = found else {
-        return Err(Denial::Unclear("Labels is no map".to_owned()));
-    };
-    let steers = |key: &&String| key.starts_with(STEERING) && !own.contains(&key.as_str());
-    if let Some(key) = labels.keys().find(steers) {
-        return Err(Denial::because("the label", key.as_str()));
-    }
-    if let Some(scope) = grant.scope() {
-        scope.check(found)?;
-        if let Value::Object(labels) = found {
-            labels.insert(scope.key.clone(), Value::from(scope.value.as_str()));
-        }
-    }
-    Ok(())
 }
 
 /// Replaces the names of joined containers by their ids.

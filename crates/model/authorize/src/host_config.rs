@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::{
     Denial, Facts, Grant, mount,
     reference::{first, is_network, joined, strings},
+    value::is_empty,
 };
 
 /// Keys that stay inside the container, or only bound it.
@@ -164,18 +165,6 @@ fn key(
         "SecurityOpt" => security(value),
         key if FREE.contains(&key) => Ok(()),
         _ => refused(),
-    }
-}
-
-/// Reports whether a value says nothing.
-pub(crate) fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(on) => !on,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(map) => map.is_empty(),
     }
 }
 

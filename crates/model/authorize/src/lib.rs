@@ -17,6 +17,7 @@ mod network;
 mod reference;
 mod rules;
 mod scope;
+mod value;
 mod verdict;
 mod volume;
 

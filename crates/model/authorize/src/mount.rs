@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::{Denial, Facts, Grant, host_config::is_empty, reference::strings, volume};
+use crate::{Denial, Facts, Grant, reference::strings, volume};
 
 /// Words of a bind that let mounts made inside appear on the host.
 const SHARING: [&str; 2] = ["shared", "rshared"];
@@ -130,12 +130,6 @@ pub(crate) fn existing(
 fn is_name(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(inner)
-}
-
-/// Reports whether a `VolumeOptions` or the like is absent or says nothing.
-#[must_use]
-pub(crate) fn says_nothing(value: Option<&Value>) -> bool {
-    value.is_none_or(is_empty)
 }
 
 #[cfg(test)]

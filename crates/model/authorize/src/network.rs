@@ -7,8 +7,8 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use crate::{
-    Denial, Facts, Grant, NetworkFacts, container::labels, host_config::is_empty,
-    mount::says_nothing,
+    Denial, Facts, Grant, NetworkFacts,
+    value::{is_empty, labels, says_nothing},
 };
 
 /// Networks that every daemon has; in every scope, unless they are the host's.

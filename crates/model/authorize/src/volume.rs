@@ -3,7 +3,10 @@
 
 use serde_json::Value;
 
-use crate::{Denial, Facts, Grant, VolumeFacts, container::labels, mount::says_nothing};
+use crate::{
+    Denial, Facts, Grant, VolumeFacts,
+    value::{labels, says_nothing},
+};
 
 impl Grant {
     /// Judges the creation of a volume, and gives it the scope's label.

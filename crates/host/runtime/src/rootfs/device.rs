@@ -16,7 +16,7 @@ use rustix::{
 };
 
 use super::{has_user_namespace, linux};
-use crate::{StartError, init::Plan};
+use crate::{StartError, plan::Plan};
 
 /// A device node to make.
 struct Node {
