@@ -31,6 +31,10 @@ fn main() -> Result<()> {
         ["bless"] => test::bless(),
         ["bench", rest @ ..] => bench::run_all(rest),
         ["fuzz", target, rest @ ..] => fuzz::run(target, rest),
+        [] | ["help" | "--help" | "-h", ..] | [_, "--help" | "-h", ..] => {
+            run::say(USAGE);
+            Ok(())
+        }
         _ => bail!("{USAGE}"),
     }
 }
