@@ -81,6 +81,14 @@ impl Pace {
         bucket.0 -= 1.0;
         Ok(())
     }
+
+    /// Puts back what was taken for a request that shall not count.
+    pub fn give_back(&self, key: &Key) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((level, _)) = buckets.get_mut(key) {
+            *level = (*level + 1.0).min(self.rate.burst);
+        }
+    }
 }
 
 fn filled((level, at): (f64, Instant), rate: Rate, now: Instant) -> f64 {
@@ -106,6 +114,21 @@ mod tests {
         assert!(pace.take(Key::User("eve".into()), start).is_ok());
         let later = start + Duration::from_millis(500);
         assert!(pace.take(bob(), later).is_ok() && pace.take(bob(), later).is_err());
+    }
+
+    #[test]
+    fn what_is_given_back_was_not_taken() {
+        let pace = Pace::new(Rate {
+            each_second: 0.1,
+            burst: 1.0,
+        });
+        let (now, bob) = (Instant::now(), Key::User("bob".into()));
+        for _ in 0..3 {
+            assert!(pace.take(bob.clone(), now).is_ok());
+            pace.give_back(&bob);
+            pace.give_back(&bob);
+        }
+        assert!(pace.take(bob.clone(), now).is_ok() && pace.take(bob, now).is_err());
     }
 
     #[test]

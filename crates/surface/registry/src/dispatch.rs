@@ -194,23 +194,49 @@ impl Asked {
     }
 }
 
+/// An attempt to show who one is.
+#[must_use]
+pub(crate) struct Attempt<'a> {
+    failures: &'a Pace,
+    key: Option<Key>,
+}
+
+impl Attempt<'_> {
+    pub(crate) fn succeeded(self) {
+        if let Some(key) = &self.key {
+            self.failures.give_back(key);
+        }
+    }
+}
+
 impl Server {
-    /// Finds out who asks; whoever has shown too much that was wrong has to wait.
+    /// Finds out who asks; whoever has shown too much that was wrong has to wait, and is not heard until then.
     async fn identify(
         &self,
         shown: Option<&str>,
         peer: Peer,
     ) -> Result<Identity, Box<Response<Body>>> {
+        let attempt = self.attempt(shown.is_some(), peer);
+        let attempt = attempt.map_err(|wait| Box::new(slow_down(wait)))?;
         match self.authority.identify(shown).await {
-            Ok(identity) => Ok(identity),
-            Err(stranger) => match self
-                .failures
-                .take(Key::address(peer.address), Instant::now())
-            {
-                Ok(()) => Err(Box::new(self.stranger(stranger, peer))),
-                Err(wait) => Err(Box::new(slow_down(wait))),
-            },
+            Ok(identity) => {
+                attempt.succeeded();
+                Ok(identity)
+            }
+            Err(stranger) => Err(Box::new(self.stranger(stranger, peer))),
         }
+    }
+
+    /// Counts an attempt to show who one is as a wrong one, until it has succeeded: many at once are no way around the limit.
+    pub(crate) fn attempt(&self, shown: bool, peer: Peer) -> Result<Attempt<'_>, Duration> {
+        let key = shown.then(|| Key::address(peer.address));
+        if let Some(key) = &key {
+            self.failures.take(key.clone(), Instant::now())?;
+        }
+        Ok(Attempt {
+            failures: &self.failures,
+            key,
+        })
     }
 
     fn stranger(&self, stranger: Stranger, peer: Peer) -> Response<Body> {

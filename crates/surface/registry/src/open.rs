@@ -18,10 +18,10 @@ use crate::{
     settings::{Auth, AuthMode, Cache, Listener, Settings, SettingsError},
 };
 
-/// Wrong passwords of one address: so many at once, then one in so many seconds.
+/// Wrong passwords of one address: so many at once, then one in so many seconds. Those that are being checked count as wrong ones.
 const FAILURES: Rate = Rate {
     each_second: 0.2,
-    burst: 20.0,
+    burst: 40.0,
 };
 
 /// How long what nobody asks a cache for stays when not told.

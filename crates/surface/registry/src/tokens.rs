@@ -1,13 +1,9 @@
 //! `/token`: GET with a name and password in the head, as `docker pull` asks; POST with a form, as OAuth 2 has it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use hakone_base::Secret;
 use hakone_registry_service::{
-    Key,
     api::{Code, Refusal},
     auth::{Mode, TokenAsk, basic},
 };
@@ -35,24 +31,22 @@ pub(crate) async fn token(server: &Arc<Server>, request: Request<Incoming>, peer
     }
     let ask = ask(request, server.window).await?;
     let shown = ask.basic.is_some() || ask.refresh.is_some();
+    let attempt = match server.attempt(shown, peer) {
+        Ok(attempt) => attempt,
+        Err(wait) => return Ok(slow_down(wait)),
+    };
     match server.authority.issue(ask).await {
-        Ok(answer) => Ok(reply::header(
-            reply::json(&answer),
-            CACHE_CONTROL,
-            "no-store",
-        )),
-        Err(stranger) => {
-            if shown
-                && let Err(wait) = server
-                    .failures
-                    .take(Key::address(peer.address), Instant::now())
-            {
-                return Ok(slow_down(wait));
-            }
-            Err(Refusal::new(Code::Unauthorized)
-                .because(stranger.to_string())
-                .into())
+        Ok(answer) => {
+            attempt.succeeded();
+            Ok(reply::header(
+                reply::json(&answer),
+                CACHE_CONTROL,
+                "no-store",
+            ))
         }
+        Err(stranger) => Err(Refusal::new(Code::Unauthorized)
+            .because(stranger.to_string())
+            .into()),
     }
 }
 
