@@ -17,16 +17,75 @@ mod table;
 use anyhow::Result;
 use hakone_e2e::{Engine, Lab};
 
+/// What a bench works with.
+struct Run<'a> {
+    /// Ours and the peer.
+    both: [&'a Lab; 2],
+    /// How often, of what is quick.
+    rounds: usize,
+    /// How often, of what takes its time.
+    few: usize,
+    /// Of images and blobs; less for a look whether it works.
+    megabytes: u64,
+}
+
+type Bench = fn(&Run<'_>) -> Result<()>;
+
+/// All benches, by the names that they are asked for by.
+const BENCHES: [(&str, Bench); 15] = [
+    ("memory", |run| {
+        memory::memory(run.both);
+        Ok(())
+    }),
+    ("run", |run| {
+        cycle::run(run.both, run.rounds);
+        Ok(())
+    }),
+    ("api", |run| {
+        cycle::api(run.both, run.rounds);
+        Ok(())
+    }),
+    ("fifty", |run| {
+        crowd::fifty(run.both, run.few);
+        Ok(())
+    }),
+    ("throughput", |run| network::throughput(run.both, run.few)),
+    ("exchange", |run| network::exchange(run.both, run.few)),
+    ("dns", |run| dns::answers(run.both, run.few)),
+    ("rate", |run| network::rate(run.both[0], run.few)),
+    ("flowlog", |run| network::flow_log(run.both[0], run.few)),
+    ("many", |run| {
+        crowd::many(run.both[0]);
+        Ok(())
+    }),
+    ("copy", |run| {
+        copy::cp(run.both, run.few);
+        Ok(())
+    }),
+    ("registry", |run| {
+        registry::registry(run.both, run.few, run.megabytes);
+        Ok(())
+    }),
+    ("blobs", |run| {
+        registry::blobs(run.both[0], run.few, run.megabytes);
+        Ok(())
+    }),
+    ("load", |run| {
+        image::load(run.both, run.few);
+        Ok(())
+    }),
+    ("build", |run| {
+        build::build(run.both, run.few);
+        Ok(())
+    }),
+];
+
 fn main() -> Result<()> {
     let mut words = std::env::args().skip(1);
     let only = words.next().unwrap_or_default();
     let rounds = words.next().and_then(|text| text.parse().ok());
     let rounds: usize = rounds.unwrap_or(15);
-    let few = rounds.div_ceil(5);
-    // Of images and blobs; less for a look whether it works.
     let megabytes = words.next().and_then(|text| text.parse().ok());
-    let megabytes: u64 = megabytes.unwrap_or(400);
-    let wanted = |name: &str| only.is_empty() || only == "all" || name == only;
     table::row(["what", "hakone", "dockerd", "ratio", "wanted"]);
     table::row(["---"; 5]);
     let quiet = "--log-level info";
@@ -34,51 +93,16 @@ fn main() -> Result<()> {
         Lab::with_run_in_memory(Engine::Hakone, quiet),
         Lab::with_run_in_memory(Engine::Dockerd, quiet),
     );
-    let both = [&ours, &theirs];
-    if wanted("memory") {
-        memory::memory(both);
-    }
-    if wanted("run") {
-        cycle::run(both, rounds);
-    }
-    if wanted("api") {
-        cycle::api(both, rounds);
-    }
-    if wanted("fifty") {
-        crowd::fifty(both, few);
-    }
-    if wanted("throughput") {
-        network::throughput(both, few)?;
-    }
-    if wanted("exchange") {
-        network::exchange(both, few)?;
-    }
-    if wanted("dns") {
-        dns::answers(both, few)?;
-    }
-    if wanted("rate") {
-        network::rate(&ours, few)?;
-    }
-    if wanted("flowlog") {
-        network::flow_log(&ours, few)?;
-    }
-    if wanted("many") {
-        crowd::many(&ours);
-    }
-    if wanted("copy") {
-        copy::cp(both, few);
-    }
-    if wanted("registry") {
-        registry::registry(both, few, megabytes);
-    }
-    if wanted("blobs") {
-        registry::blobs(&ours, few, megabytes);
-    }
-    if wanted("load") {
-        image::load(both, few);
-    }
-    if wanted("build") {
-        build::build(both, few);
+    let run = Run {
+        both: [&ours, &theirs],
+        rounds,
+        few: rounds.div_ceil(5),
+        megabytes: megabytes.unwrap_or(400),
+    };
+    for (name, bench) in BENCHES {
+        if only.is_empty() || only == "all" || name == only {
+            bench(&run)?;
+        }
     }
     Ok(())
 }
