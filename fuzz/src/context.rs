@@ -12,6 +12,7 @@ fuzz_target!(|data: &[u8]| {
     let mut receiver = Receiver::new(Bounds {
         entries: 1000,
         bytes: 1 << 20,
+        listing: 64 << 10,
     });
     let mut made: BTreeMap<Vec<u8>, What> = BTreeMap::new();
     let mut rest = data;

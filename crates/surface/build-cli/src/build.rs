@@ -1,7 +1,7 @@
 //! `hakone build`: finds context and Dockerfile, sends them to the daemon's classic endpoint, shows what its builder says.
 //!
-//! The order of the steps stands here: where the context is ([`source`]), digests for its base images if asked ([`pinned`]),
-//! the archive ([`pack`]), the request ([`flags`]), the lines of the answer ([`show`]), a hint when it failed ([`hint`]).
+//! The order of the steps stands here: where the context is (`source`), digests for its base images if asked (`pinned`),
+//! the archive (`pack`), the request (`flags`), the lines of the answer (`show`), a hint when it failed (`hint`).
 
 mod context;
 mod flags;
