@@ -1,11 +1,12 @@
-"""A plugin of Docker's protocol for tests: authorization and volumes, with bad manners on request.
+"""A plugin of Docker's protocol for tests: authorization, volumes, networks and addresses, with bad manners on request.
 
-plugin.py SOCKET FOLDER [MANNER]; logs each question as a line of JSON in FOLDER/log. MANNER: deny, hang, babble, broken, escape.
+plugin.py SOCKET FOLDER [MANNER]; logs each question as a line of JSON in FOLDER/log. MANNER: deny, hang, babble, broken, escape; for
+networks stall (CreateEndpoint hangs), uplink, bridge, parent, route, address; for addresses twice, outside.
 """
-import http.server, json, os, socketserver, sys, time, base64
+import http.server, ipaddress, json, os, socketserver, subprocess, sys, time, base64
 
 path, folder, manner = sys.argv[1], sys.argv[2], (sys.argv[3:] or [""])[0]
-volumes, users = {}, {}
+volumes, users, networks, given = {}, {}, {}, {}
 
 
 def authorize(name, asked):
@@ -48,6 +49,82 @@ def volume(verb, asked):
     return {}
 
 
+def ip(words):
+    subprocess.run(["ip", *words.split()], check=True, capture_output=True)
+
+
+def network(verb, asked):
+    """A bridge for a network, a cable for an endpoint: what a small driver does."""
+    bridge, cable = "rb" + asked.get("NetworkID", "")[:8], asked.get("EndpointID", "")[:8]
+    if verb == "GetCapabilities":
+        return {"Scope": "local", "ConnectivityScope": "local"}
+    if verb == "CreateNetwork":
+        if asked["Options"].get("com.docker.network.generic", {}).get("fail"):
+            return {"Err": "no room for networks"}
+        ip(f"link add {bridge} type bridge")
+        ip(f"link set {bridge} up")
+        networks[asked["NetworkID"]] = asked["IPv4Data"][0]["Gateway"]
+        with open(os.path.join(folder, "networks"), "w") as kept:
+            json.dump(networks, kept)
+        ip(f"addr add {asked['IPv4Data'][0]['Gateway']} dev {bridge}")
+    elif verb == "DeleteNetwork":
+        ip(f"link del {bridge}")
+    elif verb == "CreateEndpoint":
+        if manner == "stall":
+            time.sleep(600)
+        ip(f"link add rv{cable} type veth peer name rw{cable}")
+        ip(f"link set rv{cable} master {bridge} up")
+        if manner == "address":
+            return {"Interface": {"Address": "10.1.2.3/8"}}
+        mac = "02:aa" + "".join(":" + cable[at:at + 2] for at in range(0, 8, 2))
+        return {"Interface": {} if asked["Interface"]["MacAddress"] else {"MacAddress": mac}}
+    elif verb == "Join":
+        source = {"uplink": "cable0", "bridge": "hakone0", "parent": "trunk"}.get(manner, "rw" + cable)
+        routes = [{"Destination": "10.222.0.0/16", "RouteType": 1, "NextHop": ""}]
+        if manner == "route":
+            routes = [{"Destination": "172.17.0.0/24", "RouteType": 1}]
+        gateway = networks[asked["NetworkID"]].split("/")[0]
+        assert os.path.exists(asked["SandboxKey"])
+        return {"InterfaceName": {"SrcName": source, "DstPrefix": "net"}, "Gateway": gateway, "StaticRoutes": routes}
+    elif verb == "DeleteEndpoint":
+        try:
+            ip(f"link del rv{cable}")
+        except subprocess.CalledProcessError:
+            return {"Err": "it is gone"}
+    elif verb == "EndpointOperInfo":
+        return {"Value": {}}
+    return {}
+
+
+def addresses(verb, asked):
+    if verb == "GetCapabilities":
+        return {"RequiresMACAddress": False, "RequiresRequestReplay": True}
+    if verb == "GetDefaultAddressSpaces":
+        return {"LocalDefaultAddressSpace": "here", "GlobalDefaultAddressSpace": "there"}
+    if verb == "RequestPool":
+        pool = asked["Pool"] or "10.88.0.0/24"
+        given.setdefault("p-" + pool, set())
+        return {"PoolID": "p-" + pool, "Pool": pool, "Data": {}}
+    pool = asked["PoolID"]
+    if verb == "ReleasePool":
+        del given[pool]
+    elif verb == "ReleaseAddress":
+        given[pool].discard(asked["Address"])
+    elif verb == "RequestAddress":
+        subnet = ipaddress.ip_network(pool[2:])
+        wanted = asked["Address"] or next(str(one) for one in list(subnet.hosts())[40:] if str(one) not in given[pool])
+        if (asked["Options"] or {}).get("RequestAddressType") != "com.docker.network.gateway":
+            wanted = {"twice": str(subnet[41]), "outside": "10.99.0.1"}.get(manner, wanted)
+        given[pool].add(wanted)
+        return {"Address": f"{wanted}/{subnet.prefixlen}"}
+    return {}
+
+
+if os.path.exists(os.path.join(folder, "networks")):
+    with open(os.path.join(folder, "networks")) as kept:
+        networks.update(json.load(kept))
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -65,9 +142,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if manner == "hang":
             time.sleep(600)
         if name == "Plugin.Activate":
-            told = {"Implements": ["authz", "VolumeDriver"]}
+            told = {"Implements": ["authz", "VolumeDriver", "NetworkDriver", "IpamDriver"]}
         elif name.startswith("AuthZPlugin."):
             told = authorize(name, asked)
+        elif name.startswith("NetworkDriver."):
+            told = network(name.split(".")[1], asked)
+        elif name.startswith("IpamDriver."):
+            told = addresses(name.split(".")[1], asked)
         else:
             told = volume(name.split(".")[1], asked)
         out = json.dumps(told).encode()

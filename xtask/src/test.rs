@@ -38,6 +38,8 @@ pub(crate) fn peers() -> Result<()> {
             "clients",
             "--test",
             "artifacts",
+            "--test",
+            "schema",
         ],
     )
 }

@@ -237,6 +237,7 @@ fn runtimes(settings: &Settings) -> Result<BTreeMap<String, PathBuf>, Error> {
 fn network(settings: &Settings, folder: PathBuf) -> Result<hakone_network::Config, Error> {
     let mut config =
         hakone_network::Config::new(folder).map_err(|error| refuse("bridge", "hakone0", error))?;
+    config.plugins = Some(plugins(settings));
     config.has_default_bridge = settings.bridge.as_deref() != Some("none");
     if let Some(name) = settings
         .bridge

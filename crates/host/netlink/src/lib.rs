@@ -27,7 +27,7 @@ pub use dump::{Address, Link, Route};
 pub use error::Error;
 pub use link::{
     Bridge, Peer, Veth, add_bridge, add_veth, bring_down, bring_up, bring_up_named, delete_link,
-    plug_into, rename, set_mac, set_mtu,
+    move_to, plug_into, rename, set_mac, set_mtu,
 };
 pub use macvlan::{
     Macvlan, MacvlanMode, add_macvlan, add_nowhere, add_vlan, bring_up_for_all_groups,

@@ -141,6 +141,14 @@ pub fn set_mac(link: LinkIndex, mac: MacAddr) -> Request {
     Request::new("set address of link", number(link), message)
 }
 
+/// Moves a link, which must be down, into another namespace under a name that is free there.
+pub fn move_to(link: LinkIndex, netns: BorrowedFd<'_>, name: &IfName) -> Request {
+    let message = change(link, 0, 0)
+        .text(IFLA_IFNAME, name.as_str())
+        .attribute(IFLA_NET_NS_FD, &netns.as_raw_fd().to_ne_bytes());
+    Request::new("move link as", name.as_str(), message)
+}
+
 /// Deletes a link by name; a pair loses both ends.
 pub fn delete_link(name: &IfName) -> Request {
     let fixed = ifinfomsg(AF_UNSPEC, 0, 0, 0);

@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use hakone_base::Subnet;
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
 /// One pool as asked for; all fields agree with each other.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolRequest {
     /// The subnet; one of the defaults when absent.
     pub subnet: Option<Subnet>,

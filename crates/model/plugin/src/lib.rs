@@ -6,21 +6,43 @@
 mod address;
 mod authorization;
 mod certificate;
+mod interface;
+mod ipam;
+mod join;
 mod mountpoint;
 mod name;
+mod network;
 mod volume;
 
 pub use address::{Address, AddressError};
 pub use authorization::{Answer, Question, header_name};
 pub use certificate::{common_name, pem};
+pub use interface::{InterfaceError, Interfaced, judge as judge_interface};
+pub use ipam::{
+    AddressAsked, AddressGiven, AddressReleased, AddressSpaces, IpamAbilities, IpamError,
+    PoolAsked, PoolGiven, PoolNamed, judge_address, judge_pool,
+};
+pub use join::{Join, JoinError, StaticRoute, judge as judge_join};
 pub use mountpoint::{MountpointError, judge as judge_mountpoint};
 pub use name::is_name;
+pub use network::{
+    Abilities, EndpointMade, EndpointNamed, EndpointToMake, Interface, InterfaceName, JoinReply,
+    Joining, NetworkNamed, NetworkToMake, OperInfo, PoolData, PortAsked, PortMapped, Programming,
+    RouteReply,
+};
 pub use volume::{
     CapabilitiesReply, Capability, Created, MountReply, Mounting, Named, RemoteVolume, VolumeReply,
     VolumesReply,
 };
 
 use serde::{Deserialize, Serialize};
+
+/// Go prints an absent value as null.
+fn nullable<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
 
 /// The media type of both directions.
 pub const MEDIA: &str = "application/vnd.docker.plugins.v1.2+json";

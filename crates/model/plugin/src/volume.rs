@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::nullable;
 
 /// `VolumeDriver.Create`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -98,13 +100,6 @@ impl Capability {
     pub fn is_global(&self) -> bool {
         self.scope.eq_ignore_ascii_case("global")
     }
-}
-
-/// Go prints an absent list as null.
-fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -84,6 +84,8 @@ pub struct Config {
     pub host_gateway: Vec<IpAddr>,
     /// The host's resolver settings.
     pub resolv_conf: PathBuf,
+    /// Where plugins are; `None` has none.
+    pub plugins: Option<hakone_plugin::Folders>,
 }
 
 impl Config {
@@ -122,6 +124,7 @@ impl Config {
             dns_options: Vec::new(),
             host_gateway: Vec::new(),
             resolv_conf: PathBuf::from("/etc/resolv.conf"),
+            plugins: None,
         })
     }
 }

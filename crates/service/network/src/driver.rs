@@ -1,20 +1,21 @@
 //! Drivers: what a network is on the host.
 //!
-//! Four twins with the same functions in the same order: `check` refuses what the driver cannot do, `ensure` makes what a
+//! Five twins with the same functions in the same order: `check` refuses what the driver cannot do, `ensure` makes what a
 //! network needs on the host (twice is as once), `remove` takes it away.
 
 mod bridge;
 mod host;
 mod macvlan;
 mod null;
+mod plugin;
 
 use std::os::fd::BorrowedFd;
 
 use hakone_netlink::Socket;
 
-use crate::{Config, DriverKind, Error, NetworkSpec, host::Host, record::Network};
+use crate::{Config, DriverKind, Error, NetworkSpec, host::Host, record::Network, remote};
 
-pub(crate) use bridge::{Attachment, await_carriers, default_routes, parameters, port_of};
+pub(crate) use bridge::{Attachment, await_carriers, default_routes, inner, parameters, port_of};
 pub(crate) use macvlan::{outer, relays};
 
 /// A driver.
@@ -34,6 +35,7 @@ pub(crate) fn of(kind: DriverKind) -> &'static dyn Driver {
         DriverKind::Macvlan => &macvlan::Macvlan,
         DriverKind::Host => &host::HostNetwork,
         DriverKind::Null => &null::Null,
+        DriverKind::Plugin => &plugin::Plugin,
     }
 }
 
@@ -47,6 +49,7 @@ pub(crate) fn attach(
     match attachment.network.spec.driver {
         DriverKind::Bridge => bridge::attach(attachment, host, netns, inside),
         DriverKind::Macvlan => macvlan::attach(attachment, host, netns, inside),
+        DriverKind::Plugin => remote::attach(attachment, host, netns, inside),
         DriverKind::Host | DriverKind::Null => Ok(()),
     }
 }
@@ -56,7 +59,7 @@ pub(crate) fn open_ports(attachments: &[Attachment<'_>], host: &mut Host) -> Res
     for attachment in attachments {
         match attachment.network.spec.driver {
             DriverKind::Macvlan => macvlan::open_port(attachment, host)?,
-            DriverKind::Bridge | DriverKind::Host | DriverKind::Null => {}
+            DriverKind::Bridge | DriverKind::Host | DriverKind::Null | DriverKind::Plugin => {}
         }
     }
     bridge::open_ports(attachments, host)
@@ -71,6 +74,6 @@ pub(crate) fn detach(
     match attachment.network.spec.driver {
         DriverKind::Bridge => bridge::detach(attachment, host, unplug),
         DriverKind::Macvlan => macvlan::detach(attachment, host, unplug),
-        DriverKind::Host | DriverKind::Null => Ok(()),
+        DriverKind::Host | DriverKind::Null | DriverKind::Plugin => Ok(()),
     }
 }

@@ -23,23 +23,39 @@ pub enum Error {
     /// The request itself is wrong.
     #[error("{0}")]
     Invalid(String),
+    /// The request asks for no network that there could be.
+    #[error(transparent)]
+    Spec(#[from] hakone_network_model::Error),
     /// A filter's value is wrong.
     #[error(transparent)]
     Filter(#[from] hakone_engine_api::FilterError),
-    /// No such driver.
-    #[error("plugin {0:?} not found")]
-    Driver(String),
-    /// No such IPAM driver.
-    #[error("plugin {0:?} not found")]
-    IpamDriver(String),
+    /// A plugin's network, endpoint or address cannot be had.
+    #[error(transparent)]
+    Remote(#[from] hakone_network_plugin::Error),
+    /// A plugin names an interface that is not its own.
+    #[error(
+        "the driver of network {network} may not give interface {interface} to a container: {reason}"
+    )]
+    Interface {
+        /// The interface.
+        interface: String,
+        /// The network's name.
+        network: String,
+        /// Whose it is.
+        reason: String,
+    },
+    /// A pattern that is asked to be a network, or the other way round.
+    #[error("{0}")]
+    Pattern(&'static str),
+    /// No network is a pattern of this name.
+    #[error("configuration network {0:?} does not exist")]
+    NoPattern(String),
+    /// Networks were made by this pattern.
+    #[error("error while removing network: configuration network {0:?} is in use")]
+    PatternInUse(String),
     /// Docker has it and we do not.
     #[error("{0}")]
     Unsupported(&'static str),
-    /// A network over many hosts, without other hosts.
-    #[error(
-        "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again."
-    )]
-    NotSwarm,
     /// A second network of a driver that has one.
     #[error("only one instance of \"{0}\" network is allowed")]
     OnlyOne(&'static str),
@@ -150,7 +166,7 @@ pub enum Error {
     Policy(#[from] hakone_network_policy::Error),
     /// A policy is about an endpoint that nobody judges.
     #[error(
-        "policy {policy} selects container {container} on network {network}, which is of driver macvlan: policies judge nothing there"
+        "policy {policy} selects container {container} on network {network}, which is of driver {driver}: policies judge nothing there"
     )]
     Unjudged {
         /// The policy.
@@ -159,6 +175,8 @@ pub enum Error {
         container: String,
         /// The network's name.
         network: String,
+        /// Its driver.
+        driver: String,
     },
     /// Policies come to more rules than there may be.
     #[error(
@@ -255,11 +273,9 @@ fn reason(error: &io::Error) -> String {
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::NotFound(_)
-            | Self::NoPolicy(_)
-            | Self::NoContainer(_)
-            | Self::Driver(_)
-            | Self::IpamDriver(_) => Kind::NotFound,
+            Self::NotFound(_) | Self::NoPolicy(_) | Self::NoContainer(_) | Self::NoPattern(_) => {
+                Kind::NotFound
+            }
             Self::Ambiguous(_)
             | Self::Filter(_)
             | Self::Invalid(_)
@@ -269,10 +285,13 @@ impl Fault for Error {
             | Self::Conflict(_)
             | Self::Settings(_) => Kind::InvalidParameter,
             Self::Endpoint { source, .. } => source.kind(),
+            Self::Spec(error) => error.kind(),
+            Self::Remote(error) => error.kind(),
             Self::Unsupported(_) => Kind::NotImplemented,
             Self::Exists(_) => Kind::Conflict,
             Self::OnlyOne(_)
-            | Self::NotSwarm
+            | Self::Pattern(_)
+            | Self::PatternInUse(_)
             | Self::Predefined(_)
             | Self::Undeletable(_)
             | Self::InUse { .. }
@@ -285,6 +304,7 @@ impl Fault for Error {
             | Self::PortAllocated { .. }
             | Self::PortBind { .. }
             | Self::PortsExhausted { .. }
+            | Self::Interface { .. }
             | Self::Record(_)
             | Self::Netlink(_)
             | Self::Namespace(_)

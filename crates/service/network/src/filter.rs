@@ -20,7 +20,7 @@ pub(crate) fn lists(filters: &Filters, state: &State, network: &Network) -> Resu
         false => "custom",
     };
     Ok(dangling.is_none_or(|wanted| wanted == is_dangling)
-        && filters.any("driver", |driver| driver == network.spec.driver.as_str())
+        && filters.any("driver", |driver| driver == network.spec.driver_name())
         && filters.any("id", |id| network.id.as_str().starts_with(id))
         && filters.any("name", |name| network.name().contains(name))
         && filters.any("scope", |scope| scope == "local")
@@ -42,6 +42,7 @@ pub(crate) fn prunes(
     Ok(old
         && !in_use
         && !network.is_predefined()
+        && !network.spec.config_only
         && filters.labels(label)
         && !filters.excluded(label))
 }

@@ -8,7 +8,6 @@
 mod addresses;
 mod chains;
 mod config;
-mod defence;
 mod driver;
 mod error;
 mod filter;
@@ -20,12 +19,10 @@ mod own;
 mod policy;
 mod port;
 mod record;
-mod report;
-mod request;
+mod remote;
 mod resolver;
 mod sandbox;
 mod service;
-mod spec;
 mod state;
 mod sweep;
 mod topology;
@@ -36,16 +33,14 @@ mod world;
 pub use config::{Backend, Config};
 pub use error::Error;
 pub use hakone_ipam::{PoolBase, PoolRequest};
+pub use hakone_network_model::{
+    BridgeOptions, CutOff, DriverKind, EndpointAddress, EndpointReport, EndpointRequest,
+    Error as SpecError, ExtraHost, GatewayMode, HostTarget, Link, MacvlanMode, MacvlanOptions,
+    NetworkMode, NetworkSpec, PortBinding, PublishFirewall, RemoteLink, Resolver, Route,
+    SandboxReport, SandboxRequest,
+};
 pub use hakone_network_policy::LIMIT as POLICY_TEXT_LIMIT;
 pub use policy::{Applied, Change, Explanation};
-pub use report::{EndpointAddress, EndpointReport, Resolver, SandboxReport};
-pub use request::{
-    CutOff, EndpointRequest, ExtraHost, HostTarget, Link, NetworkMode, PortBinding, SandboxRequest,
-};
 pub use sandbox::Sandbox;
 pub use service::Service;
-pub use spec::{
-    BridgeOptions, DriverKind, GatewayMode, MacvlanMode, MacvlanOptions, NetworkSpec,
-    PublishFirewall,
-};
 pub use watch::Watcher;

@@ -8,6 +8,11 @@ use hakone_store::Record;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use hakone_network_model::is_predefined;
+use hakone_network_plugin::PoolLease;
+
+pub(crate) use hakone_network_model::DEFAULT;
+
 use crate::{DriverKind, GatewayMode, NetworkSpec, PublishFirewall};
 
 /// The largest packet of a network that names none.
@@ -25,6 +30,15 @@ pub(crate) struct Network {
     pub(crate) pools: Vec<Pool>,
     /// The bridge; `None` for host and none.
     pub(crate) bridge: Option<BridgeName>,
+    /// Under which names an address plugin knows the pools, in their order; empty when the addresses are ours.
+    #[serde(default)]
+    pub(crate) leases: Vec<PoolLease>,
+    /// Whether the making of a plugin's network has not come to its end.
+    #[serde(default)]
+    pub(crate) unmade: bool,
+    /// Whether a plugin's network spans hosts.
+    #[serde(default)]
+    pub(crate) global: bool,
 }
 
 impl Record for Network {
@@ -50,10 +64,23 @@ impl Network {
         self.spec.driver == DriverKind::Bridge
     }
 
+    /// Tells whether a plugin has to do with its members.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.spec.driver == DriverKind::Plugin || self.spec.ipam_driver.is_some()
+    }
+
+    /// Tells whether packets between its members pass rules of ours.
+    pub(crate) fn is_judged(&self) -> bool {
+        match self.spec.driver {
+            DriverKind::Bridge | DriverKind::Host | DriverKind::Null => true,
+            DriverKind::Macvlan | DriverKind::Plugin => false,
+        }
+    }
+
     /// Tells whether its members have interfaces.
     pub(crate) fn is_plugged(&self) -> bool {
         match self.spec.driver {
-            DriverKind::Bridge | DriverKind::Macvlan => true,
+            DriverKind::Bridge | DriverKind::Macvlan | DriverKind::Plugin => true,
             DriverKind::Host | DriverKind::Null => false,
         }
     }
@@ -110,12 +137,4 @@ impl Network {
         let pools = self.pools.iter().filter(|pool| !self.is_isolated(pool));
         pools.filter_map(|pool| IpNet::new(pool.gateway, pool.subnet.prefix_len()).ok())
     }
-}
-
-/// The network of containers that name none.
-pub(crate) const DEFAULT: &str = "bridge";
-
-/// Tells whether a name is one of the three default networks.
-pub(crate) fn is_predefined(name: &str) -> bool {
-    matches!(name, DEFAULT | "host" | "none" | "default")
 }

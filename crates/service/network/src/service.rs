@@ -13,6 +13,7 @@ use std::{
 use hakone_base::{ContainerId, ContainerName, EventKind, ExposedPort, NetworkId, Timestamp};
 use hakone_engine_api::{Filters, wire};
 use hakone_events::Bus;
+use hakone_network_plugin::{Ledger, Plugins};
 use hakone_network_policy::{Document, PolicyKey};
 use hakone_nft::{Claim, Owner};
 use hakone_policy::Consent;
@@ -25,7 +26,7 @@ use crate::{
     Applied, Backend, Config, CutOff, EndpointReport, EndpointRequest, Error, Explanation,
     NetworkSpec, SandboxReport, SandboxRequest, Watcher, filter, guard,
     host::{Begun, Host},
-    links, network, policy,
+    links, network, policy, remote,
     resolver::Kept,
     sandbox::{self, Sandbox, Survivor},
     state::{Attached, Stage, State},
@@ -53,6 +54,8 @@ pub(crate) struct Inner {
     pub(crate) chains: Mutex<()>,
     /// Taken before the state where both are needed.
     pub(crate) host: Mutex<Host>,
+    /// Who asks plugins, and what they hold.
+    pub(crate) plugins: Plugins,
     /// The names of the present state, as far as somebody asked.
     pub(crate) directory: Mutex<Option<Kept<Directory>>>,
     /// What policies make of flows beside the rules, at one generation of the state.
@@ -79,6 +82,11 @@ impl Service {
         let inner = Arc::new(Inner {
             owner: Mutex::new(owner),
             host: Mutex::new(Host::open(&config)?),
+            plugins: Plugins {
+                folders: config.plugins.clone(),
+                runtime: Handle::current(),
+                ledger: Ledger::open(&config.folder)?,
+            },
             config,
             events,
             runtime: Handle::current(),
@@ -305,7 +313,12 @@ impl Service {
             drop(host);
             sweep::sweep(service)
         })
-        .await
+        .await?;
+        // Plugins may be slow, or not there yet: nobody waits for them.
+        let inner = Arc::clone(&self.inner);
+        let reconciling = move || remote::reconcile(&inner);
+        drop(self.inner.runtime.spawn_blocking(reconciling));
+        Ok(())
     }
 
     /// Applies the policies of a text, YAML or JSON: all of them, or none. Not cancellable: it ends what it began.
@@ -458,12 +471,16 @@ impl Service {
 
 impl Inner {
     /// Gives back a sandbox that was never wired: the kernel knows nothing of it.
-    pub(crate) fn forget(&self, container: &ContainerId) {
+    pub(crate) fn forget(self: &Arc<Self>, container: &ContainerId) {
         let mut state = lock(&self.state);
         let unwired = |attached: &&mut Attached| attached.stage == Stage::Prepared;
         if let Some(attached) = state.sandboxes.get_mut(container).filter(unwired) {
             attached.close();
-            state.sandboxes.remove(container);
+            let removed = state.sandboxes.remove(container);
+            let endpoints = removed.into_iter().flat_map(|one| one.report.endpoints);
+            let endpoints = endpoints.map(|endpoint| endpoint.id).collect();
+            drop(state);
+            remote::give_back_soon(self, endpoints);
         }
     }
 
@@ -492,11 +509,14 @@ impl Inner {
         let driver = lock(&self.state)
             .networks
             .get(&endpoint.network)
-            .map_or("bridge", |network| network.spec.driver.as_str());
+            .map_or_else(
+                || "bridge".to_owned(),
+                |network| network.spec.driver_name().to_owned(),
+            );
         let attributes = BTreeMap::from([
             ("container".to_owned(), container.to_string()),
             ("name".to_owned(), endpoint.network_name.clone()),
-            ("type".to_owned(), driver.to_owned()),
+            ("type".to_owned(), driver),
         ]);
         self.events.publish(
             EventKind::Network,

@@ -6,12 +6,12 @@ use std::{
 };
 
 use hakone_base::{BridgeName, ContainerId, ExposedPort, MacAddr};
+use hakone_network_model::Defences;
 use hakone_network_policy::{Facts, Identity, Policy};
 use hakone_policy::{Access, Bridge, Endpoint, Icc, Link, Options, Resolved, Topology};
 
 use crate::{
     EndpointReport, GatewayMode, SandboxReport,
-    defence::Defences,
     record::Network,
     resolver::now,
     state::{Attached, Stage, State},

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use hakone_engine_api::wire;
-use hakone_ipam::Pool;
+use hakone_ipam::{Pool, PoolRequest};
 
 use crate::{
     EndpointReport, NetworkSpec,
@@ -18,8 +18,14 @@ pub(crate) fn summary(network: &Network) -> wire::Network {
         name: Some(network.name().to_owned()),
         id: Some(network.id.to_string()),
         created: Some(network.created.to_string()),
-        scope: Some("local".to_owned()),
-        driver: Some(spec.driver.as_str().to_owned()),
+        scope: Some(
+            match network.global {
+                true => "global",
+                false => "local",
+            }
+            .to_owned(),
+        ),
+        driver: Some(spec.driver_name().to_owned()),
         enable_ipv4: Some(spec.ipv4),
         enable_ipv6: Some(spec.ipv6),
         ipam: Some(ipam(network)),
@@ -27,9 +33,9 @@ pub(crate) fn summary(network: &Network) -> wire::Network {
         attachable: Some(spec.attachable),
         ingress: Some(false),
         config_from: Some(wire::ConfigReference {
-            network: Some(String::new()),
+            network: Some(spec.config_from.clone().unwrap_or_default()),
         }),
-        config_only: Some(false),
+        config_only: Some(spec.config_only),
         options: Some(spec.options.clone().into_iter().collect()),
         labels: Some(labels(spec)),
         peers: None,
@@ -74,10 +80,30 @@ fn labels(spec: &NetworkSpec) -> HashMap<String, String> {
 }
 
 fn ipam(network: &Network) -> wire::Ipam {
+    let spec = &network.spec;
+    let driver = spec.ipam_driver.as_deref().unwrap_or("default");
+    let config: Vec<_> = match spec.config_only {
+        true => spec.pattern.iter().map(asked).collect(),
+        false => network.pools.iter().map(config).collect(),
+    };
+    // Of a pattern, and of what is made by one, Docker shows nothing where nobody said something.
+    let is_said = spec.config_from.is_none() && !spec.config_only;
     wire::Ipam {
-        driver: Some("default".to_owned()),
-        config: Some(network.pools.iter().map(config).collect()),
-        options: Some(network.spec.ipam_options.clone().into_iter().collect()),
+        driver: Some(driver.to_owned()),
+        config: (!config.is_empty() || !spec.config_only).then_some(config),
+        options: (is_said || !spec.ipam_options.is_empty())
+            .then(|| spec.ipam_options.clone().into_iter().collect()),
+    }
+}
+
+fn asked(pool: &PoolRequest) -> wire::IpamConfig {
+    let auxiliary = pool.auxiliary.iter();
+    let auxiliary = auxiliary.map(|(name, address)| (name.clone(), address.to_string()));
+    wire::IpamConfig {
+        subnet: pool.subnet.map(|subnet| subnet.to_string()),
+        ip_range: pool.range.map(|range| range.to_string()),
+        gateway: pool.gateway.map(|gateway| gateway.to_string()),
+        auxiliary_addresses: (!pool.auxiliary.is_empty()).then(|| auxiliary.collect()),
     }
 }
 

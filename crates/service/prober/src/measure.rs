@@ -46,7 +46,16 @@ pub async fn measure(survey: Survey, processes: BTreeMap<String, i32>) -> Result
             let place = survey.places.get(from);
             let process = place.and_then(|place| processes.get(&place.id));
             let tried = match (process, place.is_some_and(|place| place.id.is_empty())) {
-                (Some(process), _) => Netns::of_process(*process)?.on(|| try_all(&probes))?,
+                (Some(process), _) => match Netns::of_process(*process) {
+                    Ok(netns) => netns.on(|| try_all(&probes))?,
+                    // It stopped since it was looked up.
+                    Err(hakone_netns::Error::Open { source, .. })
+                        if source.kind() == std::io::ErrorKind::NotFound =>
+                    {
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                },
                 (None, true) => try_all(&probes),
                 // A container that stopped meanwhile has no way to try.
                 (None, false) => continue,

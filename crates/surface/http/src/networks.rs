@@ -63,7 +63,7 @@ pub(crate) async fn inspect(services: &Services, id: &str, call: Call) -> Reply 
 pub(crate) async fn create(services: &Services, call: Call) -> Reply {
     let request: wire::NetworkCreateRequest = call.json_over("Name").await?;
     check(&request)?;
-    let spec = answer(NetworkSpec::try_from(request))?;
+    let spec = answer(NetworkSpec::try_from(request).map_err(hakone_network::Error::from))?;
     let id = answer(services.networks.create(spec).await)?;
     reply::json_with(
         StatusCode::CREATED,
@@ -79,13 +79,6 @@ fn check(request: &wire::NetworkCreateRequest) -> Result<(), Error> {
             message: message.to_owned(),
         })
     };
-    let from = request.config_from.as_ref();
-    let from = from.and_then(|from| from.network.as_deref());
-    if request.config_only == Some(true) || from.is_some_and(|from| !from.is_empty()) {
-        return Err(Error::NotImplemented(
-            "a network that only configures others",
-        ));
-    }
     if request.ingress == Some(true) {
         return forbidden("Ingress network can only be global scope network");
     }

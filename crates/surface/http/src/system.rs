@@ -1,8 +1,9 @@
 //! The daemon itself: ping, version, info, disk usage.
 
-use std::time::SystemTime;
+use std::{collections::BTreeSet, time::SystemTime};
 
 use hakone_base::{ApiVersion, Timestamp};
+use hakone_engine_api::Filters;
 use hyper::{
     StatusCode,
     header::{CACHE_CONTROL, HeaderValue, PRAGMA},
@@ -127,7 +128,8 @@ fn engine(services: &Services) -> Value {
         "ServerVersion": about.version, "Driver": "overlay2",
         "DriverStatus": [["Supports d_type", "true"], ["Native Overlay Diff", "true"]],
         "Plugins": {
-            "Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": authorization(services),
+            "Volume": volume_drivers(services), "Network": network_drivers(services),
+            "Authorization": authorization(services),
             "Log": ["fluentd", "gelf", "journald", "json-file", "local", "none", "syslog"],
         },
         "Debug": about.debug, "LoggingDriver": about.log_driver, "ExperimentalBuild": false,
@@ -142,6 +144,25 @@ fn engine(services: &Services) -> Value {
         "ContainerdCommit": { "ID": "" }, "RuncCommit": { "ID": "" }, "InitCommit": { "ID": "" },
         "FirewallBackend": { "Driver": services.networks.firewall_backend() },
     })
+}
+
+/// Lists our own drivers and the plugins that networks are of.
+fn network_drivers(services: &Services) -> BTreeSet<String> {
+    let own = ["bridge", "host", "macvlan", "null"].map(str::to_owned);
+    let all = services.networks.list(&Filters::default());
+    let used = all.unwrap_or_default().into_iter();
+    own.into_iter()
+        .chain(used.filter_map(|one| one.driver))
+        .collect()
+}
+
+/// The same for volumes.
+fn volume_drivers(services: &Services) -> BTreeSet<String> {
+    let all = services.volumes.list(&Filters::default());
+    let used = all.unwrap_or_default().into_iter();
+    std::iter::once("local".to_owned())
+        .chain(used.map(|one| one.driver))
+        .collect()
 }
 
 /// Nobody is `null`.

@@ -6,36 +6,31 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use hakone_base::{EventKind, NetworkId, Subnet};
+use hakone_ipam::Pool;
+use hakone_network_plugin::{self as plugin, PoolLease};
 use hakone_store::{Durability, save};
 
 use crate::{
     Config, DriverKind, Error, NetworkSpec,
     addresses::{self, Occupied},
     chains, driver,
+    network::pattern,
     record::Network,
+    remote,
     service::{Inner, lock, now, random},
     state::State,
 };
 
 /// Creates a network of the user's.
 pub(crate) fn create(service: &Arc<Inner>, spec: NetworkSpec) -> Result<NetworkId, Error> {
+    let spec = pattern::apply(spec, &lock(&service.state))?;
     let spec = spec.with_defaults(&service.config.default_options)?;
     driver::of(spec.driver).check(&spec)?;
+    if let Some(name) = &spec.plugin {
+        service.plugins.driver(name)?;
+    }
     let routes = routes(service)?;
-    let network = {
-        let mut state = lock(&service.state);
-        if state
-            .networks
-            .values()
-            .any(|network| network.name() == spec.name.as_str())
-        {
-            return Err(Error::Exists(spec.name.to_string()));
-        }
-        let network = decide(spec, &state, &routes, &service.config)?;
-        state.networks.insert(network.id.clone(), network.clone());
-        state.changed();
-        network
-    };
+    let network = reserve(service, spec, &routes)?;
     if let Err(error) = make(service, &network) {
         undo(service, &network);
         return Err(error);
@@ -43,6 +38,57 @@ pub(crate) fn create(service: &Arc<Inner>, spec: NetworkSpec) -> Result<NetworkI
     chains::ensure(service);
     announce(service, "create", &network);
     Ok(network.id)
+}
+
+/// Decides, and lets the state know the network. Address plugins are asked before, for nobody waits for them under a lock.
+fn reserve(service: &Arc<Inner>, spec: NetworkSpec, routes: &[Subnet]) -> Result<Network, Error> {
+    unique(&lock(&service.state), &spec)?;
+    let leased = plugin::request(&service.plugins, &spec)?;
+    let ipam_driver = spec.ipam_driver.clone().unwrap_or_default();
+    let reserved = {
+        let mut state = lock(&service.state);
+        let decided = unique(&state, &spec)
+            .and_then(|()| decide(spec, &state, routes, &service.config))
+            .and_then(|network| with_leases(network, &state, leased.as_deref()));
+        decided.inspect(|network| {
+            state.networks.insert(network.id.clone(), network.clone());
+            state.changed();
+        })
+    };
+    if let (Err(_), Some(leased)) = (&reserved, leased) {
+        plugin::release(&service.plugins, &ipam_driver, &leased);
+    }
+    reserved
+}
+
+fn unique(state: &State, spec: &NetworkSpec) -> Result<(), Error> {
+    let mut networks = state.networks.values();
+    match networks.any(|network| network.name() == spec.name.as_str()) {
+        true => Err(Error::Exists(spec.name.to_string())),
+        false => Ok(()),
+    }
+}
+
+/// Takes the pools that an address plugin gave; it does not know our other networks.
+fn with_leases(
+    mut network: Network,
+    state: &State,
+    leased: Option<&[(PoolLease, Pool)]>,
+) -> Result<Network, Error> {
+    let Some(leased) = leased else {
+        return Ok(network);
+    };
+    let taken = state.subnets();
+    for (_, pool) in leased {
+        let other = taken.iter().find(|(_, other)| other.overlaps(&pool.subnet));
+        if let Some((_, taken)) = other {
+            let (wanted, taken) = (pool.subnet, *taken);
+            return Err(hakone_ipam::Error::Overlap { wanted, taken }.into());
+        }
+    }
+    network.leases = leased.iter().map(|(lease, _)| lease.clone()).collect();
+    network.pools = leased.iter().map(|(_, pool)| pool.clone()).collect();
+    Ok(network)
 }
 
 /// Decides everything that the request leaves open.
@@ -63,7 +109,11 @@ pub(crate) fn decide(
         routes,
     };
     let is_bridge = spec.driver == DriverKind::Bridge;
-    let pools = match is_bridge || spec.driver == DriverKind::Macvlan {
+    let has_pools = match spec.driver {
+        DriverKind::Bridge | DriverKind::Macvlan | DriverKind::Plugin => true,
+        DriverKind::Host | DriverKind::Null => false,
+    };
+    let pools = match has_pools && spec.ipam_driver.is_none() {
         true => addresses::pools(&spec, &addresses::free(config, global_id(state)), &occupied)?,
         false => Vec::new(),
     };
@@ -83,9 +133,12 @@ pub(crate) fn decide(
         id,
         created: now(),
         has_own_subnet: spec.pools.iter().any(|pool| pool.subnet.is_some()),
+        unmade: spec.driver == DriverKind::Plugin,
         spec,
         pools,
         bridge,
+        leases: Vec::new(),
+        global: false,
     })
 }
 
@@ -107,7 +160,7 @@ pub(crate) fn routes(service: &Inner) -> Result<Vec<Subnet>, Error> {
 pub(super) fn announce(service: &Inner, action: &str, network: &Network) {
     let attributes = BTreeMap::from([
         ("name".to_owned(), network.name().to_owned()),
-        ("type".to_owned(), network.spec.driver.as_str().to_owned()),
+        ("type".to_owned(), network.spec.driver_name().to_owned()),
     ]);
     service
         .events
@@ -120,12 +173,16 @@ fn make(service: &Inner, network: &Network) -> Result<(), Error> {
         network,
         Durability::Power,
     )?;
+    remote::make(service, network)?;
     let mut host = lock(&service.host);
     host.load_rules(&service.state)?;
     driver::of(network.spec.driver).ensure(network, &mut host, &service.config)
 }
 
 fn undo(service: &Inner, network: &Network) {
+    if let Err(error) = remote::unmake(service, network) {
+        tracing::warn!(network.id = %network.id, %error, "a plugin may keep a network that was not made");
+    }
     let mut state = lock(&service.state);
     state.networks.remove(&network.id);
     state.changed();

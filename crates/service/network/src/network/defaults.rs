@@ -82,6 +82,11 @@ fn plain(name: &str, driver: DriverKind) -> Result<NetworkSpec, Error> {
     Ok(NetworkSpec {
         name,
         driver,
+        plugin: None,
+        ipam_driver: None,
+        config_only: false,
+        config_from: None,
+        pattern: Vec::new(),
         internal: false,
         attachable: false,
         ipv4: true,

@@ -12,7 +12,9 @@ use hakone_netlink::delete_link;
 use super::create::{announce, record_path};
 use crate::{
     Error, chains, driver, filter,
+    network::pattern,
     record::Network,
+    remote,
     service::{Inner, lock, now},
     sweep,
 };
@@ -23,6 +25,9 @@ pub(crate) fn remove(service: &Arc<Inner>, wanted: &str) -> Result<NetworkId, Er
         let mut state = lock(&service.state);
         let network = state.network(wanted)?.clone();
         check(&network, state.endpoints(&network.id).next().is_some())?;
+        if network.spec.config_only {
+            pattern::unused(network.name(), &state)?;
+        }
         // Nobody can join it from here on.
         state.networks.remove(&network.id);
         network
@@ -103,6 +108,7 @@ fn check(network: &Network, has_endpoints: bool) -> Result<(), Error> {
 }
 
 fn unmake(service: &Inner, network: &Network) -> Result<(), Error> {
+    remote::unmake(service, network)?;
     let mut host = lock(&service.host);
     driver::of(network.spec.driver).remove(network, &mut host)?;
     lock(&service.state).changed();

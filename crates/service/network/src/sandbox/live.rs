@@ -8,6 +8,7 @@ use std::{
 use hakone_base::{ContainerId, ContainerName, EndpointId, NetworkId};
 use hakone_netlink::{LinkIndex, Socket};
 use hakone_netns::{Netns, write_sysctl};
+use hakone_network_plugin::{Lease, Ports};
 use hakone_resolver::Listening;
 
 use super::{
@@ -19,6 +20,7 @@ use crate::{
     CutOff, EndpointReport, EndpointRequest, Error, SandboxReport, driver,
     host::Begun,
     policy::refuse_unjudged,
+    remote,
     resolver::default_settings,
     service::{Inner, lock, random},
     state::Stage,
@@ -32,9 +34,20 @@ pub(crate) fn connect(
     asked: &EndpointRequest,
 ) -> Result<SandboxReport, Error> {
     let netns = Netns::of_process(init)?;
-    let endpoint = reserve(service, container, asked)?;
-    let judged = refuse_unjudged(service, container);
-    match judged.and_then(|()| plug(service, container, &netns, &endpoint)) {
+    let network = lock(&service.state).network(&asked.network)?.clone();
+    let leases = remote::lease(service, &[(network, asked.clone())])?;
+    let lease = leases.into_values().next();
+    let endpoint = match reserve(service, container, asked, lease.as_ref()) {
+        Ok(endpoint) => endpoint,
+        Err(error) => {
+            let leased: Vec<_> = lease.into_iter().map(|lease| lease.endpoint).collect();
+            remote::give_back(service, &leased);
+            return Err(error);
+        }
+    };
+    let made = refuse_unjudged(service, container)
+        .and_then(|()| join(service, container, &netns, endpoint.clone()));
+    match made.and_then(|endpoint| plug(service, container, &netns, &endpoint)) {
         Ok(report) => {
             service.announce("connect", container, &endpoint);
             Ok(report)
@@ -43,6 +56,7 @@ pub(crate) fn connect(
             if let Err(second) = unplug(service, container, &endpoint) {
                 tracing::warn!(container.id = %container, error = %second, "could not undo a connect");
             }
+            remote::give_back(service, std::slice::from_ref(&endpoint.id));
             Err(error)
         }
     }
@@ -63,7 +77,9 @@ pub(crate) fn disconnect(
         }
         find(&state, container, &network.id, network.name())?
     };
+    remote::take_out(&endpoint, init)?;
     unplug(service, container, &endpoint)?;
+    remote::give_back(service, std::slice::from_ref(&endpoint.id));
     let report = current(service, container)?;
     lead_out(service, &report, init)?;
     service.announce("disconnect", container, &endpoint);
@@ -143,6 +159,7 @@ fn reserve(
     service: &Inner,
     container: &ContainerId,
     asked: &EndpointRequest,
+    lease: Option<&Lease>,
 ) -> Result<EndpointReport, Error> {
     let mut state = lock(&service.state);
     let network = state.network(&asked.network)?.clone();
@@ -153,6 +170,7 @@ fn reserve(
     let report = &attached
         .ok_or_else(|| Error::NoSandbox(container.clone()))?
         .report;
+    plan::check_pattern(&network)?;
     let private = |name: &str| name == "none";
     let mut present = report.endpoints.iter();
     if private(network.name()) || present.any(|endpoint| private(&endpoint.network_name)) {
@@ -177,6 +195,7 @@ fn reserve(
         network: &network,
         asked,
         present: &report.endpoints,
+        lease,
     };
     let endpoint = plan::endpoint(&joining, &state, id)?;
     state.changed();
@@ -184,6 +203,29 @@ fn reserve(
         attached.report.endpoints.push(endpoint.clone());
     }
     Ok(endpoint)
+}
+
+/// Asks the endpoint's plugin, if it has one, to make it and to let the container join.
+fn join(
+    service: &Arc<Inner>,
+    container: &ContainerId,
+    netns: &Netns,
+    endpoint: EndpointReport,
+) -> Result<EndpointReport, Error> {
+    let mut report = current(service, container)?;
+    remote::create_endpoints(service, &mut report, Ports::default())?;
+    remote::join_endpoints(service, &mut report, netns)?;
+    let mut joined = report.endpoints.into_iter();
+    let joined = joined.find(|one| one.id == endpoint.id);
+    let joined = joined.unwrap_or(endpoint);
+    let mut state = lock(&service.state);
+    if let Some(attached) = state.sandboxes.get_mut(container) {
+        let mut endpoints = attached.report.endpoints.iter_mut();
+        if let Some(place) = endpoints.find(|one| one.id == joined.id) {
+            *place = joined.clone();
+        }
+    }
+    Ok(joined)
 }
 
 fn plug(

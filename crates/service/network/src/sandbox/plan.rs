@@ -3,10 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hakone_base::{ContainerName, EndpointId, IfName, MacAddr};
+use hakone_network_model::SHARED_ADDRESSES;
+use hakone_network_plugin::Lease;
 
 use crate::{
-    EndpointAddress, EndpointReport, EndpointRequest, Error, NetworkMode, SandboxReport,
-    SandboxRequest, addresses, record::Network, report::SHARED_ADDRESSES, state::State,
+    DriverKind, EndpointAddress, EndpointReport, EndpointRequest, Error, NetworkMode,
+    SandboxReport, SandboxRequest, addresses, record::Network, remote::Leases, state::State,
 };
 
 /// What is known of the container whatever network it joins.
@@ -21,6 +23,7 @@ pub(crate) struct Who<'a> {
 pub(crate) fn plan(
     request: &SandboxRequest,
     state: &State,
+    leases: &Leases,
     mut new_id: impl FnMut() -> EndpointId,
 ) -> Result<SandboxReport, Error> {
     let who = Who {
@@ -35,6 +38,7 @@ pub(crate) fn plan(
             network,
             asked: &asked,
             present: &endpoints,
+            lease: leases.get(&network.id),
         };
         let planned = endpoint(&joining, state, new_id()).map_err(|error| of(network, error))?;
         endpoints.push(planned);
@@ -76,6 +80,8 @@ pub(crate) struct Joining<'a> {
     pub(crate) asked: &'a EndpointRequest,
     /// The endpoints that it has.
     pub(crate) present: &'a [EndpointReport],
+    /// What an address plugin gave for it.
+    pub(crate) lease: Option<&'a Lease>,
 }
 
 /// Decides one endpoint beside those that the sandbox has.
@@ -89,6 +95,7 @@ pub(crate) fn endpoint(
         network,
         asked,
         present,
+        lease,
     } = *joining;
     if present
         .iter()
@@ -100,18 +107,23 @@ pub(crate) fn endpoint(
         });
     }
     check(network, asked)?;
+    let id = lease.map_or(id, |lease| lease.endpoint.clone());
+    let leased = |v6: bool| lease.and_then(|lease| if v6 { lease.v6 } else { lease.v4 });
+    let wanted_v4 = leased(false).or(asked.ipv4.map(IpAddr::V4));
+    let wanted_v6 = leased(true).or(asked.ipv6.map(IpAddr::V6));
     let mut taken = state.taken(&network.id);
     taken.extend(present.iter().flat_map(EndpointReport::addresses));
-    let ipv4 = addresses::choose(network.pool_v4(), asked.ipv4.map(IpAddr::V4), &taken)?;
-    let ipv6 = addresses::choose(network.pool_v6(), asked.ipv6.map(IpAddr::V6), &taken)?;
+    let ipv4 = addresses::choose(network.pool_v4(), wanted_v4, &taken)?;
+    let ipv6 = addresses::choose(network.pool_v6(), wanted_v6, &taken)?;
     let plugged = network.is_plugged();
-    let mac = asked.mac.unwrap_or_else(|| mac_of(ipv4, &id));
+    let ours = plugged && network.spec.driver != DriverKind::Plugin;
+    let derived = ours.then(|| mac_of(ipv4, &id));
     Ok(EndpointReport {
         network: network.id.clone(),
         network_name: network.name().to_owned(),
         interface: plugged.then(|| interface(network, present)).transpose()?,
-        port: plugged.then(|| port(&id)).transpose()?,
-        mac: plugged.then_some(mac),
+        port: ours.then(|| port(&id)).transpose()?,
+        mac: asked.mac.filter(|_| plugged).or(derived),
         ipv4: address_v4(network, ipv4),
         ipv6: address_v6(network, ipv6),
         asked_ipv4: asked.ipv4,
@@ -124,6 +136,7 @@ pub(crate) fn endpoint(
         },
         driver_opts: asked.driver_opts.clone(),
         priority: asked.priority,
+        remote: None,
         id,
     })
 }
@@ -141,10 +154,12 @@ pub(crate) fn names(who: Who<'_>, aliases: &[String]) -> Vec<String> {
     names
 }
 
+const PATTERN: &str = "cannot create endpoint on configuration-only network";
+
 pub(crate) const PRIVATE: &str = "container cannot be connected to multiple networks with one of the networks in private (none) mode";
 
 /// Finds the networks asked for and orders them: the way out first, so that it becomes `eth0`.
-fn networks<'a>(
+pub(crate) fn networks<'a>(
     request: &SandboxRequest,
     state: &'a State,
 ) -> Result<Vec<(&'a Network, EndpointRequest)>, Error> {
@@ -181,12 +196,21 @@ fn networks<'a>(
     Ok(found)
 }
 
+/// Refuses a network that only configures others.
+pub(crate) fn check_pattern(network: &Network) -> Result<(), Error> {
+    match network.spec.config_only {
+        true => Err(Error::Pattern(PATTERN)),
+        false => Ok(()),
+    }
+}
+
 /// Says everything that the network does not allow.
 pub(crate) fn check(network: &Network, asked: &EndpointRequest) -> Result<(), Error> {
     let addresses: Vec<IpAddr> = [asked.ipv4.map(IpAddr::V4), asked.ipv6.map(IpAddr::V6)]
         .into_iter()
         .flatten()
         .collect();
+    check_pattern(network)?;
     let mut reasons = Vec::new();
     if network.is_predefined() && !addresses.is_empty() {
         reasons.push("user specified IP address is supported on user defined networks only".into());

@@ -9,16 +9,19 @@ use std::{
 use hakone_base::{ContainerId, EndpointId, ExposedPort};
 use hakone_netlink::{LinkIndex, Socket, bring_up};
 use hakone_netns::{Netns, write_sysctl};
+use hakone_network_plugin::Ports;
 use hakone_nft::Firewall;
 use hakone_policy::{Ipv6Rules, compile_sandbox};
 use hakone_resolver::Listening;
 
 use super::{files, plan, release::release, wire::Wiring};
 use crate::{
-    Config, EndpointReport, Error, NetworkMode, PortBinding, SandboxReport, SandboxRequest,
+    Config, EndpointReport, EndpointRequest, Error, NetworkMode, PortBinding, SandboxReport,
+    SandboxRequest,
     policy::refuse_unjudged,
     port,
     record::Network,
+    remote::{self, Leases},
     resolver,
     service::{Inner, lock, random},
     state::{Attached, Stage},
@@ -91,14 +94,32 @@ impl Drop for Sandbox {
 pub(crate) fn prepare(service: &Arc<Inner>, request: &SandboxRequest) -> Result<Sandbox, Error> {
     // A sandbox left over from an earlier run must not keep its addresses, nor its rules.
     release(service, &request.container)?;
-    let mut sandbox = reserve_addresses(service, request)?;
+    let leases = remote::lease(service, &remote_networks(service, request)?)?;
+    let mut sandbox = match reserve_addresses(service, request, &leases) {
+        Ok(sandbox) => sandbox,
+        Err(error) => {
+            let leased: Vec<_> = leases.into_values().map(|one| one.endpoint).collect();
+            remote::give_back(service, &leased);
+            return Err(error);
+        }
+    };
     refuse_unjudged(service, &request.container)?;
+    let asked = effective(request);
+    let ports = Ports {
+        exposed: &request.exposed,
+        bindings: &asked,
+    };
+    remote::create_endpoints(service, &mut sandbox.report, ports)?;
     publish(service, request, &mut sandbox)?;
     sandbox.report.resolver = resolver::settings(service, request, &sandbox.report);
     files::fill(service, request, &mut sandbox.report);
     if matches!(request.mode, NetworkMode::Networks(_) | NetworkMode::None) {
         make_netns(&service.config, &mut sandbox)?;
     }
+    if let Some(netns) = sandbox.netns.clone() {
+        remote::join_endpoints(service, &mut sandbox.report, &netns)?;
+    }
+    remote::program(service, &sandbox.report, ports)?;
     let mut state = lock(&service.state);
     if let Some(attached) = state.sandboxes.get_mut(&request.container) {
         attached.report.clone_from(&sandbox.report);
@@ -108,10 +129,27 @@ pub(crate) fn prepare(service: &Arc<Inner>, request: &SandboxRequest) -> Result<
     Ok(sandbox)
 }
 
+/// Gives the asked networks that plugins have to do with.
+fn remote_networks(
+    service: &Inner,
+    request: &SandboxRequest,
+) -> Result<Vec<(Network, EndpointRequest)>, Error> {
+    let state = lock(&service.state);
+    let all = plan::networks(request, &state)?.into_iter();
+    let remote = all.filter(|(network, _)| network.is_remote());
+    Ok(remote
+        .map(|(network, asked)| (network.clone(), asked))
+        .collect())
+}
+
 /// Decides under the lock, so that no two sandboxes get one address.
-fn reserve_addresses(service: &Arc<Inner>, request: &SandboxRequest) -> Result<Sandbox, Error> {
+fn reserve_addresses(
+    service: &Arc<Inner>,
+    request: &SandboxRequest,
+    leases: &Leases,
+) -> Result<Sandbox, Error> {
     let mut state = lock(&service.state);
-    let report = plan::plan(request, &state, || EndpointId::from_bytes(random()))?;
+    let report = plan::plan(request, &state, leases, || EndpointId::from_bytes(random()))?;
     let attached = Attached {
         report: report.clone(),
         stage: Stage::Prepared,

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 
 use super::wire::{attachments, networks_of};
 use crate::{
-    Error, SandboxReport, driver,
+    Error, SandboxReport, driver, remote,
     service::{Inner, lock},
     state::Stage,
 };
@@ -30,6 +30,8 @@ pub(crate) fn release(service: &Arc<Inner>, container: &ContainerId) -> Result<(
     };
     let forgotten = forget_in_kernel(service, &report);
     await_end(&tasks);
+    let endpoints: Vec<_> = report.endpoints.iter().map(|one| one.id.clone()).collect();
+    remote::give_back(service, &endpoints);
     {
         let mut state = lock(&service.state);
         state.sandboxes.remove(container);

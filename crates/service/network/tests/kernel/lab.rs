@@ -304,6 +304,11 @@ pub(crate) fn spec(name: &str) -> NetworkSpec {
     NetworkSpec {
         name: name.parse().unwrap(),
         driver: DriverKind::Bridge,
+        plugin: None,
+        ipam_driver: None,
+        config_only: false,
+        config_from: None,
+        pattern: Vec::new(),
         internal: false,
         attachable: false,
         ipv4: true,

@@ -16,7 +16,7 @@ use hakone_nft::{Interface, Relay};
 
 use super::parent;
 use crate::{
-    EndpointReport, Error, MacvlanMode,
+    DriverKind, EndpointReport, Error, MacvlanMode,
     driver::bridge::{Attachment, inner, plug},
     host::Host,
     state::{Stage, State},
@@ -103,7 +103,7 @@ pub(crate) fn relays(state: &State, host: &mut Host) -> Result<Vec<Relay>, Error
         state
             .networks
             .get(id)
-            .is_some_and(|network| !network.is_bridge())
+            .is_some_and(|network| network.spec.driver == DriverKind::Macvlan)
     };
     let live = state
         .sandboxes

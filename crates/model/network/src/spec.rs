@@ -5,9 +5,19 @@ use std::{collections::BTreeMap, net::IpAddr, str::FromStr};
 use hakone_base::{BridgeName, IfName, NetworkName};
 use hakone_engine_api::wire;
 use hakone_ipam::PoolRequest;
+use hakone_plugin_model::is_name;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, defence::Defences, record::is_predefined};
+use crate::{Error, defence::Defences};
+
+/// The network of containers that name none.
+pub const DEFAULT: &str = "bridge";
+
+/// Tells whether a name is one of the three default networks.
+#[must_use]
+pub fn is_predefined(name: &str) -> bool {
+    matches!(name, DEFAULT | "host" | "none" | "default")
+}
 
 /// Which driver makes a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +31,8 @@ pub enum DriverKind {
     Host,
     /// Nothing but a loopback.
     Null,
+    /// Whatever a plugin makes of it.
+    Plugin,
 }
 
 impl DriverKind {
@@ -32,6 +44,7 @@ impl DriverKind {
             Self::Macvlan => "macvlan",
             Self::Host => "host",
             Self::Null => "null",
+            Self::Plugin => "plugin",
         }
     }
 }
@@ -47,6 +60,21 @@ pub struct NetworkSpec {
     pub name: NetworkName,
     /// Its driver.
     pub driver: DriverKind,
+    /// The plugin, for the driver `Plugin`.
+    #[serde(default)]
+    pub plugin: Option<String>,
+    /// The plugin that gives addresses; `None` is ours.
+    #[serde(default)]
+    pub ipam_driver: Option<String>,
+    /// Whether it is a pattern for other networks and none itself.
+    #[serde(default)]
+    pub config_only: bool,
+    /// The pattern that it was made by.
+    #[serde(default)]
+    pub config_from: Option<String>,
+    /// The pools of a pattern, as they were asked for.
+    #[serde(default)]
+    pub pattern: Vec<PoolRequest>,
     /// Whether nothing leads in or out.
     pub internal: bool,
     /// Echoed; only swarm networks give it a meaning.
@@ -208,13 +236,10 @@ impl TryFrom<wire::NetworkCreateRequest> for NetworkSpec {
         if is_predefined(&name) {
             return Err(Error::Predefined(name));
         }
+        let config_from = request.config_from.and_then(|from| from.network);
+        let config_from = config_from.filter(|from| !from.is_empty());
+        let config_only = request.config_only.unwrap_or_default();
         let ipam = request.ipam.unwrap_or_default();
-        if let Some(driver) = ipam
-            .driver
-            .filter(|driver| !matches!(driver.as_str(), "" | "default" | "null"))
-        {
-            return Err(Error::IpamDriver(driver));
-        }
         let options: BTreeMap<_, _> = request.options.unwrap_or_default().into_iter().collect();
         let mut configs = ipam.config.unwrap_or_default();
         let is_v6 = |config: &wire::IpamConfig| {
@@ -228,19 +253,32 @@ impl TryFrom<wire::NetworkCreateRequest> for NetworkSpec {
         if configs.iter().filter(|config| !is_v6(config)).count() > 1 {
             return Err(Error::Invalid(SEVERAL_SUBNETS.to_owned()));
         }
-        let pools = configs.iter().map(pool);
+        let pools: Vec<PoolRequest> = configs.iter().map(pool).collect::<Result<_, _>>()?;
         let labels = request.labels.unwrap_or_default().into_iter().collect();
         Defences::parse(&labels, &options)?;
+        let asked_driver = request.driver.unwrap_or_default();
+        let kind = match config_only {
+            true => DriverKind::Null,
+            false => driver(&asked_driver)?,
+        };
         Ok(Self {
             name: name
                 .parse()
                 .map_err(|error: hakone_base::NameError| Error::Invalid(error.to_string()))?,
-            driver: driver(request.driver.as_deref().unwrap_or_default())?,
+            driver: kind,
+            plugin: (kind == DriverKind::Plugin).then_some(asked_driver),
+            ipam_driver: ipam_driver(ipam.driver)?,
+            config_only,
+            config_from,
+            pattern: match config_only {
+                true => pools.clone(),
+                false => Vec::new(),
+            },
             internal: request.internal.unwrap_or_default(),
             attachable: request.attachable.unwrap_or_default(),
             ipv4: request.enable_ipv4.unwrap_or(true),
             ipv6: request.enable_ipv6.unwrap_or_default(),
-            pools: pools.collect::<Result<_, _>>()?,
+            pools,
             ipam_options: ipam.options.unwrap_or_default().into_iter().collect(),
             bridge: BridgeOptions::parse(&options)?,
             macvlan: MacvlanOptions::parse(&options)?,
@@ -251,12 +289,21 @@ impl TryFrom<wire::NetworkCreateRequest> for NetworkSpec {
 }
 
 impl NetworkSpec {
+    /// Gives the driver's name as the user knows it.
+    #[must_use]
+    pub fn driver_name(&self) -> &str {
+        self.plugin.as_deref().unwrap_or(self.driver.as_str())
+    }
+
     /// Adds the options that the daemon's configuration gives networks of this driver, where the request has none.
-    pub(crate) fn with_defaults(
+    ///
+    /// # Errors
+    /// When the driver does not understand one.
+    pub fn with_defaults(
         mut self,
         defaults: &BTreeMap<String, BTreeMap<String, String>>,
     ) -> Result<Self, Error> {
-        let Some(defaults) = defaults.get(self.driver.as_str()) else {
+        let Some(defaults) = defaults.get(self.driver_name()) else {
             return Ok(self);
         };
         for (key, value) in defaults {
@@ -277,7 +324,16 @@ fn driver(name: &str) -> Result<DriverKind, Error> {
         "host" => Ok(DriverKind::Host),
         "null" => Ok(DriverKind::Null),
         "overlay" => Err(Error::NotSwarm),
+        other if is_name(other) => Ok(DriverKind::Plugin),
         other => Err(Error::Driver(other.to_owned())),
+    }
+}
+
+fn ipam_driver(name: Option<String>) -> Result<Option<String>, Error> {
+    match name.filter(|name| !matches!(name.as_str(), "" | "default" | "null")) {
+        None => Ok(None),
+        Some(name) if is_name(&name) => Ok(Some(name)),
+        Some(name) => Err(Error::Driver(name)),
     }
 }
 
@@ -294,7 +350,7 @@ fn pool(config: &wire::IpamConfig) -> Result<PoolRequest, Error> {
 
 impl BridgeOptions {
     /// Parses the options that the driver understands; others are kept and mean nothing, as in Docker.
-    fn parse(options: &BTreeMap<String, String>) -> Result<Self, Error> {
+    pub(crate) fn parse(options: &BTreeMap<String, String>) -> Result<Self, Error> {
         let get = |key: &str| options.get(key).filter(|value| !value.is_empty());
         let switch = |key: &str| get(key).map_or(Ok(true), |value| boolean(value));
         let name = get("com.docker.network.bridge.name").map(|name| name.parse());
@@ -328,7 +384,7 @@ impl BridgeOptions {
 }
 
 impl MacvlanOptions {
-    fn parse(options: &BTreeMap<String, String>) -> Result<Self, Error> {
+    pub(crate) fn parse(options: &BTreeMap<String, String>) -> Result<Self, Error> {
         let get = |key: &str| options.get(key).filter(|value| !value.is_empty());
         let parent = get("parent").map(|name| name.parse());
         let mode = match get("macvlan_mode").map(String::as_str) {

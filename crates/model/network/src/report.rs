@@ -7,6 +7,7 @@ use std::{
 
 use hakone_base::{
     ContainerId, ContainerName, EndpointId, ExposedPort, IfName, MacAddr, NetworkId, PublishedPort,
+    Subnet,
 };
 use hakone_engine_api::wire;
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,27 @@ pub struct EndpointReport {
     pub driver_opts: BTreeMap<String, String>,
     /// The priority for the default route.
     pub priority: i64,
+    /// What a plugin's driver gave it; `None` on networks of ours.
+    #[serde(default)]
+    pub remote: Option<RemoteLink>,
+}
+
+/// How an endpoint on a plugin's network is wired.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteLink {
+    /// The interface of the host that is inside now; `None` when the driver wanted none.
+    pub source: Option<IfName>,
+    /// Routes beside the default one.
+    pub routes: Vec<Route>,
+}
+
+/// A route inside a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Where it leads.
+    pub to: Subnet,
+    /// Through whom; `None` is on the link.
+    pub gateway: Option<IpAddr>,
 }
 
 /// An address of an endpoint.
@@ -129,12 +151,12 @@ fn shown<A: ToString>(address: Option<A>) -> String {
 }
 
 /// The driver option of an endpoint that lists further addresses which it may use, along with other endpoints.
-pub(crate) const SHARED_ADDRESSES: &str = "dev.hakone.addresses";
+pub const SHARED_ADDRESSES: &str = "dev.hakone.addresses";
 
 impl EndpointReport {
     /// Gives the addresses that it may use beside its own, as a virtual router's (`dev.hakone.addresses`); what makes no
     /// sense was refused when it joined.
-    pub(crate) fn shared_addresses(&self) -> impl Iterator<Item = IpAddr> {
+    pub fn shared_addresses(&self) -> impl Iterator<Item = IpAddr> {
         let listed = self.driver_opts.get(SHARED_ADDRESSES);
         let parts = listed.into_iter().flat_map(|list| list.split(','));
         parts.filter_map(|part| part.trim().parse().ok())
@@ -150,12 +172,14 @@ impl EndpointReport {
 
 impl SandboxReport {
     /// Gives the endpoint that its published ports lead to: the first with a way out.
-    pub(crate) fn publishing(&self) -> Option<&EndpointId> {
+    #[must_use]
+    pub fn publishing(&self) -> Option<&EndpointId> {
         self.way_out().map(|endpoint| &endpoint.id)
     }
 
     /// Gives the endpoint over which other networks are reached.
-    pub(crate) fn way_out(&self) -> Option<&EndpointReport> {
+    #[must_use]
+    pub fn way_out(&self) -> Option<&EndpointReport> {
         self.first_by_priority(|endpoint| {
             endpoint.ipv4.is_some_and(|v4| v4.gateway.is_some())
                 || endpoint.ipv6.is_some_and(|v6| v6.gateway.is_some())
@@ -163,7 +187,8 @@ impl SandboxReport {
     }
 
     /// Gives the passing endpoint of highest priority, of equals the first by its network's name.
-    pub(crate) fn first_by_priority(
+    #[must_use]
+    pub fn first_by_priority(
         &self,
         passes: impl Fn(&EndpointReport) -> bool,
     ) -> Option<&EndpointReport> {

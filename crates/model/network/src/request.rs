@@ -88,7 +88,8 @@ pub enum CutOff {
 
 impl CutOff {
     /// Gives the network.
-    pub(crate) const fn network(&self) -> &NetworkId {
+    #[must_use]
+    pub const fn network(&self) -> &NetworkId {
         match self {
             Self::Connect(network) | Self::Disconnect(network) => network,
         }

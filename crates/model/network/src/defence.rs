@@ -17,15 +17,15 @@ const HOST_ACCESS: &str = "dev.hakone.host-access";
 
 /// The defences of one network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Defences {
+pub struct Defences {
     /// `dev.hakone.multicast=allow`.
-    pub(crate) multicast: Multicast,
+    pub multicast: Multicast,
     /// `dev.hakone.metadata=allow`.
-    pub(crate) metadata: Metadata,
+    pub metadata: Metadata,
     /// `dev.hakone.hardened=true`; `None` leaves it to the daemon.
-    pub(crate) hardened: Option<bool>,
+    pub hardened: Option<bool>,
     /// `dev.hakone.host-access=8080/tcp,53/udp`: the host's ports that a hardened network reaches.
-    pub(crate) host_ports: Vec<ExposedPort>,
+    pub host_ports: Vec<ExposedPort>,
 }
 
 impl Defences {
@@ -33,7 +33,7 @@ impl Defences {
     ///
     /// # Errors
     /// When a value is not one of those that the key knows.
-    pub(crate) fn parse(
+    pub fn parse(
         labels: &BTreeMap<String, String>,
         options: &BTreeMap<String, String>,
     ) -> Result<Self, Error> {
@@ -59,12 +59,14 @@ impl Defences {
     }
 
     /// Gives those of a network that was created; what it was created with made sense then.
-    pub(crate) fn of(spec: &NetworkSpec) -> Self {
+    #[must_use]
+    pub fn of(spec: &NetworkSpec) -> Self {
         Self::parse(&spec.labels, &spec.options).unwrap_or_default()
     }
 
     /// Says what of the host members reach, by the network's own word or the daemon's.
-    pub(crate) fn host_access(&self, hardened: bool) -> HostAccess {
+    #[must_use]
+    pub fn host_access(&self, hardened: bool) -> HostAccess {
         match self.hardened.unwrap_or(hardened) {
             true => HostAccess::Ports(self.host_ports.clone()),
             false => HostAccess::All,
