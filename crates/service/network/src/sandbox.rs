@@ -1,6 +1,7 @@
 //! Sandboxes: decided, made, wired, taken back, given back.
 
 mod files;
+mod limit;
 mod live;
 mod plan;
 mod prepare;

@@ -10,11 +10,9 @@ use hakone_base::{ContainerId, EndpointId, ExposedPort};
 use hakone_netlink::{LinkIndex, Socket, bring_up};
 use hakone_netns::{Netns, write_sysctl};
 use hakone_network_plugin::Ports;
-use hakone_nft::Firewall;
-use hakone_policy::{Ipv6Rules, compile_sandbox};
 use hakone_resolver::Listening;
 
-use super::{files, plan, release::release, wire::Wiring};
+use super::{files, limit::Limit, plan, release::release, wire::Wiring};
 use crate::{
     Config, EndpointReport, EndpointRequest, Error, NetworkMode, PortBinding, SandboxReport,
     SandboxRequest,
@@ -48,6 +46,8 @@ pub(crate) struct Unwired {
     pub(crate) inside: Option<Socket>,
     /// The resolver's sockets inside the namespace.
     pub(crate) listening: Option<Listening>,
+    /// Rules that are on their way into the namespace.
+    pub(crate) limit: Option<Limit>,
     /// Kernel parameters of interfaces that do not exist yet.
     pub(crate) sysctls: Vec<(String, String)>,
 }
@@ -168,6 +168,7 @@ fn reserve_addresses(
         unwired: Some(Unwired {
             inside: None,
             listening: None,
+            limit: None,
             sysctls,
         }),
         service: Arc::downgrade(service),
@@ -269,15 +270,16 @@ fn make_netns(config: &Config, sandbox: &mut Sandbox) -> Result<(), Error> {
         .iter()
         .any(|endpoint| endpoint.ipv6.is_some());
     let wants_resolver = sandbox.report.resolver.is_some();
-    let (netns, inside) = Netns::create(|_| {
-        limit_neighbours(config);
-        first_steps(ipv6, wants_resolver)
+    let (netns, (limit, inside)) = Netns::create(|_| {
+        let limit = Limit::begin(config);
+        (limit, first_steps(ipv6, wants_resolver))
     })?;
     let (socket, listening) = inside?;
     sandbox.netns = Some(Arc::new(netns));
     if let Some(unwired) = &mut sandbox.unwired {
         unwired.inside = Some(socket);
         unwired.listening = listening;
+        unwired.limit = limit;
     }
     Ok(())
 }
@@ -289,18 +291,6 @@ fn first_steps(ipv6: bool, resolver: bool) -> Result<(Socket, Option<Listening>)
     harden(ipv6);
     let listening = resolver.then(Listening::open).transpose()?;
     Ok((socket, listening))
-}
-
-/// A namespace of its own has its neighbours in the table of all. A kernel that cannot count them goes without.
-fn limit_neighbours(config: &Config) {
-    let ipv6 = match config.firewall_v6 {
-        true => Ipv6Rules::Loaded,
-        false => Ipv6Rules::None,
-    };
-    let load = || Firewall::open()?.begin(&compile_sandbox(ipv6));
-    if let Some(Err(error)) = config.firewall.then(load) {
-        tracing::warn!(%error, "a container may ask for neighbours without a limit");
-    }
 }
 
 /// The loopback's number in every namespace.
