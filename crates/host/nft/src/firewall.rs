@@ -7,7 +7,7 @@ use hakone_policy::{
 
 use crate::{
     Error,
-    request::{Request, requests},
+    request::{Request, creation, requests},
     socket::Socket,
 };
 
@@ -82,7 +82,7 @@ impl Firewall {
     /// # Errors
     /// When the kernel refuses.
     pub fn begin(&mut self, ruleset: &Ruleset) -> Result<(), Error> {
-        self.socket.commit(requests(&replacement(ruleset)))?;
+        self.socket.commit(creation(ruleset))?;
         Ok(())
     }
 

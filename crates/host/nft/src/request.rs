@@ -4,7 +4,7 @@ use std::fmt;
 
 use hakone_base::MacAddr;
 use hakone_policy::{
-    Change, Moment, SetRef,
+    Change, Moment, Ruleset, SetRef,
     ruleset::{
         Action, Base, Chain, ChainKind, DYNAMIC_SIZE, Elements, Family, Group, Hook, Key, Name,
         Rule, Set, Table, Target, Type,
@@ -107,6 +107,20 @@ type Place = (Family, Name);
 /// Chains come before elements and rules, for both may jump to them, and sets before groups, which look into them.
 fn replace(all: &mut Vec<Request>, new: &Table) {
     remove(all, new.family, &new.name);
+    create(all, new);
+}
+
+/// Prints rules for where nothing of ours stands yet. Nothing is removed: who removes waits at its socket's end until no packet
+/// can see it any more.
+pub(crate) fn creation(ruleset: &Ruleset) -> Vec<Request> {
+    let mut all = Vec::new();
+    for table in &ruleset.tables {
+        create(&mut all, table);
+    }
+    all
+}
+
+fn create(all: &mut Vec<Request>, new: &Table) {
     all.push(table(NEWTABLE, new.family, &new.name));
     let place = (new.family, new.name.clone());
     declare_all(all, &place, &new.sets);
