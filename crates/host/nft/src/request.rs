@@ -6,8 +6,8 @@ use hakone_base::MacAddr;
 use hakone_policy::{
     Change, Moment, Ruleset, SetRef,
     ruleset::{
-        Action, Base, Chain, ChainKind, DYNAMIC_SIZE, Elements, Family, Group, Hook, Key, Name,
-        Rule, Set, Table, Target, Type,
+        Action, Base, Chain, ChainKind, Elements, Family, Group, Hook, Key, Name, Rule, Set, Table,
+        Target, Type,
     },
 };
 use rustix::time::{ClockId, clock_gettime};
@@ -257,9 +257,9 @@ fn declare((family, table): &Place, set: &Set, id: u32) -> Request {
     if is_concatenated_interval(set) {
         describe(&mut message, set);
     }
-    if set.dynamic {
+    if let Some(most) = set.dynamic {
         message.nest(a::SET_DESC, |size| {
-            size.number(a::SET_DESC_SIZE, DYNAMIC_SIZE);
+            size.number(a::SET_DESC_SIZE, most);
         });
     }
     Request {
@@ -279,7 +279,11 @@ fn flags(set: &Set) -> u32 {
     } else {
         0
     };
-    let dynamic = if set.dynamic { SET_DYNAMIC } else { 0 };
+    let dynamic = if set.dynamic.is_some() {
+        SET_DYNAMIC
+    } else {
+        0
+    };
     let timed = set.timeout.map_or(0, |_| SET_TIMED);
     map | interval | concat | dynamic | timed
 }

@@ -84,7 +84,7 @@ fn beside_iptables(topology: &Topology, policies: groups::Compiled) -> Table {
     let asked = |set: &Set| {
         let stems = ["own_gateways_ip", "peers_ip", "links_ip", "bridges"];
         let asks = stems.iter().any(|stem| set.name.as_str().starts_with(stem));
-        asks || set.dynamic && !set.name.as_str().starts_with("flows_ip")
+        asks || set.dynamic.is_some() && !set.name.as_str().starts_with("flows_ip")
     };
     let mut sets = Contents::of(topology).into_sets();
     sets.retain(asked);

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use crate::{
     groups::Compiled,
     neighbours,
-    ruleset::{Action, Elements, IpFamily, Key, Set, Target, Type, Value},
+    ruleset::{Action, DYNAMIC_SIZE, Elements, IpFamily, Key, Set, Target, Type, Value},
     topology::{
         Bridge, DirectRouting, Endpoint, GatewayMode, HostAccess, Icc, Link, Metadata, Topology,
     },
@@ -367,7 +367,7 @@ impl Contents {
                 resolvers,
             ),
             Set {
-                dynamic: true,
+                dynamic: Some(DYNAMIC_SIZE),
                 ..flows
             },
         ]
@@ -514,7 +514,7 @@ fn set(name: &'static str, key: Vec<Type>, elements: Elements) -> Set {
         name: name.into(),
         key,
         intervals: false,
-        dynamic: false,
+        dynamic: None,
         timeout: None,
         elements,
     }

@@ -392,7 +392,7 @@ fn set(group: &Name, what: &str, family: IpFamily, fields: &[Field], keys: BTree
         name: Name::from(format!("{group}.{what}_{suffix}")),
         key,
         intervals: true,
-        dynamic: false,
+        dynamic: None,
         timeout: None,
         elements: Elements::Keys(keys.into_iter().map(|key| (key, ())).collect()),
     }

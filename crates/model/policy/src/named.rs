@@ -53,7 +53,7 @@ impl<'a> Given<'a> {
                     name: set(suffix),
                     key: vec![Type::Address(family); 2],
                     intervals: false,
-                    dynamic: false,
+                    dynamic: None,
                     timeout: Some(LONGEST),
                     elements: Elements::Timed(pairs),
                 };
@@ -146,7 +146,7 @@ fn ports(name: Name, range: PortRange) -> Set {
         name,
         key: vec![Type::Protocol, Type::Port],
         intervals: true,
-        dynamic: false,
+        dynamic: None,
         timeout: None,
         elements: Elements::Keys([(key, ())].into()),
     }

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use crate::{
     compile::{TABLE, base, chain, dropping, name, past_ipv6, rule},
     ruleset::{
-        Action, Chain, ChainKind, Each, Elements, Expression, Family, Field, Hook, IpFamily, Name,
-        Pace, Rule, Ruleset, Set, Table, Type, Value,
+        Action, Chain, ChainKind, DYNAMIC_SIZE, Each, Elements, Expression, Family, Field, Hook,
+        IpFamily, Name, Pace, Rule, Ruleset, Set, Table, Type, Value,
     },
     topology::Ipv6Rules,
 };
@@ -30,6 +30,10 @@ const NEW: Pace = Pace {
 const KNOWN: u32 = 300;
 /// Seconds for which a pace is remembered: longer than it takes to be fresh again.
 const REMEMBERED: u32 = 60;
+
+/// Next hops that one container may know, and interfaces that it may ask on: each container has room for them.
+const HOPS: u32 = 2048;
+const INTERFACES: u32 = 64;
 
 /// The chain that asks.
 pub(crate) const CHAIN: &str = "ask_neighbour";
@@ -100,11 +104,15 @@ pub(crate) fn rules(asker: Asker) -> Chain {
 
 /// The sets that the chain looks into; packets fill them.
 pub(crate) fn sets(asker: Asker) -> Vec<Set> {
+    let (hops, askers) = match asker {
+        Asker::Source => (DYNAMIC_SIZE, DYNAMIC_SIZE),
+        Asker::Itself => (HOPS, INTERFACES),
+    };
     let types = |fields: Vec<Field>| fields.into_iter().map(Field::kind).collect();
     let pair = |(family, known, paces)| {
         [
-            memory(known, types(hop(asker, family)), KNOWN),
-            memory(paces, types(vec![who(asker, family)]), REMEMBERED),
+            memory(known, types(hop(asker, family)), (KNOWN, hops)),
+            memory(paces, types(vec![who(asker, family)]), (REMEMBERED, askers)),
         ]
     };
     SETS.into_iter().flat_map(pair).collect()
@@ -115,12 +123,12 @@ pub(crate) fn is_pace(set: &Name) -> bool {
     SETS.iter().any(|(_, _, paces)| *paces == set.as_str())
 }
 
-fn memory(name: &'static str, key: Vec<Type>, timeout: u32) -> Set {
+fn memory(name: &'static str, key: Vec<Type>, (timeout, size): (u32, u32)) -> Set {
     Set {
         name: name.into(),
         key,
         intervals: false,
-        dynamic: true,
+        dynamic: Some(size),
         timeout: Some(timeout),
         elements: Elements::Keys(BTreeMap::new()),
     }

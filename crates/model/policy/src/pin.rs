@@ -475,7 +475,7 @@ fn set(name: &'static str, key: Vec<Type>, elements: Elements) -> Set {
         name: name.into(),
         key,
         intervals: false,
-        dynamic: false,
+        dynamic: None,
         timeout: None,
         elements,
     }

@@ -3,9 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::ruleset::{
-    Action, Base, Chain, ChainKind, DYNAMIC_SIZE, Each, Elements, Expression, Family, Field, Hook,
-    IpFamily, Key, Pace, Rule, Ruleset, Set, State, TELL_BYTES, TELL_GROUP, Table, Target, Type,
-    Value,
+    Action, Base, Chain, ChainKind, Each, Elements, Expression, Family, Field, Hook, IpFamily, Key,
+    Pace, Rule, Ruleset, Set, State, TELL_BYTES, TELL_GROUP, Table, Target, Type, Value,
 };
 
 impl Display for Ruleset {
@@ -54,12 +53,12 @@ impl Display for Set {
             writeln!(f, "\t\tflags interval")?;
         }
         match (self.dynamic, self.timeout) {
-            (true, Some(seconds)) => writeln!(
+            (Some(size), Some(seconds)) => writeln!(
                 f,
-                "\t\tsize {DYNAMIC_SIZE}\n\t\tflags dynamic,timeout\n\t\ttimeout {seconds}s"
+                "\t\tsize {size}\n\t\tflags dynamic,timeout\n\t\ttimeout {seconds}s"
             )?,
-            (true, None) => writeln!(f, "\t\tsize {DYNAMIC_SIZE}\n\t\tflags dynamic")?,
-            (false, _) => {}
+            (Some(size), None) => writeln!(f, "\t\tsize {size}\n\t\tflags dynamic")?,
+            (None, _) => {}
         }
         if !self.elements.is_empty() {
             writeln!(f, "\t\telements = {{\n{}\n\t\t}}", self.elements)?;

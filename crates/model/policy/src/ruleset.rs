@@ -19,7 +19,7 @@ use crate::topology::Moment;
 pub const TELL_GROUP: u16 = 18_503;
 /// How many bytes of a packet the flow log gets: its headers, of IPv6 with a few extensions.
 pub const TELL_BYTES: u32 = 128;
-/// How many keys packets may add to a set.
+/// How many keys packets of a whole host may add to a set. The kernel makes room for all of them at once, eight bytes each and more.
 pub const DYNAMIC_SIZE: u32 = 65_535;
 
 /// All tables of ours; nobody else's.
@@ -342,8 +342,8 @@ pub struct Set {
     pub key: Vec<Type>,
     /// Whether keys are prefixes and ranges rather than single values.
     pub intervals: bool,
-    /// Whether packets add to it, so that what it holds is not ours to say.
-    pub dynamic: bool,
+    /// How many keys packets may add to it, if they may: then what it holds is not ours to say.
+    pub dynamic: Option<u32>,
     /// After how many seconds an element that no packet added again is forgotten.
     pub timeout: Option<u32>,
     /// What it holds.

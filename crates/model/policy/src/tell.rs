@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use crate::{
     compile::{POLICIES, base, chain, name, rule},
     ruleset::{
-        Action, Chain, ChainKind, Each, Elements, Expression, Family, Field, Group, Hook, IpFamily,
-        Name, Pace, Rule, Ruleset, Set, Table, Type, Value,
+        Action, Chain, ChainKind, DYNAMIC_SIZE, Each, Elements, Expression, Family, Field, Group,
+        Hook, IpFamily, Name, Pace, Rule, Ruleset, Set, Table, Type, Value,
     },
 };
 
@@ -210,7 +210,7 @@ fn without_beginning() -> Set {
         name: "without_beginning".into(),
         key: vec![Type::Protocol],
         intervals: false,
-        dynamic: false,
+        dynamic: None,
         timeout: None,
         elements: Elements::Keys(protocols.into()),
     }
@@ -221,7 +221,7 @@ fn memory(name: &'static str, key: Vec<Type>) -> Set {
         name: name.into(),
         key,
         intervals: false,
-        dynamic: true,
+        dynamic: Some(DYNAMIC_SIZE),
         timeout: Some(MEMORY),
         elements: Elements::Keys(BTreeMap::new()),
     }
