@@ -3,16 +3,19 @@
 //! The kernel takes milliseconds for them, most of it waiting, so they are loaded while the supervisor prepares the container, and
 //! waited for before its interfaces are opened.
 
-use std::{sync::mpsc, thread};
+use std::{
+    sync::{Mutex, PoisonError, mpsc},
+    thread,
+};
 
 use hakone_nft::Firewall;
 use hakone_policy::{Ipv6Rules, compile_sandbox};
 
 use crate::Config;
 
-/// Rules on their way into a namespace.
+/// Rules on their way into a namespace. The lock is never waited for: it lets threads look at the sandbox together.
 #[derive(Debug)]
-pub(crate) struct Limit(mpsc::Receiver<()>);
+pub(crate) struct Limit(Mutex<mpsc::Receiver<()>>);
 
 impl Limit {
     /// Begins to load them into the calling thread's namespace, which nobody uses yet. A kernel that cannot count neighbours goes
@@ -28,13 +31,14 @@ impl Limit {
         let thread = thread::Builder::new().name("limit".into());
         let started = thread.spawn(move || load(firewall, ipv6, &done));
         started.map_err(|error| tell(&error)).ok()?;
-        Some(Self(waiting))
+        Some(Self(Mutex::new(waiting)))
     }
 
     /// Waits until they are there, or the kernel has refused them.
     pub(crate) fn wait(self) {
         // The other end says nothing when its thread ended early: there is nothing left to wait for.
-        self.0.recv().ok();
+        let waiting = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        waiting.recv().ok();
     }
 }
 
