@@ -18,8 +18,8 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     Error, Service,
     catalog::Entry,
+    inner::{Inner, now},
     record::{ImageRecord, LayerRecord},
-    service::{Inner, now},
     stage::{Area, Staged, StagedLayer},
 };
 

@@ -9,7 +9,7 @@ use hakone_image_model::{History, Image, ImageConfig, apply_changes};
 use crate::{
     Error,
     import::{Made, enter},
-    service::{Inner, now},
+    inner::{Inner, now},
     stage::Area,
 };
 

@@ -12,7 +12,7 @@ use tar::{Builder, EntryType, Header};
 use crate::{
     Error,
     import::{Made, enter, single},
-    service::Inner,
+    inner::Inner,
     stage::Area,
 };
 

@@ -8,9 +8,9 @@ use hakone_image_model::{History, Image, ImageConfig, RootFs, apply_changes};
 use crate::{
     Error,
     catalog::Entry,
+    inner::{Inner, now},
     progress::Reporter,
     record::{ImageRecord, LayerRecord},
-    service::{Inner, now},
     stage::{Area, Staged, StagedLayer},
 };
 

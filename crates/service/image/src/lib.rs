@@ -11,6 +11,7 @@ mod commit;
 mod error;
 mod hello;
 mod import;
+mod inner;
 mod inspect;
 mod list;
 mod load;

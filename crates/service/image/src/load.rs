@@ -20,9 +20,9 @@ use tar::{Entry as Member, EntryType};
 use crate::{
     Error,
     catalog::Entry,
+    inner::{Inner, now},
     progress::Reporter,
     record::ImageRecord,
-    service::{Inner, now},
     stage::{Area, Staged, StagedLayer, digest_of, limit_or_stream},
     unpack::Inflated,
 };

@@ -8,7 +8,7 @@ use std::{
 
 use hakone_base::Digest;
 
-use crate::{record::LayerRecord, service::Inner};
+use crate::{inner::Inner, record::LayerRecord};
 
 /// Layers and blobs that are counted on, and by how many.
 #[derive(Debug, Default)]

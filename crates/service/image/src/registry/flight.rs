@@ -17,9 +17,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::transfer;
 use crate::{
     Error,
+    inner::Inner,
     pin::Pin,
     progress::Step,
-    service::Inner,
     stage::{Area, StagedLayer},
 };
 

@@ -8,7 +8,7 @@ use hakone_registry::{Access, Blob, Credentials};
 use serde_json::{Value, json};
 
 use super::resolve;
-use crate::{Error, service::Inner};
+use crate::{Error, inner::Inner};
 
 /// What a login gave.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -20,10 +20,10 @@ use super::{
 use crate::{
     Error,
     catalog::Entry,
+    inner::{Inner, now},
     pin::Pin,
     progress::Reporter,
     record::ImageRecord,
-    service::{Inner, now},
     stage::{Area, Staged, StagedLayer},
 };
 

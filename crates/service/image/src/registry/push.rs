@@ -19,9 +19,9 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use super::manifest::{Described, describe};
 use crate::{
     Error,
+    inner::Inner,
     progress::{Reporter, Step},
     record::{ImageRecord, LayerRecord},
-    service::Inner,
 };
 
 /// A progress line is worth sending after so many bytes.

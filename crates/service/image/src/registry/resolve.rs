@@ -9,7 +9,7 @@ use hakone_image_model::{
 };
 use hakone_registry::{Blob, Found, Reference, Session};
 
-use crate::{Error, service::Inner};
+use crate::{Error, inner::Inner};
 
 /// Indexes within indexes.
 const DEPTH: usize = 3;

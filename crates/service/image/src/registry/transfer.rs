@@ -11,7 +11,7 @@ use tokio::sync::{mpsc::Sender, watch};
 use super::flight::Stage;
 use crate::{
     Error,
-    service::Inner,
+    inner::Inner,
     stage::{Area, StagedLayer},
 };
 
