@@ -36,14 +36,8 @@ pub(crate) fn unpack(
     target
         .ensure_folder(to)
         .map_err(|error| error.to_string())?;
-    let options = Options {
-        keep_kinds: false,
-        // Docker keeps the owners of an archive unless --chown says otherwise.
-        owner: owner.filter(|owner| *owner != (0, 0)),
-        ids: Ids::default(),
-        devices: Devices::Common,
-        privileges: Privileges::Keep,
-    };
+    // Docker keeps the owners of an archive unless --chown says otherwise.
+    let options = options(owner.filter(|owner| *owner != (0, 0)));
     extract(target, to, inflated, &options).map_err(|error| error.to_string())?;
     Ok(true)
 }
@@ -51,14 +45,21 @@ pub(crate) fn unpack(
 /// Unpacks a bare tar that no packing is looked for in.
 pub(crate) fn unpack_bare(archive: &Path, target: &Root) -> Result<(), String> {
     let file = File::open(archive).map_err(|error| error.to_string())?;
-    let options = Options {
+    extract(target, Path::new("/"), file, &options(ROOT)).map_err(|error| error.to_string())
+}
+
+/// The owner of all that a context brings.
+pub(crate) const ROOT: Option<(u32, u32)> = Some((0, 0));
+
+/// How an archive of a build is taken in.
+pub(crate) fn options(owner: Option<(u32, u32)>) -> Options {
+    Options {
         keep_kinds: false,
-        owner: Some((0, 0)),
+        owner,
         ids: Ids::default(),
         devices: Devices::Common,
         privileges: Privileges::Keep,
-    };
-    extract(target, Path::new("/"), file, &options).map_err(|error| error.to_string())
+    }
 }
 
 fn rewind(file: &mut File) -> Result<(), String> {

@@ -11,11 +11,11 @@ use hakone_build_model::{GitError, GitSource};
 use hakone_dockerfile::ignore::Ignore;
 use hakone_image_model::{Compression, Limits};
 use hakone_mount::Root;
-use hakone_tar::{Devices, Ids, Inflated, Options, Privileges, extract};
+use hakone_tar::{Inflated, extract};
 use tokio::io::AsyncRead;
 
 use crate::{
-    Agent, BoxFuture, Error, Folder, Named, Refusal, Service, Sources, Temporary, Wanted,
+    Agent, BoxFuture, Error, Folder, Named, Refusal, Service, Sources, Temporary, Wanted, archive,
     service::blocking,
 };
 
@@ -234,13 +234,7 @@ fn unpack(mut source: impl std::io::Read, place: &Path) -> Result<(), ContextErr
     let inflated = Inflated::new(whole, packing, &Limits::default());
     let inflated = inflated.map_err(|error| refused(error.to_string()))?;
     let root = Root::open(place).map_err(|error| Error::Tree(error.into()))?;
-    let options = Options {
-        keep_kinds: false,
-        owner: Some((0, 0)),
-        ids: Ids::default(),
-        devices: Devices::Common,
-        privileges: Privileges::Keep,
-    };
+    let options = archive::options(archive::ROOT);
     extract(&root, Path::new("/"), inflated, &options).map_err(|error| refused(error.to_string()))
 }
 
