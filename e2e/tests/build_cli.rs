@@ -28,8 +28,7 @@ mod tests {
     fn piped(lab: &Lab, before: &str, line: &str) -> Output {
         let at = lab.path("hakone").display().to_string();
         if !lab.path("hakone").exists() {
-            let binary = std::env::var("HAKONE_BINARY").unwrap_or_default();
-            std::os::unix::fs::symlink(binary, &at).unwrap();
+            std::os::unix::fs::symlink(hakone_e2e::hakone(), &at).unwrap();
         }
         lab.shell(&format!("{before} | {at} {line}"))
     }
