@@ -9,7 +9,6 @@ pub(crate) const NLM_F_ACK: u16 = 0x4;
 pub(crate) const NLM_F_REPLACE: u16 = 0x100;
 pub(crate) const NLM_F_EXCL: u16 = 0x200;
 pub(crate) const NLM_F_CREATE: u16 = 0x400;
-pub(crate) const NLM_F_APPEND: u16 = 0x800;
 pub(crate) const NLM_F_DUMP: u16 = 0x300;
 
 pub(crate) const RTM_NEWLINK: u16 = 16;

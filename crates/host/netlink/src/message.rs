@@ -58,11 +58,6 @@ impl Message {
         whole
     }
 
-    pub(crate) fn add_flags(&mut self, more: u16) {
-        let flags = u16_at(&self.0, 6).unwrap_or_default() | more;
-        write(&mut self.0, 6, &flags.to_ne_bytes());
-    }
-
     /// Gives the finished bytes.
     pub(crate) fn finish(mut self, sequence: u32) -> Vec<u8> {
         let length = u32::try_from(self.0.len()).unwrap_or(u32::MAX);

@@ -2,17 +2,13 @@
 #![expect(clippy::tests_outside_test_module, reason = "the whole file is tests")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::{
-    io::Write as _,
-    net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket},
-    os::fd::AsFd as _,
-};
+use std::os::fd::AsFd as _;
 
 use hakone_base::{IfName, MacAddr};
 use hakone_netlink::{
-    Bridge, Error, LinkIndex, Peer, Port, Redirect, Socket, Veth, add_address, add_bridge,
-    add_forwarding, add_neighbour, add_veth, bring_up, configure_port, default_route, delete_link,
-    delete_neighbour, redirect, rename, set_isolated, set_mtu,
+    Bridge, Error, LinkIndex, Peer, Port, Socket, Veth, add_address, add_bridge, add_forwarding,
+    add_neighbour, add_veth, bring_up, configure_port, default_route, delete_link,
+    delete_neighbour, rename, set_isolated, set_mtu,
 };
 use hakone_netns::Netns;
 
@@ -203,54 +199,4 @@ fn a_link_is_renamed_and_a_neighbour_forgotten() {
     let (port, _) = lab.pair(bridge);
     lab.host.execute([rename(port, &name("other0"))]).unwrap();
     assert!(lab.host.link(&name("other0")).unwrap().is_some());
-}
-
-#[test]
-fn a_redirected_service_answers_on_the_port_that_is_asked() {
-    let (netns, mut inside) = Netns::create(|_| Socket::open().unwrap()).unwrap();
-    inside.execute([bring_up(LinkIndex(1))]).unwrap();
-    netns.on(ask_redirected).unwrap();
-}
-
-/// Asks over both protocols while something else has the asked port on all addresses; a second load replaces the first.
-fn ask_redirected() {
-    let address = Ipv4Addr::new(127, 0, 0, 11);
-    let (udp, tcp) = (
-        UdpSocket::bind((address, 0)).unwrap(),
-        TcpListener::bind((address, 0)).unwrap(),
-    );
-    let port = |bound: std::net::SocketAddr| bound.port();
-    let to = Redirect {
-        address,
-        asked: 53,
-        tcp: port(tcp.local_addr().unwrap()),
-        udp: port(udp.local_addr().unwrap()),
-    };
-    redirect(Redirect { udp: 1, ..to }).unwrap();
-    redirect(to).unwrap();
-    let (own_udp, own_tcp) = (
-        UdpSocket::bind("0.0.0.0:53").unwrap(),
-        TcpListener::bind("0.0.0.0:53").unwrap(),
-    );
-
-    let client = UdpSocket::bind("0.0.0.0:0").unwrap();
-    client.connect((address, 53)).unwrap();
-    client.send(b"who").unwrap();
-    let mut buffer = [0; 8];
-    let (length, from) = udp.recv_from(&mut buffer).unwrap();
-    udp.send_to(buffer.get(..length).unwrap(), from).unwrap();
-    assert_eq!(client.recv(&mut buffer).unwrap(), 3);
-
-    let server = std::thread::spawn({
-        let own = Netns::current().unwrap();
-        move || {
-            own.on(|| std::io::copy(&mut tcp.accept().unwrap().0, &mut std::io::sink()).unwrap())
-                .unwrap()
-        }
-    });
-    let mut client = TcpStream::connect((address, 53)).unwrap();
-    client.write_all(b"hello").unwrap();
-    drop(client);
-    assert_eq!(server.join().unwrap(), 5);
-    drop((own_udp, own_tcp));
 }

@@ -3,6 +3,7 @@
 //! Values travel through sixteen registers of four bytes; a key of several parts lies in consecutive ones. Fields of an IP
 //! header are read at fixed offsets, so a rule that reads one first checks what the packet or frame carries.
 
+use hakone_base::Protocol;
 use hakone_policy::ruleset::{
     Action, Expression, Family, Field, IpFamily, Pace, Rule, State, TELL_BYTES, TELL_GROUP, Type,
     Value,
@@ -12,10 +13,10 @@ use crate::{
     kernel::{
         CMP_EQ, CMP_NEQ, CONNLIMIT_OVER, CT_STATE, CT_STATUS, DYNSET_ADD, DYNSET_UPDATE,
         FIB_ADDRTYPE, FIB_DADDR, FIB_SADDR, META_IIFNAME, META_L4PROTO, META_NFPROTO, META_OIFNAME,
-        META_PKTTYPE, NAT_DESTINATION, NFPROTO_IPV4, NFPROTO_IPV6, PACKET_HOST, PAYLOAD_LINK,
-        PAYLOAD_NETWORK, PAYLOAD_TRANSPORT, REG_VERDICT, REG32, RT_NEXTHOP4, RT_NEXTHOP6,
-        STATUS_CONFIRMED, STATUS_DNAT, TYPE_LOCAL, VERDICT_ACCEPT, VERDICT_DROP, VERDICT_GOTO,
-        VERDICT_JUMP, VERDICT_RETURN, attribute as a,
+        META_PKTTYPE, NAT_DESTINATION, NFPROTO_IPV4, NFPROTO_IPV6, PACKET_HOST, PAYLOAD_CSUM_INET,
+        PAYLOAD_LINK, PAYLOAD_NETWORK, PAYLOAD_TRANSPORT, REG_VERDICT, REG32, RT_NEXTHOP4,
+        RT_NEXTHOP6, STATUS_CONFIRMED, STATUS_DNAT, TYPE_LOCAL, VERDICT_ACCEPT, VERDICT_DROP,
+        VERDICT_GOTO, VERDICT_JUMP, VERDICT_RETURN, attribute as a,
     },
     message::Message,
     value,
@@ -110,6 +111,7 @@ fn expression(list: &mut Message, expression: &Expression, held: Option<Field>) 
             lookup(list, map.as_str(), Some(REG32));
             redirect(list, *family);
         }
+        Expression::SetPort(protocol, field, port) => set_port(list, *protocol, *field, *port),
         Expression::Masquerade => kernel(list, "masq", |_| {}),
         Expression::Lead(fields, map) => {
             load_key(list, fields, held);
@@ -346,6 +348,32 @@ fn redirect(list: &mut Message, family: IpFamily) {
 }
 
 /// The lookup before left an Ethernet address. The kernel noted whose the frame was before it asked us.
+/// Writes a port and mends the checksum, which lies where RFC 9293 and RFC 768 say.
+fn set_port(list: &mut Message, protocol: Protocol, field: Field, port: u16) {
+    let checksum = match protocol {
+        Protocol::Tcp => Some(16),
+        Protocol::Udp => Some(6),
+        Protocol::Sctp => None,
+    };
+    kernel(list, "immediate", |data| {
+        data.number(a::IMMEDIATE_DREG, REG32);
+        data.nest(a::IMMEDIATE_DATA, |data| {
+            data.bytes(a::DATA_VALUE, &port.to_be_bytes());
+        });
+    });
+    let (base, offset) = place(field);
+    kernel(list, "payload", |data| {
+        data.number(a::PAYLOAD_SREG, REG32);
+        data.number(a::PAYLOAD_BASE, base);
+        data.number(a::PAYLOAD_OFFSET, offset);
+        data.number(a::PAYLOAD_LEN, value::width(Type::Port));
+        if let Some(offset) = checksum {
+            data.number(a::PAYLOAD_CSUM_TYPE, PAYLOAD_CSUM_INET);
+            data.number(a::PAYLOAD_CSUM_OFFSET, offset);
+        }
+    });
+}
+
 fn lead(list: &mut Message) {
     kernel(list, "payload", |data| {
         data.number(a::PAYLOAD_SREG, REG32);
@@ -391,6 +419,7 @@ fn carried_by(expression: &Expression) -> Option<Carried> {
         | Expression::Tell(_)
         | Expression::Count
         | Expression::Do(_)
+        | Expression::SetPort(..)
         | Expression::Masquerade => None,
     }
 }

@@ -5,6 +5,8 @@ use hakone_policy::{
     ruleset::{Family, Table},
 };
 
+use rustix::io::Errno;
+
 use crate::{
     Error,
     request::{Request, creation, requests},
@@ -77,12 +79,22 @@ impl Firewall {
         Ok(())
     }
 
-    /// Loads rules into a namespace that nobody uses yet, in one transaction.
+    /// Loads rules into a namespace where as a rule none stand, in one transaction. Rules that no packet may ever slip past want
+    /// [`Self::load`]: where some stood, a packet may meet half of the old and half of the new ones.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// When the kernel refuses; rules that stood there then still stand.
     pub fn begin(&mut self, ruleset: &Ruleset) -> Result<(), Error> {
-        self.socket.commit(creation(ruleset))?;
+        if ruleset.tables.is_empty() {
+            return Ok(());
+        }
+        match self.socket.commit(creation(ruleset)) {
+            Err(Error::Refused {
+                source: Errno::EXIST,
+                ..
+            }) => self.socket.commit(requests(&replacement(ruleset)))?,
+            begun => begun?,
+        };
         Ok(())
     }
 

@@ -5,6 +5,7 @@ pub(crate) const NLMSG_DONE: u16 = 3;
 pub(crate) const NLM_F_REQUEST: u16 = 1;
 pub(crate) const NLM_F_ACK: u16 = 4;
 pub(crate) const NLM_F_DUMP: u16 = 0x300;
+pub(crate) const NLM_F_EXCL: u16 = 0x200;
 pub(crate) const NLM_F_CREATE: u16 = 0x400;
 pub(crate) const NLM_F_APPEND: u16 = 0x800;
 pub(crate) const NLA_F_NESTED: u16 = 0x8000;
@@ -121,6 +122,8 @@ pub(crate) mod attribute {
     pub(crate) const PAYLOAD_OFFSET: u16 = 3;
     pub(crate) const PAYLOAD_LEN: u16 = 4;
     pub(crate) const PAYLOAD_SREG: u16 = 5;
+    pub(crate) const PAYLOAD_CSUM_TYPE: u16 = 6;
+    pub(crate) const PAYLOAD_CSUM_OFFSET: u16 = 7;
     pub(crate) const CMP_SREG: u16 = 1;
     pub(crate) const CMP_OP: u16 = 2;
     pub(crate) const CMP_DATA: u16 = 3;
@@ -206,6 +209,7 @@ pub(crate) const META_L4PROTO: u32 = 16;
 pub(crate) const META_PKTTYPE: u32 = 19;
 /// `PACKET_HOST` of `linux/if_packet.h`.
 pub(crate) const PACKET_HOST: u8 = 0;
+pub(crate) const PAYLOAD_CSUM_INET: u32 = 1;
 pub(crate) const PAYLOAD_LINK: u32 = 0;
 pub(crate) const PAYLOAD_NETWORK: u32 = 1;
 pub(crate) const PAYLOAD_TRANSPORT: u32 = 2;

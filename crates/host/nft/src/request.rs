@@ -17,8 +17,8 @@ use crate::{
     kernel::{
         DATA_VERDICT, DELCHAIN, DELSET, DELSETELEM, DELTABLE, ELEMENT_INTERVAL_END, NEWCHAIN,
         NEWRULE, NEWSET, NEWSETELEM, NEWTABLE, NFPROTO_BRIDGE, NFPROTO_INET, NFTABLES,
-        NLM_F_APPEND, NLM_F_CREATE, NLM_F_REQUEST, SET_CONCAT, SET_DYNAMIC, SET_INTERVAL, SET_MAP,
-        SET_TIMED, VERDICT_ACCEPT, attribute as a,
+        NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, SET_CONCAT, SET_DYNAMIC,
+        SET_INTERVAL, SET_MAP, SET_TIMED, VERDICT_ACCEPT, attribute as a,
     },
     message::Message,
     value,
@@ -97,8 +97,8 @@ fn take(all: &mut Vec<Request>, set: &SetRef, elements: &Elements) {
 
 /// Creating it first makes the removal of a missing table succeed as well.
 fn remove(all: &mut Vec<Request>, family: Family, name: &Name) {
-    all.push(table(NEWTABLE, family, name));
-    all.push(table(DELTABLE, family, name));
+    all.push(table(NEWTABLE, 0, family, name));
+    all.push(table(DELTABLE, 0, family, name));
 }
 
 /// A table as messages name it.
@@ -107,21 +107,21 @@ type Place = (Family, Name);
 /// Chains come before elements and rules, for both may jump to them, and sets before groups, which look into them.
 fn replace(all: &mut Vec<Request>, new: &Table) {
     remove(all, new.family, &new.name);
-    create(all, new);
+    create(all, new, 0);
 }
 
-/// Prints rules for where nothing of ours stands yet. Nothing is removed: who removes waits at its socket's end until no packet
+/// Encodes rules for where nothing of ours stands yet; `EEXIST` otherwise. Nothing is removed: who removes waits at its socket's end until no packet
 /// can see it any more.
 pub(crate) fn creation(ruleset: &Ruleset) -> Vec<Request> {
     let mut all = Vec::new();
     for table in &ruleset.tables {
-        create(&mut all, table);
+        create(&mut all, table, NLM_F_EXCL);
     }
     all
 }
 
-fn create(all: &mut Vec<Request>, new: &Table) {
-    all.push(table(NEWTABLE, new.family, &new.name));
+fn create(all: &mut Vec<Request>, new: &Table, flags: u16) {
+    all.push(table(NEWTABLE, flags, new.family, &new.name));
     let place = (new.family, new.name.clone());
     declare_all(all, &place, &new.sets);
     new.groups
@@ -183,8 +183,8 @@ fn write_rules(all: &mut Vec<Request>, place: &Place, chain: &Chain) {
     all.extend(rules.map(|(number, each)| rule(place, chain, number, each)));
 }
 
-fn table(kind: u16, family: Family, name: &Name) -> Request {
-    let mut message = begin(kind, 0, family);
+fn table(kind: u16, flags: u16, family: Family, name: &Name) -> Request {
+    let mut message = begin(kind, flags, family);
     message.text(a::TABLE_NAME, name.as_str());
     Request {
         object: Object::Table(name.clone()),
@@ -209,6 +209,9 @@ fn hang(message: &mut Message, base: &Base) {
     message.nest(a::CHAIN_HOOK, |hook| {
         hook.number(a::HOOK_NUMBER, number(base.hook));
         hook.bytes(a::HOOK_PRIORITY, &base.priority.to_be_bytes());
+        if base.hook == Hook::Loopback {
+            hook.text(a::HOOK_DEVICE, "lo");
+        }
     });
     message.bytes(a::CHAIN_POLICY, &VERDICT_ACCEPT.to_be_bytes());
     message.text(a::CHAIN_TYPE, kind(base.kind));
@@ -424,6 +427,7 @@ pub(crate) const fn protocol(family: Family) -> u8 {
 
 const fn number(hook: Hook) -> u32 {
     match hook {
+        Hook::Loopback => 5,
         Hook::Prerouting => 0,
         Hook::Input => 1,
         Hook::Forward => 2,

@@ -8,7 +8,4 @@ pub enum Error {
     /// No socket could be had.
     #[error("could not set up the embedded resolver")]
     Socket(#[from] io::Error),
-    /// The way from port 53 to the sockets could not be laid.
-    #[error(transparent)]
-    Redirect(#[from] hakone_netlink::Error),
 }

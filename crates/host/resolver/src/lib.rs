@@ -12,6 +12,6 @@ mod upstream;
 mod view;
 
 pub use error::Error;
-pub use listening::Listening;
+pub use listening::{ADDRESS, Listening, PORT};
 pub use serve::serve;
 pub use view::{Directory, Facts, Names, View};

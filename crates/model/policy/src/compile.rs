@@ -25,7 +25,7 @@ pub const TABLE: &str = "hakone";
 pub(crate) const POLICIES: &str = "policies";
 
 /// Before connection tracking (-200), so that what is dropped costs no entry there.
-const RAW: i32 = -300;
+pub(crate) const RAW: i32 = -300;
 /// Where the kernel expects destinations to be translated.
 const DESTINATION_NAT: i32 = -100;
 /// Where filters usually stand.
@@ -101,7 +101,7 @@ fn beside_iptables(topology: &Topology, policies: groups::Compiled) -> Table {
             vec![rule("", [judged, needed]), judged_by_policies()],
         ),
         chain("output", filter(Hook::Output), output()),
-        neighbours::rules(neighbours::Asker::Source),
+        neighbours::rules(),
         chain("forward", filter(Hook::Forward), forward_beside_iptables()),
     ];
     Table {
@@ -181,7 +181,7 @@ fn chains(quota: FlowQuota) -> Vec<Chain> {
         chain(POLICIES, None, policies()),
         chain("input", filter(Input, FILTER), input()),
         chain("output", filter(Output, FILTER), output()),
-        neighbours::rules(neighbours::Asker::Source),
+        neighbours::rules(),
         chain("leaving", None, leaving()),
         chain("entering", None, entering()),
         chain("among_members", None, among_members()),
@@ -435,7 +435,7 @@ fn open_to_host() -> Vec<Rule> {
     ]
 }
 
-fn is_protocol(number: u8) -> Expression {
+pub(crate) fn is_protocol(number: u8) -> Expression {
     Expression::Is(Field::Protocol, Value::Protocol(number))
 }
 

@@ -236,7 +236,7 @@ impl Contents {
             sets.extend(self.port_sets(family));
             sets.extend(self.member_sets(family));
         }
-        sets.extend(neighbours::sets(neighbours::Asker::Source));
+        sets.extend(neighbours::sets());
         sets
     }
 

@@ -21,6 +21,7 @@ mod pin;
 mod plan;
 mod print;
 pub mod ruleset;
+mod sandbox;
 mod simulate;
 mod tell;
 mod topology;
@@ -30,13 +31,13 @@ pub use consent::{Consent, Ends};
 pub use explain::{Explanation, explain};
 pub use frame::{Frame, Passage};
 pub use named::LONGEST as LONGEST_NAME;
-pub use neighbours::compile_sandbox;
 pub use packet::{
     Bridged, Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Transport, Verdict,
 };
 pub use pin::PORT_STEM;
 pub use plan::{Change, SetRef, plan};
 pub use ruleset::{MOST_ENTRIES, MOST_GROUPS, Ruleset};
+pub use sandbox::{Listener, Sandbox, compile_sandbox};
 pub use tell::{AUDIT_IN, AUDIT_OUT, BEGINNING, REFUSAL};
 pub use topology::{
     Access, Bridge, DirectRouting, Endpoint, FlowQuota, GatewayMode, HostAccess, Icc, Ipv6Rules,

@@ -20,6 +20,8 @@ pub(crate) trait Subject {
     fn matches(&self, expression: &Expression) -> bool;
     /// Takes a new destination; false when it is of another family.
     fn redirect(&mut self, family: IpFamily, target: Target) -> bool;
+    /// Takes another port.
+    fn set_port(&mut self, field: Field, port: u16);
     /// Takes the address of the interface it leaves by.
     fn masquerade(&mut self);
     /// Takes another Ethernet destination.
@@ -100,6 +102,10 @@ impl<S: Subject> Machine<'_, S> {
                 Some(target) if self.subject.redirect(*family, target) => Step::Accepted,
                 Some(_) | None => Step::Miss,
             },
+            Expression::SetPort(_, field, port) => {
+                self.subject.set_port(*field, *port);
+                Step::Match
+            }
             Expression::Masquerade => {
                 self.subject.masquerade();
                 Step::Accepted

@@ -4,15 +4,15 @@
 //! Whoever sends to addresses that nobody has makes an entry for each, for the seconds in which the kernel asks; a thousand of
 //! them stop everybody (`gc_thresh3`). So what is counted is next hops: the outside is one, however many addresses it has.
 //! A known one costs nothing, a new one comes within a pace. It is asked in two places: where the host sends on for a
-//! container ([`rules`], in the host's table), and where the container itself sends ([`compile_sandbox`], a table inside).
+//! container ([`rules`], in the host's table), and where the container itself sends (`sandbox`, a table inside).
 
 use std::collections::BTreeMap;
 
 use crate::{
-    compile::{TABLE, base, chain, dropping, name, past_ipv6, rule},
+    compile::{chain, dropping, name, rule},
     ruleset::{
-        Action, Chain, ChainKind, DYNAMIC_SIZE, Each, Elements, Expression, Family, Field, Hook,
-        IpFamily, Name, Pace, Rule, Ruleset, Set, Table, Type, Value,
+        Action, Chain, DYNAMIC_SIZE, Each, Elements, Expression, Field, IpFamily, Name, Pace, Rule,
+        Set, Type, Value,
     },
     topology::Ipv6Rules,
 };
@@ -45,33 +45,9 @@ const SETS: [(IpFamily, &str, &str); 2] = [
 
 /// What tells containers apart: their address in the host's table; inside, everything is the same container's.
 #[derive(Clone, Copy)]
-pub(crate) enum Asker {
+enum Asker {
     Source,
     Itself,
-}
-
-/// Derives the table that a container's network namespace gets: its processes ask for new neighbours within a pace. Who has
-/// `CAP_NET_ADMIN` in there can take it away, as he can make interfaces of his own.
-#[must_use]
-pub fn compile_sandbox(ipv6: Ipv6Rules) -> Ruleset {
-    let output = vec![
-        rule("itself", [is_loopback(), Expression::Do(Action::Accept)]),
-        to_rules([]),
-    ];
-    let output = chain("output", base(ChainKind::Filter, Hook::Output, 0), output);
-    let chains = vec![rules(Asker::Itself), output];
-    Ruleset {
-        tables: vec![Table {
-            family: Family::Inet,
-            name: TABLE.into(),
-            sets: sets(Asker::Itself),
-            groups: BTreeMap::new(),
-            chains: match ipv6 {
-                Ipv6Rules::Loaded => chains,
-                Ipv6Rules::None => past_ipv6(chains),
-            },
-        }],
-    }
 }
 
 /// Leads to the chain what matches.
@@ -84,26 +60,69 @@ pub(crate) fn to_rules<const N: usize>(matches: [Expression; N]) -> Rule {
     }
 }
 
-/// A known next hop goes back at once, a new one within the pace; what is beyond ends here.
-pub(crate) fn rules(asker: Asker) -> Chain {
-    let back = || Expression::Do(Action::Return);
-    let known = SETS.map(|(family, known, _)| {
+/// The chain that asks: a known next hop goes back at once, a new one within the pace; what is beyond ends here.
+pub(crate) fn rules() -> Chain {
+    let (known, new) = (known(Asker::Source), new(Asker::Source));
+    let end = [dropping("too many neighbours", [])];
+    let rules = known.into_iter().chain(new);
+    let rules = rules.map(|rule| rule.then(Action::Return));
+    chain(CHAIN, None, rules.chain(end).collect())
+}
+
+/// What the container itself sends to neighbours that it knows. Every packet of its comes by, so they leave at the first rule.
+pub(crate) fn known_inside(ipv6: Ipv6Rules) -> Vec<Rule> {
+    let rules = of_families(known(Asker::Itself), ipv6);
+    rules.map(|rule| rule.then(Action::Accept)).collect()
+}
+
+/// The rest of what it sends: to itself, to new neighbours within the pace, and not at all.
+pub(crate) fn asking_inside(ipv6: Ipv6Rules) -> Vec<Rule> {
+    let new = of_families(new(Asker::Itself), ipv6);
+    let passes = match ipv6 {
+        Ipv6Rules::Loaded => None,
+        Ipv6Rules::None => Some(rule("IPv6 is not ours", [Expression::IpFamily(V6)])),
+    };
+    let rules = [rule("itself", [is_loopback()])].into_iter().chain(new);
+    let rules = rules.chain(passes).map(|rule| rule.then(Action::Accept));
+    rules.chain([dropping("too many neighbours", [])]).collect()
+}
+
+/// Leaves the IPv6 one of a pair out where IPv6 has no rules.
+fn of_families<T>(pair: [T; 2], ipv6: Ipv6Rules) -> impl Iterator<Item = T> {
+    let families = match ipv6 {
+        Ipv6Rules::Loaded => 2,
+        Ipv6Rules::None => 1,
+    };
+    pair.into_iter().take(families)
+}
+
+fn known(asker: Asker) -> [Rule; 2] {
+    SETS.map(|(family, known, _)| {
         let known = Expression::In(hop(asker, family), name(known));
-        rule("a known neighbour", [known, back()])
-    });
-    let new = SETS.map(|(family, known, paces)| {
+        rule("a known neighbour", [known])
+    })
+}
+
+fn new(asker: Asker) -> [Rule; 2] {
+    SETS.map(|(family, known, paces)| {
         let paced = Expression::Paced(vec![who(asker, family)], name(paces), NEW);
         let remember = Expression::Remember(hop(asker, family), name(known));
         let of_family = Expression::IpFamily(family);
-        rule("a new neighbour", [of_family, paced, remember, back()])
-    });
-    let mut rules: Vec<Rule> = known.into_iter().chain(new).collect();
-    rules.push(dropping("too many neighbours", []));
-    chain(CHAIN, None, rules)
+        rule("a new neighbour", [of_family, paced, remember])
+    })
 }
 
 /// The sets that the chain looks into; packets fill them.
-pub(crate) fn sets(asker: Asker) -> Vec<Set> {
+pub(crate) fn sets() -> Vec<Set> {
+    sets_for(Asker::Source)
+}
+
+/// The same inside.
+pub(crate) fn sets_inside() -> Vec<Set> {
+    sets_for(Asker::Itself)
+}
+
+fn sets_for(asker: Asker) -> Vec<Set> {
     let (hops, askers) = match asker {
         Asker::Source => (DYNAMIC_SIZE, DYNAMIC_SIZE),
         Asker::Itself => (HOPS, INTERFACES),

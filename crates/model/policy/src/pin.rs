@@ -191,26 +191,24 @@ fn from_ip() -> Vec<Rule> {
     ]
 }
 
-/// Options let a sender choose its packet's way (source routing). Nobody needs them but who reports multicast groups.
+/// Options let a sender choose its packet's way (source routing). Nobody needs them but who reports multicast groups. TCP's header
+/// says nothing to judge.
 fn own_ip() -> Vec<Rule> {
     let length = |byte| Expression::Is(Field::HeaderLength, Value::Raw(vec![byte]));
     let alert = Expression::Is(Field::FirstOption, Value::Raw(vec![0x94, 4, 0, 0]));
     vec![
+        rule("TCP", [length(0x45), is_protocol(TCP), goto("group_ip")]),
         rule("no options", [length(0x45), goto("plain_ip")]),
         rule("router alert", [length(0x46), alert, goto("plain_ip")]),
         dropping("options", []),
     ]
 }
 
-/// Only a first fragment has a transport header; what lies there in a later one is anything. TCP's says nothing to judge.
+/// Only a first fragment has a transport header; what lies there in a later one is anything.
 fn plain_ip() -> Vec<Rule> {
     let begins = is_zero(Field::FragmentOffset);
     let begin = Expression::Do(Action::Jump(name("begin_ip")));
-    vec![
-        rule("", [is_protocol(TCP), goto("group_ip")]),
-        rule("", [begins, begin]),
-        rule("", [goto("group_ip")]),
-    ]
+    vec![rule("", [begins, begin]), rule("", [goto("group_ip")])]
 }
 
 fn group_ip() -> Vec<Rule> {

@@ -165,6 +165,13 @@ impl Display for Expression {
                     joined(fields)
                 )
             }
+            Self::SetPort(protocol, field, port) => {
+                let end = match field {
+                    Field::SourcePort => "sport",
+                    _ => "dport",
+                };
+                write!(f, "{protocol} {end} set {port}")
+            }
             Self::Masquerade => f.write_str("masquerade"),
             Self::Lead(fields, map) => {
                 let fields = joined(fields);
@@ -305,6 +312,7 @@ impl Display for ChainKind {
 impl Display for Hook {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Loopback => "ingress device \"lo\"",
             Self::Prerouting => "prerouting",
             Self::Input => "input",
             Self::Forward => "forward",

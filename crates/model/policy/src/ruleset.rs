@@ -102,6 +102,8 @@ pub enum ChainKind {
 /// A point of a packet's road through the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Hook {
+    /// Received over the loopback, before all else (`ingress` of the device).
+    Loopback,
     /// Received, not yet routed.
     Prerouting,
     /// Routed to the host itself.
@@ -158,6 +160,8 @@ pub enum Expression {
     Look(Vec<Field>, Name),
     /// Sends the flow to the address and port that the map holds for the fields; goes on when it holds none.
     Redirect(IpFamily, Vec<Field>, Name),
+    /// Gives a port of TCP or UDP another number; connection tracking, when it comes later, knows no other.
+    SetPort(Protocol, Field, u16),
     /// Gives the flow the address of the interface it leaves by.
     Masquerade,
     /// Sends the frame to the Ethernet address that the map holds for the fields, as if its sender had meant this host; goes on
@@ -501,6 +505,12 @@ impl fmt::Display for Name {
 }
 
 impl Rule {
+    /// Lets the rule go on with an action.
+    pub(crate) fn then(mut self, action: Action) -> Self {
+        self.expressions.push(Expression::Do(action));
+        self
+    }
+
     /// Reports whether nft's language has a place for the comment: none behind a translation through a map.
     #[must_use]
     pub fn shows_comment(&self) -> bool {

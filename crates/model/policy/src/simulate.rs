@@ -132,6 +132,7 @@ impl<'a> Road<'a> {
             Route::Local => {
                 self.input = "lo".parse().ok();
                 self.output = None;
+                self.pass(Hook::Loopback)?;
                 self.pass(Hook::Prerouting)?;
                 self.pass(Hook::Input)?;
                 Some(Route::Local)
@@ -268,6 +269,13 @@ impl Subject for Road<'_> {
         fits
     }
 
+    /// Only the destination's port decides anything here.
+    fn set_port(&mut self, field: Field, port: u16) {
+        if field == Field::DestinationPort {
+            self.port = Some(port);
+        }
+    }
+
     fn masquerade(&mut self) {
         self.source = SourceSeen::Masqueraded;
     }
@@ -293,6 +301,9 @@ impl Subject for Crossing<'_> {
     fn redirect(&mut self, _: IpFamily, _: Target) -> bool {
         false
     }
+
+    /// No rule about frames rewrites ports.
+    fn set_port(&mut self, _: Field, _: u16) {}
 
     fn masquerade(&mut self) {}
 

@@ -222,6 +222,9 @@ pub enum Error {
     /// The proxy of a published port could not be set up.
     #[error("could not set up a port's proxy")]
     Proxy(#[source] io::Error),
+    /// There is no thread for the rules of a sandbox.
+    #[error("could not start a thread: {0}")]
+    Thread(#[source] io::Error),
     /// Nobody can listen to other programs' changes of the rules.
     #[error("could not listen to changes of the firewall: {0}")]
     Monitor(#[source] io::Error),
@@ -309,6 +312,7 @@ impl Fault for Error {
             | Self::Netlink(_)
             | Self::Namespace(_)
             | Self::Firewall(_)
+            | Self::Thread(_)
             | Self::File { .. }
             | Self::Resolver(_)
             | Self::Proxy(_)

@@ -1,12 +1,12 @@
 //! Sandboxes: decided, made, wired, taken back, given back.
 
 mod files;
-mod limit;
 mod live;
 mod plan;
 mod prepare;
 mod release;
 mod restore;
+mod rules;
 mod wire;
 
 pub use prepare::Sandbox;

@@ -9,11 +9,11 @@ use hakone_base::{ContainerId, ContainerName, EndpointId, NetworkId};
 use hakone_netlink::{LinkIndex, Socket};
 use hakone_netns::{Netns, write_sysctl};
 use hakone_network_plugin::{Lease, Ports};
-use hakone_resolver::Listening;
 
 use super::{
     files,
     plan::{self, Joining, Who},
+    rules::listen,
     wire::{attachments, networks_of, serve},
 };
 use crate::{
@@ -277,7 +277,7 @@ fn begin_names(
     files::use_resolver(&mut attached.report);
     attached.stop();
     drop(state);
-    let listening = netns.on(Listening::open)??;
+    let listening = listen(&service.config, netns)?;
     serve(service, container, Some(listening))
 }
 

@@ -12,7 +12,7 @@ use hakone_netns::{Netns, write_sysctl};
 use hakone_network_plugin::Ports;
 use hakone_resolver::Listening;
 
-use super::{files, limit::Limit, plan, release::release, wire::Wiring};
+use super::{files, plan, release::release, rules::Rules, wire::Wiring};
 use crate::{
     Config, EndpointReport, EndpointRequest, Error, NetworkMode, PortBinding, SandboxReport,
     SandboxRequest,
@@ -47,7 +47,7 @@ pub(crate) struct Unwired {
     /// The resolver's sockets inside the namespace.
     pub(crate) listening: Option<Listening>,
     /// Rules that are on their way into the namespace.
-    pub(crate) limit: Option<Limit>,
+    pub(crate) rules: Option<Rules>,
     /// Kernel parameters of interfaces that do not exist yet.
     pub(crate) sysctls: Vec<(String, String)>,
 }
@@ -168,7 +168,7 @@ fn reserve_addresses(
         unwired: Some(Unwired {
             inside: None,
             listening: None,
-            limit: None,
+            rules: None,
             sysctls,
         }),
         service: Arc::downgrade(service),
@@ -270,27 +270,36 @@ fn make_netns(config: &Config, sandbox: &mut Sandbox) -> Result<(), Error> {
         .iter()
         .any(|endpoint| endpoint.ipv6.is_some());
     let wants_resolver = sandbox.report.resolver.is_some();
-    let (netns, (limit, inside)) = Netns::create(|_| {
-        let limit = Limit::begin(config);
-        (limit, first_steps(ipv6, wants_resolver))
-    })?;
-    let (socket, listening) = inside?;
+    let (netns, inside) = Netns::create(|_| first_steps(config, ipv6, wants_resolver))?;
+    let inside = inside?;
     sandbox.netns = Some(Arc::new(netns));
     if let Some(unwired) = &mut sandbox.unwired {
-        unwired.inside = Some(socket);
-        unwired.listening = listening;
-        unwired.limit = limit;
+        unwired.inside = Some(inside.socket);
+        unwired.listening = inside.listening;
+        unwired.rules = inside.rules;
     }
     Ok(())
 }
 
+/// What the first steps inside a namespace leave.
+struct Inside {
+    socket: Socket,
+    listening: Option<Listening>,
+    rules: Option<Rules>,
+}
+
 /// Runs inside the fresh namespace, while the thread that made it is there anyway.
-fn first_steps(ipv6: bool, resolver: bool) -> Result<(Socket, Option<Listening>), Error> {
+fn first_steps(config: &Config, ipv6: bool, resolver: bool) -> Result<Inside, Error> {
     let mut socket = Socket::open()?;
     socket.execute([bring_up(LOOPBACK)])?;
-    harden(ipv6);
     let listening = resolver.then(Listening::open).transpose()?;
-    Ok((socket, listening))
+    let rules = Rules::begin(config, listening.as_ref())?;
+    harden(ipv6);
+    Ok(Inside {
+        socket,
+        listening,
+        rules,
+    })
 }
 
 /// The loopback's number in every namespace.

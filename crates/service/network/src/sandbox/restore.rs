@@ -4,9 +4,8 @@ use std::{os::fd::OwnedFd, sync::Arc};
 
 use hakone_base::ContainerId;
 use hakone_netns::Netns;
-use hakone_resolver::Listening;
 
-use super::wire::serve;
+use super::{rules::listen, wire::serve};
 use crate::{
     Error, SandboxReport,
     service::{Inner, lock},
@@ -35,7 +34,7 @@ pub(crate) fn restore(service: &Arc<Inner>, survivor: Survivor) -> Result<(), Er
     state.changed();
     drop(state);
     let listening = match wants_resolver {
-        true => Some(Netns::of_process(survivor.init)?.on(Listening::open)??),
+        true => Some(listen(&service.config, &Netns::of_process(survivor.init)?)?),
         false => None,
     };
     serve(service, &survivor.container, listening)

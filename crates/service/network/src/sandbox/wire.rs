@@ -56,8 +56,8 @@ fn try_wire(service: &Arc<Inner>, wiring: Wiring) -> Result<(), Error> {
     if let (Some(netns), Some(inside)) = (&wiring.netns, &mut inside) {
         plug(service, &attachments, netns, inside)?;
     }
-    if let Some(limit) = wiring.unwired.limit {
-        limit.wait();
+    if let Some(rules) = wiring.unwired.rules {
+        rules.wait()?;
     }
     if !set_live(service, &wiring.container) {
         return Err(Error::NoSandbox(wiring.container));
