@@ -3,7 +3,7 @@
 //! A chain of our own is filled anew when it differs; in a chain that others use, too, only rules with our mark come and go.
 //! Each table is one transaction: packets meet the old rules or the new.
 
-use hakone_policy::iptables::{ADMINISTRATORS, Chain, OWN, Place, Table};
+use hakone_iptables_model::{ADMINISTRATORS, Chain, OWN, Place, Table};
 
 use crate::{
     Forward,
@@ -203,12 +203,12 @@ fn normal(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hakone_policy::{Topology, iptables};
+    use hakone_policy::Topology;
 
     use super::*;
 
     fn none() -> Vec<Table> {
-        iptables::compile(&Topology::default()).v4
+        hakone_iptables_model::compile(&Topology::default()).v4
     }
 
     fn script(text: &str, wanted: &[Table]) -> Option<String> {

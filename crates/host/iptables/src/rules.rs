@@ -1,6 +1,6 @@
 //! Keeps all of our rules in the host's iptables: the back end for hosts that want everything visible there.
 
-use hakone_policy::iptables::Tables;
+use hakone_iptables_model::Tables;
 
 use crate::{Chains, Error, Forward, chains::Programs, replace::replace, saved::Saved};
 

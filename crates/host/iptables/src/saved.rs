@@ -1,6 +1,6 @@
 //! Reads what `iptables-save` prints: every table with its chains and rules.
 
-use hakone_policy::iptables::MARK;
+use hakone_iptables_model::MARK;
 
 /// The tables of a family as they stand.
 #[derive(Debug, Default)]

@@ -11,7 +11,7 @@ use hakone_netns::Netns;
 use hakone_network_policy::{Facts, Identity, Labels};
 use hakone_policy::{
     Access, Bridge, Endpoint, GatewayMode, HostAccess, Icc, Link, Metadata, Multicast, Options,
-    Topology, iptables,
+    Topology,
 };
 
 const THEIRS: [Forward; 2] = [Forward::AsItIs; 2];
@@ -119,7 +119,7 @@ fn what_is_loaded_once_is_left_alone_the_second_time() {
     with_both(|chains, suffix| {
         let mut topology = topology();
         while !topology.bridges.is_empty() {
-            let tables = iptables::compile(&topology);
+            let tables = hakone_iptables_model::compile(&topology);
             assert!(chains.load(&tables, THEIRS).unwrap(), "{suffix}");
             assert!(!chains.load(&tables, THEIRS).unwrap(), "{suffix}");
             topology.bridges.pop();
@@ -130,7 +130,7 @@ fn what_is_loaded_once_is_left_alone_the_second_time() {
 #[test]
 fn what_stands_is_what_was_meant() {
     with_both(|chains, suffix| {
-        let tables = iptables::compile(&topology());
+        let tables = hakone_iptables_model::compile(&topology());
         chains.load(&tables, THEIRS).unwrap();
         let save = sh(&format!("iptables{suffix}-save; ip6tables{suffix}-save"));
         let save = save.replace(" -p igmp ", " -p 2 ");
@@ -154,7 +154,7 @@ fn what_is_taken_away_leaves_the_tables_of_others_as_they_were() {
             "iptables{suffix} -A INPUT -s 10.9.9.9 -j DROP; iptables{suffix} -t nat -A POSTROUTING -s 10.8.0.0/16 -j ACCEPT"
         ));
         chains
-            .load(&iptables::compile(&topology()), THEIRS)
+            .load(&hakone_iptables_model::compile(&topology()), THEIRS)
             .unwrap();
         chains.unload().unwrap();
         assert!(!chains.unload().unwrap());
@@ -180,7 +180,7 @@ fn what_is_taken_away_leaves_the_tables_of_others_as_they_were() {
 #[test]
 fn a_chain_that_somebody_flushed_is_filled_again_and_theirs_is_left() {
     with_both(|chains, suffix| {
-        let tables = iptables::compile(&topology());
+        let tables = hakone_iptables_model::compile(&topology());
         chains.load(&tables, THEIRS).unwrap();
         let stands = || sh(&format!("iptables{suffix}-save | grep '^-A'"));
         let before = stands();

@@ -22,37 +22,51 @@ use IpFamily::{V4, V6};
 /// The prefix of addresses that are valid on one link only.
 const LINK_LOCAL: &str = "fe80::/10";
 
-/// Every set and map, still mixed of both address families where that reads better.
-#[derive(Default)]
-pub(crate) struct Contents {
+/// What a topology comes to for rules of any back end: every set and map, still mixed of both address families where that reads
+/// better. Targets are the containers' ends of published ports.
+#[derive(Debug, Default)]
+pub struct Contents {
     bridges: BTreeSet<IfName>,
-    pub(crate) masqueraded: BTreeSet<(IpFamily, IfName)>,
-    pub(crate) unprotected: BTreeSet<(IpFamily, IfName)>,
-    pub(crate) routed: BTreeSet<(IpFamily, IfName)>,
-    pub(crate) trusted: BTreeSet<(IfName, IfName, IpAddr, u8, u16)>,
+    /// Bridges whose members leave under the host's address.
+    pub masqueraded: BTreeSet<(IpFamily, IfName)>,
+    /// Bridges whose members are reached at every port (`nat-unprotected`).
+    pub unprotected: BTreeSet<(IpFamily, IfName)>,
+    /// Bridges whose members are reached at their published ports without translation.
+    pub routed: BTreeSet<(IpFamily, IfName)>,
+    /// Interfaces that reach ports of a bridge's members directly: interface, bridge, address, protocol, port.
+    pub trusted: BTreeSet<(IfName, IfName, IpAddr, u8, u16)>,
     members: BTreeMap<Key, Action>,
     exits: BTreeMap<Key, Action>,
     entries: BTreeMap<Key, Action>,
     to_host: BTreeMap<Key, Action>,
-    pub(crate) subnets: BTreeSet<Subnet>,
-    pub(crate) sources: BTreeMap<IfName, BTreeSet<Subnet>>,
-    pub(crate) gateways: BTreeSet<(IfName, IpAddr)>,
-    pub(crate) receivers: BTreeSet<(IfName, IpAddr)>,
+    /// The subnets of all bridges.
+    pub subnets: BTreeSet<Subnet>,
+    /// Which sources may come by a bridge.
+    pub sources: BTreeMap<IfName, BTreeSet<Subnet>>,
+    /// The host's addresses on bridges.
+    pub gateways: BTreeSet<(IfName, IpAddr)>,
+    /// Who is reached by a bridge: its members and all that are sent there.
+    pub receivers: BTreeSet<(IfName, IpAddr)>,
     /// Bridges whose members talk to each other.
     talking: BTreeSet<IfName>,
     metadata: BTreeSet<IfName>,
     hardened: BTreeSet<IfName>,
     host_ports: BTreeSet<(IfName, ExposedPort)>,
     links: BTreeSet<(IfName, Link)>,
-    pub(crate) resolvers: BTreeSet<IpAddr>,
-    pub(crate) bound: BTreeMap<(IpAddr, u8, u16), Target>,
-    pub(crate) unbound: BTreeMap<(IpFamily, u8, u16), Target>,
-    pub(crate) direct: BTreeSet<(IfName, IpAddr, u8, u16)>,
+    /// Resolvers of the host at addresses of metadata services.
+    pub resolvers: BTreeSet<IpAddr>,
+    /// Where ports lead that are published at one address: by address, protocol and port.
+    pub bound: BTreeMap<(IpAddr, u8, u16), Target>,
+    /// Where ports lead that are published at every address of a family: by protocol and port.
+    pub unbound: BTreeMap<(IpFamily, u8, u16), Target>,
+    /// Ports that are reached at their members' addresses from outside: bridge, address, protocol, port.
+    pub direct: BTreeSet<(IfName, IpAddr, u8, u16)>,
 }
 
 impl Contents {
     /// Collects in the order of names, so that of two claims to one port the same always wins.
-    pub(crate) fn of(topology: &Topology) -> Self {
+    #[must_use]
+    pub fn of(topology: &Topology) -> Self {
         let mut contents = Self {
             resolvers: topology.resolvers.iter().copied().collect(),
             ..Self::default()

@@ -12,7 +12,6 @@ mod explain;
 mod frame;
 mod groups;
 mod intent;
-pub mod iptables;
 mod machine;
 mod named;
 mod neighbours;
@@ -28,6 +27,7 @@ mod topology;
 
 pub use compile::{TABLE, compile, compile_frames};
 pub use consent::{Consent, Ends};
+pub use elements::Contents;
 pub use explain::{Explanation, explain};
 pub use frame::{Frame, Passage};
 pub use named::LONGEST as LONGEST_NAME;

@@ -149,7 +149,7 @@ impl Host {
 
     /// Tells how the host treats frames between two ports of a bridge.
     #[must_use]
-    pub(crate) const fn bridged(&self) -> Bridged {
+    pub const fn bridged(&self) -> Bridged {
         self.bridged
     }
 

@@ -261,7 +261,8 @@ impl Endpoint {
     }
 
     /// Gives the main address of the same family as `other`.
-    pub(crate) fn address_like(&self, other: IpAddr) -> Option<IpAddr> {
+    #[must_use]
+    pub fn address_like(&self, other: IpAddr) -> Option<IpAddr> {
         let mut own = self.addresses.iter();
         own.find(|address| address.is_ipv6() == other.is_ipv6())
             .copied()

@@ -9,6 +9,7 @@ use std::{
 
 use hakone_base::{BridgeName, IfName, MacAddr, PublishedPort};
 use hakone_iptables::{Chains, Forward};
+use hakone_iptables_model::Tables;
 use hakone_netlink::{
     Link, LinkIndex, Socket, add_proxy, delete_proxy, deliver_marked, stop_delivering,
 };
@@ -16,7 +17,6 @@ use hakone_netns::write_sysctl;
 use hakone_nft::{DIVERTED, Firewall, Monitor, Relay};
 use hakone_policy::{
     Consent, DirectRouting, Ends, FlowQuota, Ipv6Rules, Options, Ruleset, Telling, Topology,
-    iptables,
 };
 
 use crate::{
@@ -39,8 +39,8 @@ pub(crate) struct Host {
     pub(crate) chains: Option<Arc<Chains>>,
     /// Where the rules stand.
     pub(crate) backend: Backend,
-    /// The rules that we left in the host's iptables, when they stand there.
-    tables: Option<iptables::Tables>,
+    /// The rules that we left in the host's when they stand there.
+    tables: Option<Tables>,
     /// For which IPv6 addresses the host answers, on bridges whose members reach each other through it alone.
     proxied: BTreeSet<(BridgeName, Ipv6Addr)>,
     /// Whether the kernel cannot count flows.
@@ -222,7 +222,7 @@ impl Host {
             (None, _) => return Ok(()),
             (Some(_), Backend::Nftables) => return self.load_whole(topology),
             (Some(_), Backend::Iptables) => {
-                let tables = iptables::compile(topology);
+                let tables = hakone_iptables_model::compile(topology);
                 if self.tables.as_ref() != Some(&tables) {
                     self.load_tables(tables)?;
                 }
@@ -259,7 +259,7 @@ impl Host {
     }
 
     /// Brings rules into the host's iptables; tells whether others stood there. A kernel that cannot count flows goes without.
-    fn load_tables(&mut self, tables: iptables::Tables) -> Result<bool, Error> {
+    fn load_tables(&mut self, tables: Tables) -> Result<bool, Error> {
         let Some(chains) = self.chains.clone() else {
             return Ok(false);
         };
@@ -292,7 +292,7 @@ impl Host {
     pub(crate) fn mend_tables(&mut self, state: &std::sync::Mutex<State>) -> Result<bool, Error> {
         let tables = {
             let state = crate::service::lock(state);
-            iptables::compile(&topology::of(&state, &self.given))
+            hakone_iptables_model::compile(&topology::of(&state, &self.given))
         };
         self.load_tables(tables)
     }

@@ -1,14 +1,15 @@
-//! The rules of the other back end say of every packet what the topology says of it.
+//! The rules of this back end say of every packet what the topology says of it.
 #![expect(clippy::tests_outside_test_module, reason = "the whole file is tests")]
 
+#[path = "../../policy/tests/worlds/mod.rs"]
 #[expect(dead_code, reason = "frames are judged by the other back end")]
 mod worlds;
 
 use std::net::IpAddr;
 
+use hakone_iptables_model::{OWN, Tables, compile};
 use hakone_policy::{
     Bridge, Flow, Host, Origin, Packet, Ruleset, SourceSeen, Topology, Verdict, compile_frames,
-    iptables::{OWN, Tables, compile},
 };
 use proptest::{prelude::*, strategy::ValueTree as _};
 use worlds::{any_bridged, any_packet, any_topology, host};

@@ -5,9 +5,9 @@
 use std::net::IpAddr;
 
 use hakone_base::{IfName, Subnet};
+use hakone_policy::{Bridged, Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Verdict};
 
-use super::{Chain, Match, Rule, Table, Tables, Target};
-use crate::packet::{Bridged, Delivery, Flow, Host, Origin, Packet, Route, SourceSeen, Verdict};
+use crate::{Chain, Match, Rule, Table, Tables, Target};
 
 /// How deep chains may call.
 const DEPTH: usize = 16;

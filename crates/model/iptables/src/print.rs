@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::{Chain, Led, MARK, Match, Place, Rule, States, Target};
+use crate::{Chain, Led, MARK, Match, Place, Rule, States, Tables, Target};
 
 impl Chain {
     /// Gives the chain's rules as `iptables-save` lists them, those among rules of others with our mark.
@@ -123,7 +123,7 @@ impl Display for Led {
     }
 }
 
-impl Display for super::Tables {
+impl Display for Tables {
     /// Both families as `iptables-save` would list them, for documents and snapshots.
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         for (family, tables) in [("iptables", &self.v4), ("ip6tables", &self.v6)] {

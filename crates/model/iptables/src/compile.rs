@@ -1,22 +1,20 @@
 //! Compiles the topology into the tables of iptables.
 //!
 //! iptables has no maps, so each network, address and port is a rule, and a packet's cost grows with them: the price of seeing
-//! everything in one listing. The road is that of [`crate::compile`]: guard in `raw`, quotas in `mangle`, translation in
+//! everything in one listing. The road is that of [`hakone_policy::compile`]: guard in `raw`, quotas in `mangle`, translation in
 //! `nat`, judgement in `filter`. In FORWARD the administrator's chain comes first and Docker's way second: members of one
 //! network, isolation between networks, then what enters (through `DOCKER`, where administrators write too) and what leaves.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
 use hakone_base::{IfName, PublishedPort, Subnet};
+use hakone_policy::{
+    Bridge, Contents, HostAccess, Icc, Ipv6Rules, Link, Metadata, PORT_STEM, Topology,
+    ruleset::IpFamily,
+};
 use ipnet::IpNet;
 
-use super::{ADMINISTRATORS, Chain, Match, Place, Rule, States, Table, Tables, Target};
-use crate::{
-    elements::Contents,
-    pin::PORT_STEM,
-    ruleset::IpFamily,
-    topology::{Bridge, HostAccess, Icc, Ipv6Rules, Link, Metadata, Topology},
-};
+use crate::{ADMINISTRATORS, Chain, Match, Place, Rule, States, Table, Tables, Target};
 
 use Match::{Destination, Input, NotOutput, Output, Protocol, Source, State, ToPort};
 use Target::{Accept, Drop, Goto, Jump, Masquerade, Return};

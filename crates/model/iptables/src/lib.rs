@@ -10,10 +10,9 @@ mod print;
 mod simulate;
 
 use hakone_base::{IfName, Subnet};
+use hakone_policy::ruleset::{State, Target as Address};
 
 pub use compile::compile;
-
-use crate::ruleset::{State, Target as Address};
 
 /// How the names of chains begin that hold nothing but rules of ours.
 pub const OWN: &str = "HAKONE-";
