@@ -137,18 +137,23 @@ fn any_header() -> impl Strategy<Value = (u8, [u8; 8])> {
 
 /// Protocols by number, with what matters of their headers.
 fn any_transport() -> impl Strategy<Value = (u8, Vec<u8>)> {
+    let icmp = select(vec![0_u8, 3, 5, 8, 9]);
+    let icmp = icmp.prop_map(|kind| (1, vec![kind, 0, 0, 0, 0, 0, 0, 0]));
+    let igmp = select(vec![0x11_u8, 0x16, 0x22]);
+    let igmp = igmp.prop_map(|kind| (2, vec![kind, 0, 0, 0, 224, 0, 0, 5]));
+    prop_oneof![5 => any_transport_of_both(), 2 => icmp, 1 => igmp]
+}
+
+/// Those that IPv4 and IPv6 share.
+fn any_transport_of_both() -> impl Strategy<Value = (u8, Vec<u8>)> {
     let ports = select(vec![[0_u8, 67], [0, 68], [2, 35], [0x1f, 0x40]]);
     let udp = ports.prop_map(|[high, low]| (17, vec![high, low, 0, 80, 0, 8, 0, 0]));
     let tcp = Just((
         6,
         [[0, 67, 0, 80], [0; 4], [0; 4], [80, 2, 0, 0], [0; 4]].concat(),
     ));
-    let icmp = select(vec![0_u8, 3, 5, 8, 9]);
-    let icmp = icmp.prop_map(|kind| (1, vec![kind, 0, 0, 0, 0, 0, 0, 0]));
-    let igmp = select(vec![0x11_u8, 0x16, 0x22]);
-    let igmp = igmp.prop_map(|kind| (2, vec![kind, 0, 0, 0, 224, 0, 0, 5]));
     let other = Just((47, vec![0; 8]));
-    prop_oneof![3 => udp, 1 => tcp, 2 => icmp, 1 => igmp, 1 => other]
+    prop_oneof![3 => udp, 1 => tcp, 1 => other]
 }
 
 fn any_transport6(bridge: u8, member: u8) -> impl Strategy<Value = (u8, Vec<u8>)> {
@@ -158,8 +163,7 @@ fn any_transport6(bridge: u8, member: u8) -> impl Strategy<Value = (u8, Vec<u8>)
         let body = [&[kind, 0, 0, 0, 0, 0, 0, 0][..], &octets(target)].concat();
         (58, body)
     });
-    let others = any_transport().prop_filter("of IPv6", |(protocol, _)| *protocol > 2);
-    prop_oneof![3 => discovery, 1 => others]
+    prop_oneof![3 => discovery, 1 => any_transport_of_both()]
 }
 
 /// Whom a sender claims to be: itself above all.
