@@ -1,4 +1,4 @@
-//! Numbers of `linux/rtnetlink.h`, `if_link.h`, `if_bridge.h`, `neighbour.h`, `veth.h` under their kernel names.
+//! Numbers of `linux/rtnetlink.h`, `if_link.h`, `if_bridge.h`, `neighbour.h`, `veth.h`, `sock_diag.h` under their kernel names.
 
 pub(crate) const NLMSG_ERROR: u16 = 2;
 pub(crate) const NLMSG_DONE: u16 = 3;
@@ -104,3 +104,13 @@ pub(crate) const NUD_NOARP: u16 = 0x40;
 pub(crate) const NUD_PERMANENT: u16 = 0x80;
 pub(crate) const NTF_MASTER: u8 = 0x4;
 pub(crate) const NTF_PROXY: u8 = 0x8;
+
+pub(crate) const SOCK_DIAG_BY_FAMILY: u16 = 20;
+pub(crate) const SOCK_DESTROY: u16 = 21;
+pub(crate) const IPPROTO_TCP: u8 = 6;
+/// States of `net/tcp_states.h`.
+pub(crate) const TCP_ESTABLISHED: u8 = 1;
+pub(crate) const TCP_FIN_WAIT1: u8 = 4;
+pub(crate) const TCP_FIN_WAIT2: u8 = 5;
+pub(crate) const TCP_CLOSE_WAIT: u8 = 8;
+pub(crate) const TCP_LISTEN: u8 = 10;

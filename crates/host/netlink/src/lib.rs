@@ -5,6 +5,7 @@
 //! the namespace in which it was opened, wherever it is used later: nobody has to enter a container's namespace again.
 
 mod address;
+mod connection;
 mod deliver;
 mod dump;
 mod error;
@@ -21,6 +22,7 @@ mod route;
 mod socket;
 
 pub use address::add_address;
+pub use connection::{Connection, Connections};
 pub use deliver::{deliver_marked, stop_delivering};
 pub use dump::{Address, Link, Route};
 pub use error::Error;

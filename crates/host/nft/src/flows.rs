@@ -89,23 +89,23 @@ pub fn forget_addresses(addresses: &[IpAddr]) -> Result<usize, Error> {
     Ok(forgotten)
 }
 
-/// Forgets the flows that somebody does not want, by both ends with translations followed. Gives the number of flows forgotten.
+/// Forgets the flows that somebody does not want, by both ends with translations followed. Gives those that were forgotten.
 /// Works on the calling thread's network namespace.
 ///
 /// # Errors
 /// When the kernel has no connection tracking or refuses.
-pub fn forget_unwanted(unwanted: impl Fn(&Ends) -> bool) -> Result<usize, Error> {
+pub fn forget_unwanted(unwanted: impl Fn(&Ends) -> bool) -> Result<Vec<Ends>, Error> {
     let socket = open()?;
-    let mut forgotten = 0;
+    let mut forgotten = Vec::new();
     for ipv6 in [false, true] {
         let concerned = |message: &Received<'_>| {
             let original = message.attribute(a::FLOW_ORIGINAL)?;
             let found = both_ends(original, message.attribute(a::FLOW_REPLY)?)?;
-            unwanted(&found).then(|| original.to_vec())
+            unwanted(&found).then(|| (found, original.to_vec()))
         };
-        for flow in list(&socket, message(GET_FLOW, NLM_F_DUMP, ipv6), concerned)? {
+        for (ends, flow) in list(&socket, message(GET_FLOW, NLM_F_DUMP, ipv6), concerned)? {
             forget(&socket, ipv6, &flow)?;
-            forgotten += 1;
+            forgotten.push(ends);
         }
     }
     Ok(forgotten)
@@ -153,7 +153,7 @@ fn is_local(address: IpAddr) -> bool {
     UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()
 }
 
-fn open() -> Result<OwnedFd, Error> {
+pub(crate) fn open() -> Result<OwnedFd, Error> {
     let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
     let protocol = Some(netlink::NETFILTER);
     Ok(socket_with(family, kind, SocketFlags::CLOEXEC, protocol)?)
@@ -218,18 +218,22 @@ fn read(message: &Received<'_>) -> Option<Flow> {
 }
 
 /// Deletes a flow; one that ended by itself meanwhile is no failure.
-fn forget(socket: &OwnedFd, ipv6: bool, original: &[u8]) -> Result<(), Error> {
-    let mut request = message(DELETE_FLOW, NLM_F_ACK, ipv6);
-    request.nested(a::FLOW_ORIGINAL, original);
-    send(socket, &request.finish(2), SendFlags::empty())?;
-    let mut buffer = vec![0; DATAGRAM];
-    let length = recv(socket, &mut *buffer, RecvFlags::TRUNC)?.1;
-    let datagram = buffer.get(..length).ok_or(Error::Reply)?;
-    let answer = messages(datagram).next().ok_or(Error::Reply)?;
-    match acknowledge(&answer) {
+pub(crate) fn forget(socket: &OwnedFd, ipv6: bool, original: &[u8]) -> Result<(), Error> {
+    let mut asked = message(DELETE_FLOW, NLM_F_ACK, ipv6);
+    asked.nested(a::FLOW_ORIGINAL, original);
+    match request(socket, asked) {
         Err(Error::Socket(Errno::NOENT)) => Ok(()),
         other => other,
     }
+}
+
+/// Sends a request and waits for its acknowledgement.
+pub(crate) fn request(socket: &OwnedFd, asked: Message) -> Result<(), Error> {
+    send(socket, &asked.finish(2), SendFlags::empty())?;
+    let mut buffer = vec![0; DATAGRAM];
+    let length = recv(socket, &mut *buffer, RecvFlags::TRUNC)?.1;
+    let datagram = buffer.get(..length).ok_or(Error::Reply)?;
+    acknowledge(&messages(datagram).next().ok_or(Error::Reply)?)
 }
 
 pub(crate) fn acknowledge(answer: &Received<'_>) -> Result<(), Error> {
@@ -239,7 +243,7 @@ pub(crate) fn acknowledge(answer: &Received<'_>) -> Result<(), Error> {
     }
 }
 
-fn message(kind: u16, flags: u16, ipv6: bool) -> Message {
+pub(crate) fn message(kind: u16, flags: u16, ipv6: bool) -> Message {
     let family = match ipv6 {
         true => NFPROTO_IPV6,
         false => NFPROTO_IPV4,

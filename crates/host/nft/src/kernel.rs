@@ -35,6 +35,7 @@ pub(crate) const GROUP_NFTABLES: u32 = 7;
 
 /// `NFNL_SUBSYS_CTNETLINK` and its messages.
 pub(crate) const CONNTRACK: u16 = 1;
+pub(crate) const NEW_FLOW: u16 = 0;
 pub(crate) const GET_FLOW: u16 = 1;
 pub(crate) const DELETE_FLOW: u16 = 2;
 
@@ -170,6 +171,13 @@ pub(crate) mod attribute {
 
     pub(crate) const FLOW_ORIGINAL: u16 = 1;
     pub(crate) const FLOW_REPLY: u16 = 2;
+    pub(crate) const FLOW_STATUS: u16 = 3;
+    pub(crate) const FLOW_STATE: u16 = 4;
+    pub(crate) const FLOW_TIMEOUT: u16 = 7;
+    pub(crate) const STATE_TCP: u16 = 1;
+    pub(crate) const TCP_STATE: u16 = 1;
+    pub(crate) const TCP_FLAGS_ORIGINAL: u16 = 4;
+    pub(crate) const TCP_FLAGS_REPLY: u16 = 5;
     pub(crate) const FLOW_FILTER: u16 = 25;
     pub(crate) const FILTER_ORIGINAL: u16 = 1;
     pub(crate) const TUPLE_ADDRESSES: u16 = 1;
@@ -219,6 +227,12 @@ pub(crate) const CT_STATE: u32 = 0;
 pub(crate) const CT_STATUS: u32 = 2;
 /// `IPS_CONFIRMED`.
 pub(crate) const STATUS_CONFIRMED: u32 = 1 << 3;
+/// `IPS_SEEN_REPLY` and `IPS_ASSURED`.
+pub(crate) const STATUS_ANSWERED: u32 = 1 << 1;
+pub(crate) const STATUS_ASSURED: u32 = 1 << 2;
+/// `TCP_CONNTRACK_ESTABLISHED` and `IP_CT_TCP_FLAG_BE_LIBERAL`.
+pub(crate) const TRACKED_ESTABLISHED: u8 = 3;
+pub(crate) const TRACKED_LIBERALLY: u8 = 8;
 pub(crate) const RT_NEXTHOP4: u32 = 1;
 pub(crate) const RT_NEXTHOP6: u32 = 2;
 pub(crate) const DYNSET_ADD: u32 = 0;

@@ -24,6 +24,16 @@ impl Message {
         Self { bytes }
     }
 
+    /// Begins a list of attributes that is no message yet.
+    pub(crate) const fn attributes() -> Self {
+        Self { bytes: Vec::new() }
+    }
+
+    /// Gives a list of attributes as [`Message::nested`] takes it.
+    pub(crate) fn written(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// Adds an attribute of raw bytes.
     pub(crate) fn bytes(&mut self, kind: u16, value: &[u8]) {
         self.attribute(kind, |message| message.bytes.extend(value));

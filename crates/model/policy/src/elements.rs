@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use crate::{
     groups::Compiled,
     neighbours,
-    ruleset::{Action, DYNAMIC_SIZE, Elements, IpFamily, Key, Set, Target, Type, Value},
+    ruleset::{Action, DYNAMIC_SIZE, Elements, IpFamily, Key, Ruleset, Set, Target, Type, Value},
     topology::{
         Bridge, DirectRouting, Endpoint, GatewayMode, HostAccess, Icc, Link, Metadata, Topology,
     },
@@ -21,6 +21,9 @@ use IpFamily::{V4, V6};
 
 /// The prefix of addresses that are valid on one link only.
 const LINK_LOCAL: &str = "fe80::/10";
+
+/// The set of bridges that policies judge.
+const JUDGED: &str = "judged";
 
 /// What a topology comes to for rules of any back end: every set and map, still mixed of both address families where that reads
 /// better. Targets are the containers' ends of published ports.
@@ -440,7 +443,7 @@ impl Contents {
 
 /// Lays out where policies lead endpoints, and whose members talk through the host.
 pub(crate) fn of_policies(policies: &Compiled) -> Vec<Set> {
-    let mut sets = vec![names("judged", &policies.judged)];
+    let mut sets = vec![names(JUDGED, &policies.judged)];
     for family in [V4, V6] {
         let key = || vec![Type::IfName, Type::Address(family)];
         let of = |map: &BTreeMap<IpFamily, BTreeMap<Key, Action>>| {
@@ -452,6 +455,24 @@ pub(crate) fn of_policies(policies: &Compiled) -> Vec<Set> {
         sets.push(actions(ingress, key(), of(&policies.ingress)));
     }
     sets
+}
+
+impl Ruleset {
+    /// Names the bridges whose members reach each other through the host, for policies judge them.
+    #[must_use]
+    pub fn judged(&self) -> BTreeSet<IfName> {
+        let sets = self.tables.iter().flat_map(|table| &table.sets);
+        let judged = sets.filter(|set| set.name.as_str() == JUDGED);
+        let keys = judged.filter_map(|set| match &set.elements {
+            Elements::Keys(keys) => Some(keys.keys().flatten()),
+            _ => None,
+        });
+        let names = keys.flatten().filter_map(|value| match value {
+            Value::IfName(name) => Some(name.clone()),
+            _ => None,
+        });
+        names.collect()
+    }
 }
 
 /// What a container may say to the host at all: ICMP, IGMP, TCP, UDP, ICMPv6, SCTP. Tunnels, above all, are not among it.

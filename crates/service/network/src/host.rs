@@ -18,12 +18,14 @@ use hakone_nft::{DIVERTED, Firewall, Monitor, Relay};
 use hakone_policy::{
     Consent, DirectRouting, Ends, FlowQuota, Ipv6Rules, Options, Ruleset, Telling, Topology,
 };
+use hakone_port_proxy::OwnAddresses;
+use tokio::sync::Notify;
 
 use crate::{
     Backend, Config, Error, chains,
-    own::OwnAddresses,
     resolver::link_local_resolvers,
     state::State,
+    switched::Looks,
     topology::{self, Given},
     watch::{self, Watcher},
 };
@@ -53,6 +55,11 @@ pub(crate) struct Host {
     flow_quota: Option<u32>,
     /// The bridges by which containers answer to clients whose address we use.
     diverted: BTreeSet<BridgeName>,
+    /// The bridges whose members reach each other through the host, for policies judge them.
+    judged: BTreeSet<BridgeName>,
+    /// Whose connections are to be looked at, and who looks.
+    pub(crate) looks: Looks,
+    pub(crate) asked: Arc<Notify>,
     /// Why the host forwards IPv4 and IPv6.
     pub(crate) forwarding: [Forward; 2],
 }
@@ -150,6 +157,9 @@ impl Host {
             watcher: None,
             flow_quota: config.flow_quota,
             diverted: BTreeSet::new(),
+            judged: BTreeSet::new(),
+            looks: Looks::default(),
+            asked: Arc::default(),
             forwarding: [Forward::AsItIs; 2],
         })
     }
@@ -229,9 +239,21 @@ impl Host {
                 bounded(hakone_policy::compile_frames(topology))?
             }
         };
-        match &mut self.firewall {
-            Some(firewall) => Ok(firewall.update(&rules)?),
-            None => Ok(()),
+        if let Some(firewall) = &mut self.firewall {
+            firewall.update(&rules)?;
+        }
+        self.lead(&rules);
+        Ok(())
+    }
+
+    /// Notes whose members are led through the host by the rules that stand now.
+    fn lead(&mut self, rules: &Ruleset) {
+        let judged = rules.judged();
+        let new = judged.difference(&self.judged).cloned();
+        self.looks.led.extend(new);
+        self.judged = judged;
+        if !self.looks.led.is_empty() {
+            self.asked.notify_one();
         }
     }
 
@@ -240,21 +262,24 @@ impl Host {
         let Some(firewall) = &mut self.firewall else {
             return Ok(());
         };
-        let rules = bounded(hakone_policy::compile(topology))?;
+        let mut rules = bounded(hakone_policy::compile(topology))?;
         if self.uncounted {
-            return Ok(firewall.update(&rules.without_quotas())?);
+            rules = rules.without_quotas();
         }
-        let Err(error) = firewall.update(&rules) else {
-            return Ok(());
-        };
-        if !matches!(error, hakone_nft::Error::Refused { .. }) {
-            return Err(error.into());
+        match firewall.update(&rules) {
+            Err(error @ hakone_nft::Error::Refused { .. }) if !self.uncounted => {
+                rules = rules.without_quotas();
+                if firewall.update(&rules).is_err() {
+                    return Err(error.into());
+                }
+                tracing::warn!(
+                    "the kernel cannot count flows (nft_connlimit): containers have no quota"
+                );
+                self.uncounted = true;
+            }
+            outcome => outcome?,
         }
-        if firewall.update(&rules.without_quotas()).is_err() {
-            return Err(error.into());
-        }
-        tracing::warn!("the kernel cannot count flows (nft_connlimit): containers have no quota");
-        self.uncounted = true;
+        self.lead(&rules);
         Ok(())
     }
 
@@ -328,7 +353,7 @@ impl Host {
 
     /// Ends the flows that the policies of the present state do not allow: they were let through before. What follows begins
     /// anew, and is judged. One that cannot be ended is told: someone must act.
-    pub(crate) fn cut_flows(&self, state: &std::sync::Mutex<State>, begun: Begun) {
+    pub(crate) fn cut_flows(&mut self, state: &std::sync::Mutex<State>, begun: Begun) {
         let topology = topology::of(&crate::service::lock(state), &self.given);
         let consent = Consent::of(&topology);
         if self.firewall.is_none() || consent.is_given() {
@@ -339,8 +364,13 @@ impl Host {
         let unwanted =
             |ends: &Ends| !consent.allows(ends) && !by_name(ends) && !own.hold(ends.source);
         match hakone_nft::forget_unwanted(unwanted) {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "flows cut that policies no longer allow"),
+            Ok(cut) if cut.is_empty() => {}
+            Ok(cut) => {
+                tracing::info!(count = cut.len(), "flows cut that policies no longer allow");
+                let ends = cut.iter().flat_map(|one| [one.source, one.destination]);
+                self.looks.cut.extend(ends);
+                self.asked.notify_one();
+            }
             Err(error) => tracing::error!(%error, "flows that policies do not allow were not cut"),
         }
     }

@@ -30,7 +30,7 @@ use crate::{
     resolver::Kept,
     sandbox::{self, Sandbox, Survivor},
     state::{Attached, Stage, State},
-    sweep, topology, view, world,
+    sweep, switched, topology, view, world,
 };
 
 /// The network service; clones share it.
@@ -113,9 +113,12 @@ impl Service {
         let chains = lock(&inner.host).chains.clone();
         let silent = chains.is_some_and(|chains| chains.is_silent());
         let looking = silent.then(|| inner.runtime.spawn(guard::look(Arc::downgrade(&inner))));
+        let asked = Arc::clone(&lock(&inner.host).asked);
+        let switched = switched::run(Arc::downgrade(&inner), asked);
+        let switched = inner.runtime.spawn(switched);
         let links = links::start(&inner)?;
         let tasks = guarding.into_iter().chain(looking);
-        let tasks = tasks.chain([sweeping, links]);
+        let tasks = tasks.chain([sweeping, switched, links]);
         lock(&inner.tasks).extend(tasks.map(|task| task.abort_handle()));
         Ok(Self { inner })
     }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use hakone_base::{ContainerId, NetworkId, Protocol, Subnet};
+use hakone_netns::Netns;
 use hakone_network_policy::PolicyKey;
 use rustix::net::{Shutdown, shutdown};
 use tokio::task::AbortHandle;
@@ -36,6 +37,8 @@ pub(crate) struct State {
 pub(crate) struct Attached {
     pub(crate) report: SandboxReport,
     pub(crate) stage: Stage,
+    /// Its namespace, once it is live; none of a container on the host's or another's.
+    pub(crate) netns: Option<Arc<Netns>>,
     /// The sockets that reserve the published ports.
     pub(crate) held: Vec<Arc<OwnedFd>>,
     /// Proxies and resolver.

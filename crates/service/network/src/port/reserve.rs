@@ -77,18 +77,6 @@ pub(crate) fn reserve(
     }
 }
 
-/// Gives the address and protocol a held socket is bound to: after a restart it says itself what it reserves.
-pub(crate) fn bound_to(socket: &OwnedFd) -> Option<(SocketAddr, Protocol)> {
-    let socket = socket2::SockRef::from(socket);
-    let protocol = match socket.protocol().ok()?? {
-        socket2::Protocol::TCP => Protocol::Tcp,
-        socket2::Protocol::UDP => Protocol::Udp,
-        socket2::Protocol::SCTP => Protocol::Sctp,
-        _ => return None,
-    };
-    Some((socket.local_addr().ok()?.as_socket()?, protocol))
-}
-
 fn candidates(binding: &PortBinding) -> Box<dyn Iterator<Item = Port> + '_> {
     let range = match &binding.host_ports {
         Some(ports) => ports.start().get()..=ports.end().get(),

@@ -153,6 +153,7 @@ fn reserve_addresses(
     let attached = Attached {
         report: report.clone(),
         stage: Stage::Prepared,
+        netns: None,
         held: Vec::new(),
         tasks: Vec::new(),
     };

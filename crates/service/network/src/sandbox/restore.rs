@@ -23,9 +23,11 @@ pub(crate) struct Survivor {
 /// Puts the sandbox back into the state and serves its names and loopback ports again; the rules come with `settle`.
 pub(crate) fn restore(service: &Arc<Inner>, survivor: Survivor) -> Result<(), Error> {
     let wants_resolver = survivor.report.resolver.is_some();
+    let netns = Netns::of_process(survivor.init).map(Arc::new);
     let attached = Attached {
         report: survivor.report,
         stage: Stage::Live,
+        netns: netns.as_ref().ok().cloned(),
         held: survivor.held.into_iter().map(Arc::new).collect(),
         tasks: Vec::new(),
     };
@@ -34,7 +36,7 @@ pub(crate) fn restore(service: &Arc<Inner>, survivor: Survivor) -> Result<(), Er
     state.changed();
     drop(state);
     let listening = match wants_resolver {
-        true => Some(listen(&service.config, &Netns::of_process(survivor.init)?)?),
+        true => Some(listen(&service.config, &*netns?)?),
         false => None,
     };
     serve(service, &survivor.container, listening)

@@ -6,6 +6,7 @@ use hakone_base::ContainerId;
 use hakone_netlink::Socket;
 use hakone_netns::{Netns, write_sysctl};
 use hakone_policy::Ends;
+use hakone_port_proxy::is_own;
 use hakone_resolver::{Listening, Names};
 
 use super::prepare::Unwired;
@@ -13,7 +14,6 @@ use crate::{
     Error, SandboxReport,
     driver::{self, Attachment},
     host::Begun,
-    own::is_own,
     port,
     record::Network,
     resolver::Known,
@@ -59,7 +59,7 @@ fn try_wire(service: &Arc<Inner>, wiring: Wiring) -> Result<(), Error> {
     if let Some(rules) = wiring.unwired.rules {
         rules.wait()?;
     }
-    if !set_live(service, &wiring.container) {
+    if !set_live(service, &wiring.container, wiring.netns.clone()) {
         return Err(Error::NoSandbox(wiring.container));
     }
     let mut host = lock(&service.host);
@@ -92,12 +92,13 @@ fn plug(
 }
 
 /// Lets rules and names know the sandbox; false when it was given back meanwhile.
-fn set_live(service: &Inner, container: &ContainerId) -> bool {
+fn set_live(service: &Inner, container: &ContainerId, netns: Option<Arc<Netns>>) -> bool {
     let mut state = lock(&service.state);
     state.changed();
     match state.sandboxes.get_mut(container) {
         Some(attached) => {
             attached.stage = Stage::Live;
+            attached.netns = netns;
             true
         }
         None => false,

@@ -11,7 +11,7 @@ use hakone_network::{Change, Error};
 
 use crate::lab::{
     Container, LAN, Lab, OUTSIDE, ask, is_cut_off, look_up, on_own_host, on_own_host_with, pool,
-    request, serve,
+    request, serve, until,
 };
 
 /// How long to wait for an answer that must not come, and for one that must.
@@ -179,6 +179,171 @@ fn a_flow_that_was_switched_before_its_network_was_judged_ends_too() {
         assert!(answers(&mut stream, SOON));
         apply(lab, &policy("deny", DENY_INGRESS));
         assert!(!answers(&mut stream, NEVER));
+    });
+}
+
+/// Frames that a bridge switches are seen by nobody else, as on hosts without `br_netfilter`.
+fn switch_unseen() {
+    for program in ["ip", "ip6"] {
+        let seen = format!("net/bridge/bridge-nf-call-{program}tables");
+        // The kernel may be one without.
+        write_sysctl(&seen, "0").ok();
+    }
+}
+
+/// Connects to a server that listens as long as the test lasts; gives both ends, the client's first.
+fn switched(from: &Container, to: &Container) -> (TcpStream, TcpStream, TcpListener) {
+    let address = to.at(7000);
+    let listener = to.netns.on(|| TcpListener::bind(address).unwrap()).unwrap();
+    let connect = || TcpStream::connect(address).unwrap();
+    let client = from.netns.on(connect).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    (client, server, listener)
+}
+
+/// Reports whether what one end says comes to the other.
+fn carries(from: &mut TcpStream, to: &mut TcpStream, patience: Duration) -> bool {
+    let mut byte = [0];
+    to.set_read_timeout(Some(patience)).unwrap();
+    from.write_all(&[7]).is_ok() && to.read_exact(&mut byte).is_ok()
+}
+
+/// Who may reach `db`, while nobody may reach its clients.
+fn only_to_db() -> String {
+    let to_db = WEB_TO_DB.replace("80", "7000");
+    policy("nobody", "{podSelector: {}}") + &policy("db", &to_db)
+}
+
+#[test]
+fn a_server_goes_on_speaking_first_in_a_flow_that_was_switched_before() {
+    on_own_host(|lab| {
+        switch_unseen();
+        lab.network("red", |spec| {
+            spec.ipv6 = true;
+            spec.pools = vec![pool("10.66.0.0/24"), pool("fd00:66::/64")];
+        });
+        let db = labelled(lab, "db", "red", &[("app", "db")]);
+        let web = labelled(lab, "web", "red", &[("app", "web")]);
+        let (mut client, mut server, _listener) = switched(&web, &db);
+        apply(lab, &only_to_db());
+        assert!(carries(&mut server, &mut client, SOON));
+        assert!(carries(&mut client, &mut server, SOON));
+        let back = SocketAddr::new(web.address(), client.local_addr().unwrap().port());
+        assert!(is_cut_off(&db.netns, back), "nobody reaches the client");
+    });
+}
+
+#[test]
+fn a_server_on_both_families_goes_on_speaking_first_too() {
+    on_own_host(|lab| {
+        switch_unseen();
+        lab.network("red", |spec| {
+            spec.ipv6 = true;
+            spec.pools = vec![pool("10.66.0.0/24"), pool("fd00:66::/64")];
+        });
+        let db = labelled(lab, "db", "red", &[("app", "db")]);
+        let web = labelled(lab, "web", "red", &[("app", "web")]);
+        let any = || TcpListener::bind("[::]:7000").unwrap();
+        let listener = db.netns.on(any).unwrap();
+        let v6 = db.report.endpoints[0].ipv6.unwrap().address;
+        let addresses = [db.at(7000), SocketAddr::new(v6.into(), 7000)];
+        let mut flows = addresses.map(|address| {
+            let connect = || TcpStream::connect(address).unwrap();
+            let client = web.netns.on(connect).unwrap();
+            (client, listener.accept().unwrap().0)
+        });
+        apply(lab, &only_to_db());
+        for (client, server) in &mut flows {
+            assert!(carries(server, client, SOON));
+        }
+    });
+}
+
+#[test]
+fn a_server_that_speaks_first_does_not_keep_a_flow_that_nobody_allows_any_more() {
+    on_own_host(|lab| {
+        switch_unseen();
+        lab.network("red", |_| {});
+        let db = labelled(lab, "db", "red", &[("app", "db")]);
+        let other = labelled(lab, "other", "red", &[]);
+        let (mut client, mut server, _listener) = switched(&other, &db);
+        // The server may reach the client, but not by the flow that the client began.
+        apply(lab, &policy("deny", DENY_INGRESS));
+        until("the flow's end", || server.take_error().unwrap().is_some());
+        assert!(!carries(&mut server, &mut client, NEVER));
+        assert!(!carries(&mut client, &mut server, NEVER));
+    });
+}
+
+#[test]
+fn a_flow_that_went_on_unseen_between_two_policies_goes_on_under_the_second() {
+    on_own_host(|lab| {
+        switch_unseen();
+        lab.network("red", |_| {});
+        let db = labelled(lab, "db", "red", &[("app", "db")]);
+        let web = labelled(lab, "web", "red", &[("app", "web")]);
+        let (mut client, mut server, _listener) = switched(&web, &db);
+        apply(lab, &only_to_db());
+        assert!(carries(&mut client, &mut server, SOON));
+        for name in ["red/nobody", "red/db"] {
+            remove(lab, name);
+        }
+        // More than any window that connection tracking remembers.
+        let much = vec![7; 32 << 20];
+        std::thread::scope(|scope| {
+            scope.spawn(|| server.write_all(&much).unwrap());
+            client.read_exact(&mut vec![0; much.len()]).unwrap();
+        });
+        apply(lab, &only_to_db());
+        assert!(carries(&mut server, &mut client, SOON));
+        assert!(carries(&mut client, &mut server, SOON));
+    });
+}
+
+#[test]
+fn a_tracked_flow_that_a_policy_ends_is_not_revived_by_its_server() {
+    on_own_host(|lab| {
+        switch_unseen();
+        lab.network("red", |_| {});
+        let db = labelled(lab, "db", "red", &[("app", "db")]);
+        let web = labelled(lab, "web", "red", &[("app", "web")]);
+        apply(lab, &policy("db", &WEB_TO_DB.replace("80", "7000")));
+        let (mut client, mut server, _listener) = switched(&web, &db);
+        assert!(carries(&mut client, &mut server, SOON));
+        apply(lab, &policy("db", DENY_INGRESS));
+        until("the flow's end", || server.take_error().unwrap().is_some());
+        assert!(!carries(&mut server, &mut client, NEVER));
+    });
+}
+
+#[test]
+fn an_end_that_no_other_end_knows_of_opens_nothing() {
+    on_own_host(|lab| {
+        switch_unseen();
+        lab.network("red", |_| {});
+        let db = labelled(lab, "db", "red", &[("app", "db")]);
+        let web = labelled(lab, "web", "red", &[("app", "web")]);
+        // `web` has the address of `victim` inside: what its sockets say of it, nobody confirms.
+        let victim = labelled(lab, "victim", "red", &[("app", "victim")]);
+        let kept = switched(&web, &db);
+        let taken = victim.address();
+        let faked = web.netns.on(|| {
+            let mut socket = hakone_netlink::Socket::open().unwrap();
+            let own = hakone_netlink::LinkIndex(1);
+            let address = format!("{taken}/32").parse().unwrap();
+            socket
+                .execute([hakone_netlink::add_address(own, address)])
+                .unwrap();
+            let listener = TcpListener::bind((taken, 7000)).unwrap();
+            let client = TcpStream::connect((taken, 7000)).unwrap();
+            (listener, client)
+        });
+        apply(lab, &only_to_db());
+        let flows = || std::fs::read_to_string("/proc/thread-self/net/nf_conntrack").unwrap();
+        let confirmed = format!("src={} dst={}", web.address(), db.address());
+        until("the noting", || flows().contains(&confirmed));
+        assert!(!flows().contains(&taken.to_string()), "{}", flows());
+        drop((kept, faked));
     });
 }
 

@@ -1,5 +1,7 @@
 //! Which sockets reserve which ports.
 
+use hakone_port_proxy::bound_to;
+
 use super::*;
 
 fn on_loopback(ports: std::ops::RangeInclusive<u16>) -> PortBinding {

@@ -10,7 +10,7 @@ use crate::own::is_own;
 
 /// The address that a proxy speaks to the container under.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub enum Source {
     /// The host's.
     Host,
     /// The client's own; not for clients on the container's link, which would be answered directly.
@@ -27,7 +27,7 @@ impl Source {
     ///
     /// A client from elsewhere whose address cannot be shown is refused: the container would take it for the host (attack
     /// `source_hidden_v6`). So is a member of a network without icc: no way leads to its neighbours, not this one either.
-    pub(super) fn socket(
+    pub(crate) fn socket(
         &self,
         client: SocketAddr,
         target: SocketAddr,

@@ -11,7 +11,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::proxy::Road;
+use crate::proxy::Road;
 
 /// Connections that one port serves at a time; more wait in the kernel's queue.
 const CONNECTIONS: usize = 1024;
@@ -21,7 +21,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 const BREATHER: Duration = Duration::from_millis(100);
 
 /// Accepts and serves until it is aborted; its connections end with it.
-pub(super) async fn serve(listener: TcpListener, road: Road) {
+pub(crate) async fn serve(listener: TcpListener, road: Road) {
     let target = road.target;
     let road = Arc::new(road);
     let places = Arc::new(Semaphore::new(CONNECTIONS));

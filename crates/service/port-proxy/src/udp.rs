@@ -9,7 +9,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::proxy::Road;
+use crate::proxy::Road;
 
 /// Clients that one port serves at a time; the datagrams of more are dropped, as a full queue would.
 const CLIENTS: usize = 1024;
@@ -21,7 +21,7 @@ const DATAGRAM: usize = 65_535;
 const BREATHER: Duration = Duration::from_millis(10);
 
 /// Serves until it is aborted.
-pub(super) async fn serve(public: UdpSocket, road: Road) {
+pub(crate) async fn serve(public: UdpSocket, road: Road) {
     let public = Arc::new(public);
     let mut clients: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
     let mut silent = JoinSet::new();

@@ -9,16 +9,18 @@ use hakone_netlink::Socket;
 
 /// The host's own addresses at one moment.
 #[derive(Debug, Default)]
-pub(crate) struct OwnAddresses(BTreeSet<IpAddr>);
+pub struct OwnAddresses(BTreeSet<IpAddr>);
 
 /// Reports whether one address is the host's; of loopback nobody is asked.
-pub(crate) fn is_own(address: IpAddr) -> bool {
+#[must_use]
+pub fn is_own(address: IpAddr) -> bool {
     address.is_loopback() || OwnAddresses::read().hold(address)
 }
 
 impl OwnAddresses {
     /// Reads them in the calling thread's namespace. When the kernel does not tell, only loopback is the host's.
-    pub(crate) fn read() -> Self {
+    #[must_use]
+    pub fn read() -> Self {
         match Socket::open().and_then(|mut socket| socket.addresses()) {
             Ok(all) => Self(all.into_iter().map(|one| one.address.addr()).collect()),
             Err(error) => {
@@ -29,7 +31,8 @@ impl OwnAddresses {
     }
 
     /// Reports whether an address is the host's.
-    pub(crate) fn hold(&self, address: IpAddr) -> bool {
+    #[must_use]
+    pub fn hold(&self, address: IpAddr) -> bool {
         address.is_loopback() || self.0.contains(&address)
     }
 }

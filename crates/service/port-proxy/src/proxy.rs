@@ -9,15 +9,15 @@ use std::{
 };
 
 use hakone_base::Protocol;
+use hakone_network_model::SandboxReport;
 use socket2::{Socket, Type};
 use tokio::{runtime::Handle, task::AbortHandle};
 
-use super::{bound_to, source::Source, tcp, udp};
-use crate::SandboxReport;
+use crate::{source::Source, tcp, udp};
 
 /// A reserved socket and where its connections lead.
 #[derive(Debug)]
-pub(crate) struct Listener {
+pub struct Listener {
     socket: Arc<OwnedFd>,
     protocol: Protocol,
     target: SocketAddr,
@@ -27,9 +27,7 @@ pub(crate) struct Listener {
 
 /// Says whether policies let a client's connection in: the host's own rules see the proxy alone.
 #[derive(Clone)]
-pub(crate) struct Admits(
-    pub(crate) Arc<dyn Fn(IpAddr, SocketAddr, Protocol) -> bool + Send + Sync>,
-);
+pub struct Admits(pub Arc<dyn Fn(IpAddr, SocketAddr, Protocol) -> bool + Send + Sync>);
 
 impl std::fmt::Debug for Admits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -39,8 +37,8 @@ impl std::fmt::Debug for Admits {
 
 /// Where connections lead, under which address, and whose may.
 #[derive(Clone, Debug)]
-pub(super) struct Road {
-    pub(super) target: SocketAddr,
+pub(crate) struct Road {
+    pub(crate) target: SocketAddr,
     source: Source,
     admits: Admits,
     protocol: Protocol,
@@ -48,7 +46,7 @@ pub(super) struct Road {
 
 impl Road {
     /// Makes a socket towards the container for a client that may come in.
-    pub(super) fn socket(&self, client: SocketAddr, kind: Type) -> io::Result<Socket> {
+    pub(crate) fn socket(&self, client: SocketAddr, kind: Type) -> io::Result<Socket> {
         let Admits(admits) = &self.admits;
         match admits(client.ip().to_canonical(), self.target, self.protocol) {
             true => self.source.socket(client, self.target, kind),
@@ -59,7 +57,8 @@ impl Road {
 
 impl Listener {
     /// Finds out what a held socket is for; `None` when no published port of the sandbox is its.
-    pub(crate) fn of(
+    #[must_use]
+    pub fn of(
         socket: &Arc<OwnedFd>,
         report: &SandboxReport,
         (source, admits): (Source, Admits),
@@ -83,18 +82,22 @@ impl Listener {
 
 impl Listener {
     /// Gives where its connections lead.
-    pub(crate) const fn target(&self) -> SocketAddr {
+    #[must_use]
+    pub const fn target(&self) -> SocketAddr {
         self.target
     }
 
     /// Refuses connections from here on; the port stays taken.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         rustix::net::shutdown(&*self.socket, rustix::net::Shutdown::Both).ok();
     }
 }
 
 /// Starts serving; the handle ends it. SCTP has no loopback service.
-pub(crate) fn serve(listener: &Listener, runtime: &Handle) -> io::Result<Option<AbortHandle>> {
+///
+/// # Errors
+/// When the process is out of descriptors.
+pub fn serve(listener: &Listener, runtime: &Handle) -> io::Result<Option<AbortHandle>> {
     let _entered = runtime.enter();
     let socket = listener.socket.try_clone()?;
     let road = Road {
@@ -115,6 +118,19 @@ pub(crate) fn serve(listener: &Listener, runtime: &Handle) -> io::Result<Option<
         Protocol::Sctp => return Ok(None),
     };
     Ok(Some(task.abort_handle()))
+}
+
+/// Gives the address and protocol a held socket is bound to: after a restart it says itself what it reserves.
+#[must_use]
+pub fn bound_to(socket: &OwnedFd) -> Option<(SocketAddr, Protocol)> {
+    let socket = socket2::SockRef::from(socket);
+    let protocol = match socket.protocol().ok()?? {
+        socket2::Protocol::TCP => Protocol::Tcp,
+        socket2::Protocol::UDP => Protocol::Udp,
+        socket2::Protocol::SCTP => Protocol::Sctp,
+        _ => return None,
+    };
+    Some((socket.local_addr().ok()?.as_socket()?, protocol))
 }
 
 /// Gives the container's address of the same family, or the other one.
