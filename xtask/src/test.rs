@@ -40,6 +40,8 @@ pub(crate) fn peers() -> Result<()> {
             "artifacts",
             "--test",
             "schema",
+            "--test",
+            "buildx",
         ],
     )
 }
