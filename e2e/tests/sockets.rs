@@ -78,7 +78,6 @@ mod tests {
         "volume rm theirs",
         "volume inspect theirs",
         "volume create theirs",
-        "system df",
     ];
 
     /// A laboratory with three sockets: of everybody's operator, of the team `ci`, and of a reader; and the folder they lie in.
@@ -247,6 +246,9 @@ mod tests {
         ))
         .ok();
         ci(&format!("run --rm -v mine:/again {IMAGE} true")).ok();
+        let df = ci("system df -v").ok();
+        assert!(df.contains("mine") && !df.contains("theirs"), "{df}");
+        assert!(lab.docker("system df -v").ok().contains("theirs"));
         for line in THEIRS {
             let tried = ci(line);
             assert_ne!(tried.code, 0, "{line}: {}", tried.stdout);
@@ -266,7 +268,21 @@ mod tests {
             told.contains("container mine") && !told.contains("theirs"),
             "{told}"
         );
-        ci("rm -f mine").ok();
+        let older = format!(
+            r#"{{"Image":"{IMAGE}","Cmd":["sleep","600"],"MacAddress":"02:42:ac:11:00:63"}}"#
+        );
+        let made = doors.api(
+            "ci",
+            "POST",
+            "/v1.43/containers/create?name=addressed",
+            &older,
+        );
+        assert_eq!(made.0, 201, "{}", made.1);
+        ci("start addressed").ok();
+        let shown =
+            "inspect -f '{{range .NetworkSettings.Networks}}{{.MacAddress}}{{end}}' addressed";
+        assert_eq!(lab.docker(shown).ok(), "02:42:ac:11:00:63");
+        ci("rm -f mine addressed").ok();
         ci("volume prune -af").ok();
         ci("network prune -f").ok();
         assert_eq!(lab.docker("volume ls -qf name=theirs").ok(), "theirs");

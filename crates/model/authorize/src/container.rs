@@ -9,7 +9,9 @@ use crate::{
 };
 
 /// Keys of a create request beside `HostConfig`, `NetworkingConfig`, `Labels`, `Image` and `Volumes`: all stay in the container.
-const FREE: [&str; 21] = [
+/// `MacAddress` is the older place of what the settings of an endpoint may say too.
+const FREE: [&str; 22] = [
+    "MacAddress",
     "Hostname",
     "Domainname",
     "User",
@@ -241,9 +243,10 @@ mod tests {
 
     #[test]
     fn a_create_request_gets_the_label_and_ids() {
-        let mut body = json!({"Image": "x", "HostConfig": {
+        let mut body = json!({"Image": "x", "MacAddress": "02:42:ac:11:00:09", "HostConfig": {
             "NetworkMode": "container:mine", "VolumesFrom": ["mine:ro"]}});
         scoped().create_container(&mut body, &facts()).unwrap();
+        assert_eq!(body["MacAddress"], "02:42:ac:11:00:09");
         assert_eq!(body["Labels"]["team"], "ci");
         assert_eq!(body["HostConfig"]["NetworkMode"], "container:id-of-mine");
         assert_eq!(body["HostConfig"]["VolumesFrom"][0], "id-of-mine:ro");

@@ -186,13 +186,13 @@ impl Service {
         .await
     }
 
-    /// Lists all volumes with the bytes in them and the containers that refer to each. Reads all their folders.
+    /// Lists volumes with the bytes in them and the containers that refer to each. Reads all their folders.
     ///
     /// # Errors
-    /// When the service shuts down.
-    pub async fn usage(&self) -> Result<Vec<wire::Volume>, Error> {
+    /// When a filter's value is refused, or the service shuts down.
+    pub async fn usage(&self, filters: Filters) -> Result<Vec<wire::Volume>, Error> {
         let inner = Arc::clone(&self.0);
-        blocking(move || Ok(inner.usage())).await
+        blocking(move || inner.usage(&filters)).await
     }
 
     /// Makes a volume's files reachable for a start; tells whether it is still empty, which asks for copy-up.
@@ -284,14 +284,14 @@ impl Inner {
         to_wire(record, &self.files(&record.name))
     }
 
-    fn usage(&self) -> Vec<wire::Volume> {
-        let table = self.table();
-        let all = table.entries();
-        let all: Vec<_> = all
-            .map(|entry| (entry.record.clone(), entry.users.len()))
-            .collect();
-        drop(table);
-        let measured = all.into_iter().map(|(record, users)| {
+    fn usage(&self, filters: &Filters) -> Result<Vec<wire::Volume>, Error> {
+        let mut chosen = Vec::new();
+        for entry in self.table().entries() {
+            if filter::passes(filters, &entry.record, !entry.users.is_empty())? {
+                chosen.push((entry.record.clone(), entry.users.len()));
+            }
+        }
+        let measured = chosen.into_iter().map(|(record, users)| {
             let size = folder::size(&self.files(&record.name));
             wire::Volume {
                 usage_data: Some(wire::VolumeUsageData {
@@ -301,7 +301,7 @@ impl Inner {
                 ..self.show(&record)
             }
         });
-        measured.collect()
+        Ok(measured.collect())
     }
 
     pub(crate) fn announce(

@@ -9,7 +9,7 @@ use hakone_container::{
 };
 use hakone_engine_api::wire;
 use hyper::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_util::io::ReaderStream;
 
@@ -51,9 +51,10 @@ pub(crate) async fn create(services: &Services, call: Call) -> Reply {
 }
 
 /// What clients up to 1.43 say beside all networks.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Older {
+pub(crate) struct Older {
+    #[serde(skip_serializing_if = "Option::is_none")]
     mac_address: Option<String>,
 }
 

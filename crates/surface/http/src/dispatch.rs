@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use crate::{
     Services, archive, build, buildkit, containers, debug, error::Error, events, flows, images,
     metrics, monitor, networks, policies, registry, reply::Reply, request::Call, routes::Operation,
-    security, system, volumes, websocket,
+    security, system, usage, volumes, websocket,
 };
 
 /// Runs one operation on the object named in the path, and notes how long those took that monitoring asks about.
@@ -35,7 +35,7 @@ async fn perform(
         Operation::Version => system::version(services),
         Operation::Info => system::info(services),
         Operation::Events => events::stream(services, &call),
-        Operation::DiskUsage => system::disk_usage(services, &call).await,
+        Operation::DiskUsage => usage::disk_usage(services, &call).await,
         Operation::DebugVariables => debug::variables(services),
         Operation::PluginList => system::plugins(&call),
         Operation::PluginInspect => Err(Error::NoPlugin(object)),

@@ -33,6 +33,7 @@ mod serve;
 mod services;
 mod status;
 mod system;
+mod usage;
 mod version;
 mod volumes;
 mod websocket;

@@ -4,6 +4,7 @@ use std::{collections::HashMap, io};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use hakone_authorize::Scope;
 use hakone_base::ApiVersion;
 use hakone_engine_api::{Filters, query, word};
 use http_body_util::{BodyExt as _, BodyStream, LengthLimitError, Limited};
@@ -67,6 +68,16 @@ impl Call {
     /// Replaces all values of a parameter by one.
     pub(crate) fn set(&mut self, key: &str, value: String) {
         self.query.insert(key.to_owned(), vec![value]);
+    }
+
+    /// Bounds what the answer may show.
+    pub(crate) fn bound(&mut self, scope: Scope) {
+        self.request.extensions_mut().insert(scope);
+    }
+
+    /// Gives the bound of what the answer may show.
+    pub(crate) fn scope(&self) -> Option<&Scope> {
+        self.request.extensions().get()
     }
 
     /// Gives every parameter, repeated ones too.

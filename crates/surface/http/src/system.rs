@@ -1,4 +1,4 @@
-//! The daemon itself: ping, version, info, disk usage.
+//! The daemon itself: ping, version, info.
 
 use std::{collections::BTreeSet, time::SystemTime};
 
@@ -12,8 +12,6 @@ use serde_json::{Value, json};
 
 use crate::{
     Services,
-    error::Error,
-    older,
     reply::{self, Reply},
     request::Call,
 };
@@ -178,59 +176,4 @@ fn authorization(services: &Services) -> Value {
 pub(crate) fn plugins(call: &Call) -> Reply {
     call.filters(&["capability", "enabled"])?;
     reply::json(&[(); 0])
-}
-
-pub(crate) async fn disk_usage(services: &Services, call: &Call) -> Reply {
-    const KINDS: [&str; 4] = ["image", "container", "volume", "build-cache"];
-    let asked = call.all("type");
-    if let Some(odd) = asked.iter().find(|kind| !KINDS.contains(&kind.as_str())) {
-        return Err(Error::parameter(format!("unknown object type: {odd}")));
-    }
-    let wanted = |kind: &str| asked.is_empty() || asked.iter().any(|one| one == kind);
-    let unasked = json!({
-        "LayersSize": 0, "Images": null, "Containers": null, "Volumes": null, "BuildCache": null,
-    });
-    let mut usage = unasked.as_object().cloned().unwrap_or_default();
-    if wanted("image") {
-        usage.insert("LayersSize".into(), json!(services.images.layers_size()));
-        usage.insert(
-            "Images".into(),
-            older::images(call.version, images(services)?),
-        );
-    }
-    if wanted("container") {
-        let options = hakone_container::ListOptions {
-            all: true,
-            size: true,
-            ..Default::default()
-        };
-        let list = services
-            .containers
-            .list(options)
-            .await
-            .map_err(|error| Error::service(&error))?;
-        usage.insert("Containers".into(), json!(list));
-    }
-    if wanted("volume") {
-        let list = services.volumes.usage().await;
-        let list = list.map_err(|error| Error::service(&error))?;
-        usage.insert("Volumes".into(), json!(list));
-    }
-    if wanted("build-cache") {
-        usage.insert("BuildCache".into(), crate::build::cache(services).await);
-    }
-    reply::json(&usage)
-}
-
-fn images(services: &Services) -> Result<Value, Error> {
-    let options = hakone_image::ListOptions {
-        shared_size: true,
-        containers: true,
-        ..hakone_image::ListOptions::default()
-    };
-    let list = services
-        .images
-        .list(&options)
-        .map_err(|error| Error::service(&error))?;
-    serde_json::to_value(list).map_err(Error::Json)
 }

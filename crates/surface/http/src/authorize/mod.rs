@@ -19,7 +19,7 @@ use tracing::info;
 pub(crate) use gate::Client;
 pub use gate::Gate;
 
-use crate::{Services, error::Error, request::Call, routes::Operation};
+use crate::{Services, containers::Older, error::Error, request::Call, routes::Operation};
 
 /// A request that may go on: the object's name as it was judged, and the call.
 pub(crate) type Judged = (String, Call);
@@ -71,6 +71,7 @@ impl Judging<'_> {
             | Action::NetworkPrune
             | Action::VolumeList
             | Action::VolumePrune => self.narrowed(call).map(|call| (object, call)),
+            Action::DiskUsage => Ok((object, self.bounded(call))),
             Action::ContainerInspect
             | Action::ContainerLogs
             | Action::ContainerControl
@@ -105,7 +106,6 @@ impl Judging<'_> {
             }
             Action::Ping
             | Action::SystemRead
-            | Action::DiskUsage
             | Action::Debug
             | Action::PluginRead
             | Action::PluginManage
@@ -125,6 +125,14 @@ impl Judging<'_> {
             narrow::filters(&mut call, scope)?;
         }
         Ok(call)
+    }
+
+    /// The disk's use takes no filters: what it may show goes along with the request.
+    fn bounded(&self, mut call: Call) -> Call {
+        if let Some(scope) = self.grant.scope() {
+            call.bound(scope.clone());
+        }
+        call
     }
 
     async fn commit(&self, call: Call) -> Result<Call, Error> {
@@ -167,9 +175,13 @@ impl Judging<'_> {
     }
 
     async fn create(&self, mut call: Call) -> Result<Call, Error> {
+        let older = call.typed::<Older>().await?;
         let Some(mut body) = call.typed::<wire::ContainerCreateBody>().await? else {
             return Ok(call);
         };
+        if let (Some(Value::Object(older)), Some(keys)) = (older, body.as_object_mut()) {
+            keys.extend(older);
+        }
         let wanted = References::of_create(&body);
         let facts = facts::collect(self.services, wanted.clone()).await?;
         self.grant.create_container(&mut body, &facts)?;
