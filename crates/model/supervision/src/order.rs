@@ -56,6 +56,10 @@ pub struct Rootfs {
     pub work: PathBuf,
     /// Whether what the container writes dies with it: then nothing of it is ever synced to disk.
     pub ephemeral: bool,
+    /// Whether `/etc/mtab` is a link to what is mounted, as programs of old want it; not in the steps of a build, whose results it
+    /// would become part of.
+    #[serde(default)]
+    pub mtab: bool,
 }
 
 /// A volume to fill from the image, ownership, modes and extended attributes kept.
@@ -126,9 +130,38 @@ pub struct Forward {
     pub lossy: bool,
     /// The file for whoever reads the log here.
     pub cache: Option<LogFile>,
+    /// How long a server that is away is waited for.
+    #[serde(default)]
+    pub retry: LogRetry,
+    /// The server's name and port, to look up again before another connection; none when it has no name.
+    #[serde(default)]
+    pub name: Option<(String, u16)>,
 }
 
-/// Where a log server is. Names were looked up: the supervisor never waits for a name server.
+/// How often a server that is away is tried before the lines that wait for it are given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogRetry {
+    /// Further connections after the first.
+    pub attempts: u32,
+    /// Milliseconds before the first of them; they double.
+    pub pause: u64,
+    /// The longest of them.
+    pub longest: u64,
+}
+
+impl Default for LogRetry {
+    /// What orders of older daemons meant.
+    fn default() -> Self {
+        Self {
+            attempts: u32::MAX,
+            pause: 250,
+            longest: 10_000,
+        }
+    }
+}
+
+/// Where a log server is. Names were looked up: the supervisor itself never waits for a name server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum LogPeer {
@@ -142,6 +175,20 @@ pub enum LogPeer {
     Unix(PathBuf),
     /// Datagrams to the first of these sockets that is there.
     Unixgram(Vec<PathBuf>),
+}
+
+impl LogPeer {
+    /// Takes the addresses that a name has now; none leaves the former.
+    pub fn move_to(&mut self, found: Vec<SocketAddr>) {
+        let addresses = match self {
+            Self::Udp(addresses) | Self::Tcp(addresses) => addresses,
+            Self::Tls(tls) => &mut tls.addresses,
+            Self::Unix(_) | Self::Unixgram(_) => return,
+        };
+        if !found.is_empty() {
+            *addresses = found;
+        }
+    }
 }
 
 /// An encrypted stream and how the server is checked.

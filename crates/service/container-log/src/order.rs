@@ -1,11 +1,12 @@
 //! What a container's supervisor is told of its log: where it is, how it rotates, what goes into each line.
 //!
-//! Log servers are looked up now: the supervisor never waits for a name server. A server that does not answer keeps a
+//! Log servers are looked up now, so that a wrong name shows; the supervisor looks again before it connects anew. A server that does not answer keeps a
 //! container from starting, as in Docker, unless its lines may be dropped or come later.
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use hakone_base::Timestamp;
@@ -16,7 +17,7 @@ use hakone_spec::{
     ContainerSpec, Delivery, GelfPacking, LogAddress, LogFields, LogFile, LogForward, LogProtocol,
     LogSpec, SyslogForm,
 };
-use hakone_supervision::{Forward, Log, LogFile as FileOrder};
+use hakone_supervision::{Forward, Log, LogFile as FileOrder, LogRetry};
 use hakone_template::Template;
 use serde_json::{Value, json};
 
@@ -87,8 +88,15 @@ fn forward(log: &LogForward, plan: &Logged<'_>, path: PathBuf) -> Result<Forward
     let patient = log.patient || lossy;
     let cache = log.cache.as_ref();
     let attributes = log.fields.pick(&plan.spec.labels, &plan.spec.command.env);
+    let millis = |pause: Duration| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
     Ok(Forward {
         peer: server::find(&log.address, patient)?,
+        name: server::name(&log.address),
+        retry: LogRetry {
+            attempts: log.retry.attempts,
+            pause: millis(log.retry.pause),
+            longest: millis(log.retry.longest),
+        },
         wire: wire(log, plan)?,
         room,
         lossy,

@@ -347,6 +347,7 @@ fn order(
             upper: container.folder.join("upper"),
             work: container.folder.join("work"),
             ephemeral: plan.record.auto_remove() || is_step(&plan.record),
+            mtab: !is_step(&plan.record),
         },
         copy_up: copy_up(plan),
         user: command.user.clone(),

@@ -14,6 +14,7 @@ mod ending;
 mod error;
 mod interest;
 mod log;
+mod mtab;
 mod prepare;
 mod process;
 mod request;

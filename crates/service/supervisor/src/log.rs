@@ -7,6 +7,7 @@
 mod channel;
 mod file;
 mod line;
+mod lookup;
 mod press;
 mod remote;
 mod secure;

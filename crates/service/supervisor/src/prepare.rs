@@ -21,7 +21,10 @@ use rustix::{
     process::{PidfdFlags, getpid, getppid, pidfd_open, set_child_subreaper, setsid},
 };
 
-use crate::error::{Error, chain};
+use crate::{
+    error::{Error, chain},
+    mtab,
+};
 
 /// Leaves the daemon's session and becomes the parent of what the container leaves behind.
 pub(crate) fn detach() -> Result<(), Error> {
@@ -63,6 +66,9 @@ pub(crate) fn root(order: &Order, spec: &Spec) -> Result<PathBuf, Error> {
     unshare(Namespaces::MOUNT).map_err(Error::kernel("unshare mounts"))?;
     seclude(&target, spec)?;
     stack(&order.rootfs, spec, &target)?;
+    if order.rootfs.mtab {
+        mtab::link(&order.rootfs.upper, spec, &target).map_err(Error::part("link /etc/mtab"))?;
+    }
     fill_volumes(order, &target)?;
     Ok(target)
 }

@@ -2,9 +2,9 @@
 //!
 //! Beside what it sends, each keeps files, so that `docker logs` has something to read (Docker's dual logging).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::{LogAddress, LogFields, LogFile, Refusal, file::size};
+use super::{LogAddress, LogFields, LogFile, LogRetry, Refusal, file::size};
 use crate::Error;
 
 /// What is done with lines that the server does not take as fast as they come.
@@ -77,6 +77,8 @@ pub struct LogForward {
     pub cache: Option<LogFile>,
     /// Whether a container may start although the server does not answer.
     pub patient: bool,
+    /// How long a server that is away is waited for.
+    pub retry: LogRetry,
 }
 
 /// Drivers that forward, and their own options.
@@ -162,6 +164,11 @@ impl LogForward {
             ),
         };
         let patient = given.flag("fluentd-async")? || given.flag("fluentd-async-connect")?;
+        let retry = match driver {
+            "gelf" => given.gelf_retry()?,
+            "fluentd" => given.fluentd_retry()?,
+            _ => LogRetry::BRIEF,
+        };
         Ok(Self {
             protocol,
             address,
@@ -175,6 +182,7 @@ impl LogForward {
                 false => None,
             },
             patient,
+            retry,
         })
     }
 
@@ -328,6 +336,31 @@ impl Given<'_> {
         Ok((LogProtocol::Gelf(packing), address))
     }
 
+    /// Reads a whole number.
+    fn count(&self, key: &str) -> Result<Option<u32>, Error> {
+        let parse = |text: &str| text.parse().ok().ok_or_else(|| self.refuse(key));
+        self.text(key).map(parse).transpose()
+    }
+
+    fn gelf_retry(&self) -> Result<LogRetry, Error> {
+        let attempts = self.count("gelf-tcp-max-reconnect")?;
+        let seconds = self.count("gelf-tcp-reconnect-delay")?;
+        Ok(LogRetry::steady(
+            attempts.unwrap_or(3),
+            Duration::from_secs(seconds.unwrap_or(1).into()),
+        ))
+    }
+
+    fn fluentd_retry(&self) -> Result<LogRetry, Error> {
+        let key = "fluentd-retry-wait";
+        let pause = match self.text(key) {
+            None => Duration::from_secs(1),
+            Some(text) => LogRetry::pause(text).ok_or_else(|| self.refuse(key))?,
+        };
+        let attempts = self.count("fluentd-max-retries")?;
+        Ok(LogRetry::growing(attempts, pause))
+    }
+
     fn fluentd(&self) -> Parsed {
         // Nobody here would read the answers.
         if self.flag("fluentd-request-ack")? {
@@ -396,6 +429,43 @@ mod tests {
         };
         assert_eq!(log.address, LogAddress::Udp(host));
         assert_eq!(log.protocol, LogProtocol::Gelf(GelfPacking::Gzip(1)));
+    }
+
+    #[test]
+    fn a_server_that_is_away_is_waited_for_as_long_as_docker_does() {
+        let retry = |driver, options: &[(&str, &str)]| {
+            let address = ("gelf-address", "tcp://a:1");
+            let own = (driver == "gelf").then_some(address);
+            let options: Vec<_> = own.into_iter().chain(options.iter().copied()).collect();
+            parsed(driver, &options).map(|log| log.retry)
+        };
+        let steady = |attempts, seconds| LogRetry::steady(attempts, Duration::from_secs(seconds));
+        assert_eq!(retry("gelf", &[]).unwrap(), steady(3, 1));
+        let options = [
+            ("gelf-tcp-max-reconnect", "7"),
+            ("gelf-tcp-reconnect-delay", "2"),
+        ];
+        assert_eq!(retry("gelf", &options).unwrap(), steady(7, 2));
+        let options = [
+            ("fluentd-max-retries", "2"),
+            ("fluentd-retry-wait", "100ms"),
+        ];
+        let fluentd = retry("fluentd", &options).unwrap();
+        assert_eq!(
+            (fluentd.attempts, fluentd.pause),
+            (2, Duration::from_millis(100))
+        );
+        assert!(retry("fluentd", &[]).unwrap().attempts > 1 << 30);
+        assert_eq!(retry("syslog", &[]).unwrap(), LogRetry::BRIEF);
+        for (driver, key, value) in [
+            ("gelf", "gelf-tcp-max-reconnect", "-1"),
+            ("gelf", "gelf-tcp-reconnect-delay", "1s"),
+            ("fluentd", "fluentd-max-retries", "x"),
+            ("fluentd", "fluentd-retry-wait", "-1s"),
+            ("fluentd", "fluentd-retry-wait", "1"),
+        ] {
+            assert!(retry(driver, &[(key, value)]).is_err(), "{key}={value}");
+        }
     }
 
     #[test]

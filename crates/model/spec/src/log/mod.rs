@@ -4,6 +4,7 @@ mod address;
 mod fields;
 mod file;
 mod forward;
+mod retry;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ pub use address::{Host, LogAddress, LogTls};
 pub use fields::LogFields;
 pub use file::LogFile;
 pub use forward::{Delivery, GelfPacking, LogForward, LogProtocol, SyslogForm};
+pub use retry::LogRetry;
 
 /// Where a container's output is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -89,6 +89,15 @@ impl Channel {
         }
     }
 
+    /// Reports whether the server has not said yet that it takes anything.
+    pub(super) fn is_beginning(&self) -> bool {
+        match &self.state {
+            State::Connecting(_) => true,
+            State::Secure(session) => session.is_beginning(),
+            State::Lossy | State::Datagrams | State::Stream => false,
+        }
+    }
+
     /// Reports whether something that was taken is not with the kernel yet.
     pub(super) fn is_owing(&self) -> bool {
         match &self.state {

@@ -2,7 +2,8 @@
 //!
 //! Nothing here blocks. When the room is full, either the container is read no further (and its next write waits) or new lines
 //! are dropped; which of the two was the user's choice. A line is sent whole or again: one that was half sent when the connection
-//! broke is sent once more.
+//! broke is sent once more. A server that stays away is given up after a number of connections, and the lines that wait for it with
+//! it: a container does not wait for ever, unless that was asked for.
 
 use std::{
     collections::VecDeque,
@@ -10,18 +11,18 @@ use std::{
 };
 
 use hakone_log_wire::{Entry as Message, Piece, Source, Wire};
-use hakone_supervision::{Forward, FrameKind, LogPeer};
+use hakone_supervision::{Forward, FrameKind, LogPeer, LogRetry};
 use rustix::{event::PollFlags, fd::BorrowedFd, io::Errno};
 use tz::TimeZone;
 
 use super::{
     channel::{Channel, Taken},
     line::Entry,
+    lookup::Lookup,
 };
 
-/// The first pause before another connection; it doubles up to the longest.
-const PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How long a server may take for a connection, TLS and all.
+const BEGINNING: Duration = Duration::from_secs(10);
 /// How long a server may take nothing at the end before we leave without it.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -37,9 +38,17 @@ pub(super) struct Remote {
     queued: usize,
     channel: Option<Channel>,
     attempts: usize,
+    /// When the present connection was begun.
+    begun: Instant,
     /// When to connect again, and how long to wait the time after.
     again: Instant,
     pause: Duration,
+    retry: LogRetry,
+    /// Connections in a row that took no line.
+    failures: u32,
+    /// What is looked up before another connection, and the look-up under way.
+    name: Option<(String, u16)>,
+    lookup: Option<Lookup>,
     zone: Option<TimeZone>,
     entries: u64,
     stdout: Long,
@@ -70,8 +79,13 @@ impl Remote {
             queued: 0,
             channel: None,
             attempts: 0,
+            begun: Instant::now(),
             again: Instant::now(),
-            pause: PAUSE,
+            pause: Duration::from_millis(order.retry.pause),
+            retry: order.retry,
+            failures: 0,
+            name: order.name,
+            lookup: None,
             zone,
             entries: 0,
             stdout: Long::default(),
@@ -129,7 +143,8 @@ impl Remote {
     }
 
     pub(super) fn is_waiting(&self) -> bool {
-        (self.channel.is_none() && !self.queue.is_empty()) || self.is_lingering()
+        let begins = self.channel.as_ref().is_none_or(Channel::is_beginning);
+        (begins && !self.queue.is_empty()) || self.is_lingering()
     }
 
     pub(super) fn is_lingering(&self) -> bool {
@@ -140,13 +155,18 @@ impl Remote {
     /// Sends what can be sent.
     pub(super) fn work(&mut self) {
         if self.channel.is_none() && Instant::now() >= self.again {
-            self.connect();
+            self.connect_again();
+        }
+        let begins = self.channel.as_ref().is_some_and(Channel::is_beginning);
+        if begins && self.begun.elapsed() >= BEGINNING {
+            return self.lose();
         }
         while let Some(channel) = &mut self.channel {
             match channel.send(self.queue.front().map(Vec::as_slice)) {
                 Ok(Taken::Whole) => {
                     // A server that takes lines is well.
-                    self.pause = PAUSE;
+                    self.pause = Duration::from_millis(self.retry.pause);
+                    self.failures = 0;
                     self.forget_first();
                 }
                 Ok(Taken::Nothing) => return,
@@ -169,8 +189,33 @@ impl Remote {
         }
     }
 
+    /// Connects again when the name is looked up: the server may be elsewhere by now.
+    fn connect_again(&mut self) {
+        if self.is_found() {
+            self.connect();
+        }
+    }
+
+    /// Looks the name up, if there is one; false while somebody still looks.
+    fn is_found(&mut self) -> bool {
+        let Some(name) = &self.name else {
+            return true;
+        };
+        let Some(lookup) = &mut self.lookup else {
+            self.lookup = Lookup::begin(name);
+            return self.lookup.is_none();
+        };
+        let Some(found) = lookup.end() else {
+            return false;
+        };
+        self.lookup = None;
+        self.peer.move_to(found);
+        true
+    }
+
     fn connect(&mut self) {
         self.attempts = self.attempts.wrapping_add(1);
+        self.begun = Instant::now();
         match Channel::open(&self.peer, self.attempts) {
             Ok(channel) => self.channel = Some(channel),
             Err(_) => self.lose(),
@@ -180,7 +225,22 @@ impl Remote {
     fn lose(&mut self) {
         self.channel = None;
         self.again = Instant::now() + self.pause;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        let longest = Duration::from_millis(self.retry.longest);
+        self.pause = self.pause.saturating_mul(2).min(longest);
+        self.failures = self.failures.saturating_add(1);
+        if !self.lossy && self.failures > self.retry.attempts {
+            self.give_up();
+        }
+    }
+
+    /// Lets the lines go that wait, so that the container goes on; the next one is waited for as long again.
+    fn give_up(&mut self) {
+        let lines = u64::try_from(self.queue.len()).unwrap_or(u64::MAX);
+        self.dropped = self.dropped.saturating_add(lines);
+        self.queue = VecDeque::new();
+        self.queued = 0;
+        self.failures = 0;
+        self.pause = Duration::from_millis(self.retry.pause);
     }
 
     /// Tells how far the clock on the wall is ahead of UTC at a time.
@@ -231,7 +291,19 @@ mod tests {
             room,
             lossy,
             cache: None,
+            retry: LogRetry::default(),
+            name: None,
         }
+    }
+
+    /// Says of a server that it is tried a few times, at once.
+    fn briefly(order: Forward, attempts: u32) -> Forward {
+        let retry = LogRetry {
+            attempts,
+            pause: 1,
+            longest: 1,
+        };
+        Forward { retry, ..order }
     }
 
     fn push(remote: &mut Remote, text: &[u8]) {
@@ -286,6 +358,44 @@ mod tests {
             lossy.dropped()
         );
         assert!(lossy.queued <= 100);
+    }
+
+    #[test]
+    fn a_server_that_stays_away_is_given_up_and_the_container_goes_on() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let mut remote = Remote::new(briefly(forward(address, 100, false), 3));
+        for _ in 0..10 {
+            push(&mut remote, &[b'x'; 30]);
+        }
+        assert!(remote.is_behind());
+        until(&mut remote, |remote| !remote.is_behind());
+        assert_eq!((remote.dropped(), remote.queue.len()), (10, 0));
+        // And one that comes back gets what is said from then on.
+        let listener = TcpListener::bind(address).unwrap();
+        push(&mut remote, b"later");
+        until(&mut remote, |remote| remote.queue.is_empty());
+        assert_eq!(remote.dropped(), 10);
+        let (mut server, _) = listener.accept().unwrap();
+        drop(remote);
+        let mut bytes = Vec::new();
+        server.read_to_end(&mut bytes).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(text.contains("later") && !text.contains("xxx"), "{text}");
+    }
+
+    #[test]
+    fn an_answer_of_the_name_server_moves_the_peer_and_none_leaves_it() {
+        let [old, new] = ["127.0.0.1:1", "127.0.0.2:2"].map(|one| one.parse().unwrap());
+        let mut peer = LogPeer::Tcp(vec![old]);
+        peer.move_to(Vec::new());
+        assert_eq!(peer, LogPeer::Tcp(vec![old]));
+        peer.move_to(vec![new]);
+        assert_eq!(peer, LogPeer::Tcp(vec![new]));
+        let mut local = LogPeer::Unix("/x".into());
+        local.move_to(vec![new]);
+        assert_eq!(local, LogPeer::Unix("/x".into()));
     }
 
     #[test]

@@ -60,6 +60,11 @@ impl Session {
         self.0.wants_write() || (queued && !self.0.is_handshaking())
     }
 
+    /// Reports whether both sides still introduce themselves.
+    pub(super) fn is_beginning(&self) -> bool {
+        self.0.is_handshaking()
+    }
+
     /// Reports whether records wait that hold what was taken.
     pub(super) fn is_owing(&self) -> bool {
         self.0.wants_write()

@@ -1,8 +1,16 @@
 //! What holds of every container, whoever makes it.
 
-use std::fs;
+use std::{
+    fs,
+    io::Read as _,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+};
 
-use hakone_supervision::{CopyUp, Exit, FailureKind, Log, Notice, Reply, Request, WindowSize};
+use hakone_log_wire::{Fluentd, Wire};
+use hakone_supervision::{
+    CopyUp, Exit, FailureKind, Forward, Log, LogPeer, LogRetry, Notice, Reply, Request, WindowSize,
+};
 
 use crate::{
     client::ALL,
@@ -50,7 +58,97 @@ cases![
     a_program_has_default_signals_and_no_foreign_descriptors,
     an_idle_supervisor_has_few_pages_of_its_own,
     a_second_client_sees_output_and_both_watchers_the_end,
+    the_table_of_mounts_is_the_kernels,
+    a_table_of_mounts_leads_nowhere_outside,
+    a_log_server_is_looked_up_again_by_its_name,
+    a_log_server_that_stays_away_does_not_hold_the_container_up,
 ];
+
+fn write(path: &Path, text: &str) {
+    hakone_store::write_atomic(path, text.as_bytes(), hakone_store::Durability::Process).unwrap();
+}
+
+fn the_table_of_mounts_is_the_kernels(maker: Maker) {
+    let lab = Lab::new(maker, "readlink /etc/mtab; grep -c ' / ' /etc/mtab");
+    // What the image has there was somebody else's table.
+    write(&lab.path("layer/etc/mtab"), "stale");
+    let lab = lab.spawn();
+    let mut client = lab.attach(ALL);
+    assert_eq!(lab.run().code, 0);
+    assert_eq!(client.rest().0, "/proc/mounts\n1\n");
+    let link = fs::read_link(lab.path("upper/etc/mtab")).unwrap();
+    assert_eq!(link.to_str(), Some("/proc/mounts"));
+}
+
+/// A container that ran before may have made anything of its own folder.
+fn a_table_of_mounts_leads_nowhere_outside(maker: Maker) {
+    let lab = Lab::new(maker, "exit 0");
+    let outside = lab.path("outside");
+    fs::create_dir(&outside).unwrap();
+    write(&outside.join("mtab"), "the host's");
+    std::os::unix::fs::symlink(&outside, lab.path("upper/etc")).unwrap();
+    let lab = lab.spawn();
+    lab.run();
+    assert_eq!(
+        fs::read_to_string(outside.join("mtab")).unwrap(),
+        "the host's"
+    );
+    // And what it made of the link itself stays.
+    let lab = Lab::new(maker, "cat /etc/mtab");
+    fs::create_dir(lab.path("upper/etc")).unwrap();
+    write(&lab.path("upper/etc/mtab"), "mine");
+    let lab = lab.spawn();
+    let mut client = lab.attach(ALL);
+    lab.run();
+    assert_eq!(client.rest().0, "mine");
+}
+
+/// An order that sends lines to a port of this host.
+fn forward(address: SocketAddr, attempts: u32) -> Forward {
+    Forward {
+        peer: LogPeer::Tcp(vec![address]),
+        wire: Wire::Fluentd(Fluentd {
+            tag: "t".into(),
+            fields: [].into(),
+            subsecond: false,
+        }),
+        room: 4096,
+        lossy: false,
+        cache: None,
+        retry: LogRetry {
+            attempts,
+            pause: 1,
+            longest: 10,
+        },
+        name: None,
+    }
+}
+
+fn a_log_server_is_looked_up_again_by_its_name(maker: Maker) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut lab = Lab::new(maker, "echo moved");
+    // It was elsewhere when the order was written.
+    let mut order = forward(([127, 0, 0, 99], port).into(), u32::MAX);
+    order.name = Some(("localhost".to_owned(), port));
+    lab.order.log = Log::Forward(Box::new(order));
+    let lab = lab.spawn();
+    lab.start();
+    let (mut server, _) = listener.accept().unwrap();
+    let mut bytes = Vec::new();
+    server.read_to_end(&mut bytes).unwrap();
+    assert!(String::from_utf8_lossy(&bytes).contains("moved"));
+}
+
+fn a_log_server_that_stays_away_does_not_hold_the_container_up(maker: Maker) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = listener.local_addr().unwrap();
+    drop(listener);
+    let mut lab = Lab::new(maker, "yes | head -c 1000000");
+    lab.order.log = Log::Forward(Box::new(forward(nobody, 2)));
+    let lab = lab.spawn();
+    assert_eq!(lab.run().code, 0);
+}
 
 fn a_container_runs_and_its_exit_is_on_record(maker: Maker) {
     let mut lab = Lab::new(maker, "exit 3").spawn();

@@ -56,6 +56,7 @@ impl Lab {
                 upper: path("upper"),
                 work: path("work"),
                 ephemeral: false,
+                mtab: true,
             },
             copy_up: Vec::new(),
             user: String::new(),
