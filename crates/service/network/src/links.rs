@@ -29,6 +29,10 @@ use crate::{
 /// What one change brings comes within moments, and is looked at together.
 const TOGETHER: Duration = Duration::from_millis(5);
 
+/// How often the parameters are looked at. The kernel tells of a few (`rp_filter`, `forwarding`), and of most (`arp_ignore`, `accept_ra`)
+/// nobody; a look costs a dozen small reads a bridge.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+
 /// A network's bridge as it should be.
 struct Wanted {
     network: Network,
@@ -43,6 +47,44 @@ pub(crate) fn start(service: &Arc<Inner>) -> Result<JoinHandle<()>, Error> {
     )]
     let monitor = AsyncFd::new(LinkMonitor::open()?).map_err(Error::Monitor)?;
     Ok(service.runtime.spawn(run(Arc::downgrade(service), monitor)))
+}
+
+/// Looks now and then where the kernel tells nobody, until the service is gone.
+pub(crate) async fn look_at_parameters(service: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+        let Some(service) = service.upgrade() else {
+            return;
+        };
+        let looking = tokio::task::spawn_blocking(move || {
+            let wrong = wrong_parameters(&lock(&service.state));
+            if !wrong.is_empty() {
+                look_at(&service, &wrong);
+            }
+        });
+        looking.await.ok();
+    }
+}
+
+/// Names the bridges whose parameters are not as their driver would set them.
+fn wrong_parameters(state: &State) -> Vec<BridgeName> {
+    let bridges = state.networks.values().filter(|one| one.is_bridge());
+    let bridges = bridges.filter_map(|one| Some((one, one.bridge.clone()?)));
+    let wrong = bridges.filter(|(network, name)| !are_set(&driver::parameters(network, name)));
+    wrong.map(|(_, name)| name).collect()
+}
+
+fn look_at(service: &Inner, bridges: &[BridgeName]) {
+    let links = {
+        let mut host = lock(&service.host);
+        let found = bridges.iter().filter_map(|name| host.bridge(name).ok());
+        found.map(|(link, _)| link).collect()
+    };
+    let noticed = Noticed {
+        links,
+        ..Noticed::default()
+    };
+    look(service, &noticed);
 }
 
 async fn run(service: Weak<Inner>, mut monitor: AsyncFd<LinkMonitor>) {
@@ -172,16 +214,17 @@ fn stands(wanted: &Wanted, found: Option<&Link>, host: &mut Host) -> Result<bool
             .iter()
             .any(|one| (one.link, one.address) == (own, gateway))
     };
-    let is_set = |(path, value): &(String, &str)| {
-        // What this kernel does not have cannot be wrong.
-        fs::read_to_string(format!("/proc/sys/{path}")).map_or(true, |now| now.trim() == *value)
-    };
     // One that somebody set down is his affair.
     Ok(link.mac == host.mac_of(&wanted.plugged.bridge)
         && wanted.network.gateways().all(has)
-        && driver::parameters(&wanted.network, &wanted.plugged.bridge)
-            .iter()
-            .all(is_set))
+        && are_set(&driver::parameters(&wanted.network, &wanted.plugged.bridge)))
+}
+
+/// What this kernel does not have cannot be wrong.
+fn are_set(parameters: &[(String, &str)]) -> bool {
+    parameters.iter().all(|(path, value)| {
+        fs::read_to_string(format!("/proc/sys/{path}")).map_or(true, |now| now.trim() == *value)
+    })
 }
 
 /// Derives every bridge of ours with those who are plugged in.

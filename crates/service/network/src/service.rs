@@ -116,9 +116,11 @@ impl Service {
         let asked = Arc::clone(&lock(&inner.host).asked);
         let switched = switched::run(Arc::downgrade(&inner), asked);
         let switched = inner.runtime.spawn(switched);
+        let parameters = links::look_at_parameters(Arc::downgrade(&inner));
+        let parameters = inner.runtime.spawn(parameters);
         let links = links::start(&inner)?;
         let tasks = guarding.into_iter().chain(looking);
-        let tasks = tasks.chain([sweeping, switched, links]);
+        let tasks = tasks.chain([sweeping, switched, parameters, links]);
         lock(&inner.tasks).extend(tasks.map(|task| task.abort_handle()));
         Ok(Self { inner })
     }

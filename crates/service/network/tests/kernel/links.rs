@@ -102,7 +102,20 @@ fn on_bridges(at: &Places<'_>) -> Vec<Attack> {
     let (red, address) = (at.red, at.address);
     let neighbour = format!("ip neigh show {address} nud permanent");
     let addresses = format!("ip addr show dev {red}");
-    let parameter = format!("net.ipv4.conf.{red}.rp_filter");
+    // Of the first the kernel tells, of the others it does not.
+    let parameters = [
+        ("ipv4", "rp_filter", "1"),
+        ("ipv4", "arp_ignore", "1"),
+        ("ipv6", "accept_ra", "0"),
+    ];
+    let parameters = parameters.map(|(family, name, was)| {
+        let name = format!("net.{family}.conf.{red}.{name}");
+        (
+            format!("sysctl -qw {name}=2"),
+            format!("sysctl -n {name}"),
+            was,
+        )
+    });
     let attacks = [
         (
             format!("ip neigh replace {address} lladdr 02:00:00:00:00:66 dev {red} nud permanent"),
@@ -120,20 +133,17 @@ fn on_bridges(at: &Places<'_>) -> Vec<Attack> {
             "inet ",
         ),
         (
-            format!("sysctl -qw {parameter}=0"),
-            format!("sysctl -n {parameter}"),
-            "1",
-        ),
-        (
             format!("ip link set {red} address 02:00:00:00:00:77"),
             format!("ip link show {red}"),
             "02:42:",
         ),
         (format!("ip link del {red}"), addresses, "inet "),
     ];
-    attacks
+    parameters
+        .into_iter()
+        .chain(attacks)
         .map(|(attack, look, words)| (attack, look, words.to_owned()))
-        .into()
+        .collect()
 }
 
 #[test]
