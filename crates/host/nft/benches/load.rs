@@ -1,4 +1,5 @@
-//! What rules cost: a whole load, one endpoint more or less, and a new flow to a published port. Needs root.
+//! What rules cost: a whole load, one endpoint or policy more or less, a new flow to a published port, and a connection between
+//! two containers. Needs root.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot run says so")]
 #![expect(clippy::indexing_slicing, reason = "a bench of fixed worlds")]
 #![expect(clippy::print_stdout, reason = "the table is the result")]
@@ -8,7 +9,9 @@
 mod lab;
 
 use std::{
-    net::{IpAddr, Ipv4Addr, UdpSocket},
+    io::Read as _,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -21,8 +24,8 @@ use hakone_network_policy::{
 };
 use hakone_nft::Firewall;
 use hakone_policy::{
-    Access, Bridge, Endpoint, HostAccess, Icc, Metadata, Multicast, Options, Topology, compile,
-    plan,
+    Access, Bridge, Endpoint, FlowQuota, HostAccess, Icc, Metadata, Multicast, Options, Topology,
+    compile, plan,
 };
 use lab::Lab;
 use rustix::time::{ClockId, clock_gettime};
@@ -117,11 +120,12 @@ fn main() {
         flows(ports, 0);
     }
     flows(1_000, 500);
+    connections();
     let lab = Lab::new(&topology(0), &[], false);
     lab.places[0].run(policies_of_many);
 }
 
-/// Gives policies that select two endpoints each and open what the benches send.
+/// Gives policies that select two endpoints each and open what the benches send, and each a port of its own.
 fn policies(count: u16) -> Vec<Policy> {
     let policy = |number: u16| {
         let label = Requirement::In("app".to_owned(), [format!("a{number}")].into());
@@ -132,33 +136,40 @@ fn policies(count: u16) -> Vec<Policy> {
             },
             mode: Mode::Enforce,
             subject: Subject::Selected(Selector::new(vec![label])),
-            ingress: Some(vec![to_port_80()]),
+            ingress: Some(vec![to(80), to(20_000 + 2 * number)]),
             egress: None,
         }
     };
     (0..count).map(policy).collect()
 }
 
-fn to_port_80() -> PolicyRule {
+fn to(port: u16) -> PolicyRule {
+    let range = |protocol| PortRange::one(protocol, port);
     PolicyRule {
         peers: Peers::All,
-        ports: Ports::These(vec![PortRange::one(Protocol::Udp, 80)]),
+        ports: Ports::These([Protocol::Udp, Protocol::Tcp].map(range).into()),
     }
 }
 
 /// One policy about all of 1,000 endpoints comes and goes: where others are there, and as the only one.
 fn policies_of_many() {
-    let all = Policy {
+    let about_all = |ingress| Policy {
         key: PolicyKey {
             namespace: "bench".to_owned(),
             name: "all".to_owned(),
         },
         mode: Mode::Enforce,
         subject: Subject::Selected(Selector::default()),
-        ingress: Some(vec![to_port_80()]),
+        ingress: Some(ingress),
         egress: Some(Vec::new()),
     };
-    for others in [0, 1, 500] {
+    let (closing, opening) = (about_all(Vec::new()), about_all(vec![to(9100)]));
+    for (others, what, all) in [
+        (0, "opens a port", &opening),
+        (1, "opens a port", &opening),
+        (500, "closes", &closing),
+        (500, "opens a port", &opening),
+    ] {
         let without = Topology {
             policies: policies(others),
             ..topology(1_000)
@@ -170,7 +181,7 @@ fn policies_of_many() {
         let next = |n: usize| if n.is_multiple_of(2) { &with } else { &without };
         let took = measure(20, |n| firewall.update(&compile(next(n))).unwrap());
         row(
-            &format!("a policy about 1,000 endpoints beside {others} others"),
+            &format!("a policy that {what} of 1,000 endpoints, {others} others"),
             took,
         );
         let pure = measure(20, |n| {
@@ -179,6 +190,72 @@ fn policies_of_many() {
         });
         row("    of which ours: compiled twice and compared", pure);
     }
+}
+
+/// How often the rules change while connections are made under them in turn.
+const TURNS: usize = 40;
+/// How many connections are made in each turn.
+const CONNECTIONS: usize = 200;
+
+/// A connection from one container to another of its network, among 1,000 endpoints, without policies and with; in turns, for the
+/// machine has other work.
+fn connections() {
+    let wanted = |count| {
+        let options = Options {
+            flows: FlowQuota(u32::MAX),
+            ..Options::default()
+        };
+        Topology {
+            policies: policies(count),
+            options,
+            ..topology(1_000)
+        }
+    };
+    let rows = [0, 1, 500].map(|count| (count, compile(&wanted(count))));
+    let lab = Lab::new(&topology(2), &[], false);
+    let mut firewall = lab.places[0].run(|| Firewall::open().unwrap());
+    let server = SocketAddr::from((Ipv4Addr::new(172, 18, 0, 3), 80));
+    let listener = lab.places[3].run(|| TcpListener::bind(server).unwrap());
+    let mut took = rows.each_ref().map(|_| Vec::new());
+    thread::scope(|scope| {
+        // It ends with the connections, of which it knows the number.
+        scope.spawn(|| {
+            let all = listener.incoming().take(TURNS * CONNECTIONS * rows.len());
+            // Who asked leaves first, by a reset: nothing waits behind it.
+            all.for_each(|connection| drop(connection.unwrap().read(&mut [0])));
+        });
+        for _ in 0..TURNS {
+            for ((_, rules), took) in rows.iter().zip(&mut took) {
+                firewall.update(rules).unwrap();
+                took.extend(lab.places[2].run(|| connect(server)));
+            }
+        }
+    });
+    for ((count, _), mut took) in rows.into_iter().zip(took) {
+        took.sort();
+        let (median, slow) = (took[took.len() / 2], took[took.len() * 9 / 10]);
+        let mean = took.iter().sum::<Duration>() / u32::try_from(took.len()).unwrap();
+        row(
+            &format!("a connection between members, {count} policies (mean last)"),
+            [median, slow, mean],
+        );
+    }
+}
+
+fn connect(to: SocketAddr) -> Vec<Duration> {
+    let one = |_| {
+        let start = Instant::now();
+        let connection = TcpStream::connect(to).unwrap();
+        let took = start.elapsed();
+        abandon(&connection);
+        took
+    };
+    (0..CONNECTIONS).map(one).collect()
+}
+
+/// Leaves nothing waiting behind a connection.
+fn abandon(connection: &TcpStream) {
+    rustix::net::sockopt::set_socket_linger(connection, Some(Duration::ZERO)).unwrap();
 }
 
 fn rules(endpoints: u16) {

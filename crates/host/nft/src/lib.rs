@@ -17,6 +17,7 @@ mod owner;
 mod pace;
 mod relay;
 mod request;
+mod reshape;
 mod socket;
 mod value;
 mod witness;

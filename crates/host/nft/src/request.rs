@@ -15,13 +15,13 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::{
     expression,
     kernel::{
-        DATA_VERDICT, DELCHAIN, DELSET, DELSETELEM, DELTABLE, ELEMENT_INTERVAL_END, NEWCHAIN,
-        NEWRULE, NEWSET, NEWSETELEM, NEWTABLE, NFPROTO_BRIDGE, NFPROTO_INET, NFTABLES,
+        DATA_VERDICT, DELCHAIN, DELRULE, DELSET, DELSETELEM, DELTABLE, ELEMENT_INTERVAL_END,
+        NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM, NEWTABLE, NFPROTO_BRIDGE, NFPROTO_INET, NFTABLES,
         NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, SET_CONCAT, SET_DYNAMIC,
         SET_INTERVAL, SET_MAP, SET_TIMED, VERDICT_ACCEPT, attribute as a,
     },
     message::Message,
-    value,
+    reshape, value,
 };
 
 /// Elements of one message: an attribute holds 64 KiB, an element at most some 150 bytes.
@@ -80,6 +80,8 @@ pub(crate) fn requests(changes: &[Change]) -> Vec<Request> {
             Change::Remove(family, name) => remove(&mut all, *family, name),
             Change::AddGroup(place, group) => add_group(&mut all, place, group),
             Change::RemoveGroup(place, group) => remove_group(&mut all, place, group),
+            Change::Reshape(place, both) => reshape::group(&mut all, place, both),
+            Change::Rechain(place, both) => reshape::chains(&mut all, place, both),
             Change::Take(set, elements) => take(&mut all, set, elements),
             Change::Put(set, elements) => edit(&mut all, NEWSETELEM, set, elements),
         }
@@ -102,7 +104,7 @@ fn remove(all: &mut Vec<Request>, family: Family, name: &Name) {
 }
 
 /// A table as messages name it.
-type Place = (Family, Name);
+pub(crate) type Place = (Family, Name);
 
 /// Chains come before elements and rules, for both may jump to them, and sets before groups, which look into them.
 fn replace(all: &mut Vec<Request>, new: &Table) {
@@ -149,7 +151,7 @@ fn remove_group(all: &mut Vec<Request>, place: &Place, group: &Group) {
 }
 
 /// Chains and sets are named by the same attributes.
-fn named(kind: u16, (family, table): &Place, name: &Name) -> Request {
+pub(crate) fn named(kind: u16, (family, table): &Place, name: &Name) -> Request {
     let mut message = begin(kind, 0, *family);
     let (object, attribute) = match kind {
         DELCHAIN => (Object::Chain(name.clone()), a::CHAIN_NAME),
@@ -160,13 +162,13 @@ fn named(kind: u16, (family, table): &Place, name: &Name) -> Request {
     Request { object, message }
 }
 
-fn declare_all(all: &mut Vec<Request>, place: &Place, sets: &[Set]) {
+pub(crate) fn declare_all(all: &mut Vec<Request>, place: &Place, sets: &[Set]) {
     let from = u32::try_from(all.len()).unwrap_or(u32::MAX / 2) + 1;
     let sets = (from..).zip(sets);
     all.extend(sets.map(|(id, set)| declare(place, set, id)));
 }
 
-fn fill_all(all: &mut Vec<Request>, (family, table): &Place, sets: &[Set]) {
+pub(crate) fn fill_all(all: &mut Vec<Request>, (family, table): &Place, sets: &[Set]) {
     for set in sets {
         let set_ref = SetRef {
             family: *family,
@@ -178,7 +180,7 @@ fn fill_all(all: &mut Vec<Request>, (family, table): &Place, sets: &[Set]) {
     }
 }
 
-fn write_rules(all: &mut Vec<Request>, place: &Place, chain: &Chain) {
+pub(crate) fn write_rules(all: &mut Vec<Request>, place: &Place, chain: &Chain) {
     let rules = (1..).zip(&chain.rules);
     all.extend(rules.map(|(number, each)| rule(place, chain, number, each)));
 }
@@ -192,7 +194,7 @@ fn table(kind: u16, flags: u16, family: Family, name: &Name) -> Request {
     }
 }
 
-fn chain((family, table): &Place, chain: &Chain) -> Request {
+pub(crate) fn chain((family, table): &Place, chain: &Chain) -> Request {
     let mut message = begin(NEWCHAIN, 0, *family);
     message.text(a::CHAIN_TABLE, table.as_str());
     message.text(a::CHAIN_NAME, chain.name.as_str());
@@ -409,9 +411,9 @@ fn value_of(element: &mut Message, kind: u16, bytes: &[u8]) {
     element.nest(kind, |data| data.bytes(a::DATA_VALUE, bytes));
 }
 
-fn begin(kind: u16, flags: u16, family: Family) -> Message {
+pub(crate) fn begin(kind: u16, flags: u16, family: Family) -> Message {
     let creates = match kind {
-        DELTABLE | DELCHAIN | DELSET | DELSETELEM => 0,
+        DELTABLE | DELCHAIN | DELRULE | DELSET | DELSETELEM => 0,
         _ => NLM_F_CREATE,
     };
     let kind = (NFTABLES << 8) | kind;

@@ -43,8 +43,6 @@ fn topologies(count: usize) -> Vec<Topology> {
 /// A topology with answers that open something, for so many seconds from now on; `None` leaves them out.
 fn named(seconds: Option<u64>) -> Topology {
     let mut runner = TestRunner::deterministic();
-    let now = u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap();
-    let until = |seconds| Moment(now + seconds);
     let timed = |topology: &Topology| {
         let rules = compile(topology);
         let mut sets = rules.tables.iter().flat_map(|table| table.all_sets());
@@ -56,6 +54,9 @@ fn named(seconds: Option<u64>) -> Topology {
     })
     .find(timed)
     .unwrap();
+    // Asked for late: worlds take their time.
+    let now = u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap();
+    let until = |seconds| Moment(now + seconds);
     match seconds {
         None => topology.resolved.clear(),
         Some(seconds) => {
@@ -255,6 +256,31 @@ fn a_refused_transaction_names_its_object_and_leaves_the_old_rules() {
         );
         assert_eq!(before, listing());
         firewall.update(&rules).unwrap();
+    });
+    seen.unwrap();
+}
+
+#[test]
+fn the_first_policy_and_the_last_replace_no_table() {
+    let with = topologies(40);
+    let mut with = with
+        .iter()
+        .filter(|one| !compile(one).tables[0].groups.is_empty());
+    let with = with.next().unwrap();
+    let without = compile(&Topology {
+        policies: Vec::new(),
+        ..with.clone()
+    });
+    let with = compile(with);
+    let seen = Netns::create(|_| {
+        let mut firewall = Firewall::open().unwrap();
+        firewall.load(&without).unwrap();
+        let tables = nft(&["-a", "list", "tables"], "");
+        for rules in [&with, &without, &with] {
+            firewall.update(rules).unwrap();
+            assert_same(&listing(), &listing_of_text(rules));
+        }
+        assert_eq!(nft(&["-a", "list", "tables"], ""), tables);
     });
     seen.unwrap();
 }

@@ -34,7 +34,7 @@ pub struct Policy {
 }
 
 /// What a policy does with what it does not let through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mode {
     /// Drops it.
     #[default]

@@ -137,7 +137,7 @@ fn to_peer(family: IpFamily, set: &'static str) -> Rule {
 }
 
 /// Most hosts have no policy, and asking what none says costs each flow, and each packet of the host, all the same. The first
-/// policy replaces the tables.
+/// policy brings the rules that ask.
 fn forget_policies(chains: &mut Vec<Chain>) {
     let asks = |one: &Expression| match one {
         Expression::Do(Action::Jump(chain)) => chain.as_str() == POLICIES,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use hakone_base::Subnet;
-use hakone_network_policy::{PortRange, Ports};
+use hakone_network_policy::{Peers, PortRange, Ports, Rule};
 use ipnet::{Ipv4Subnets, Ipv6Subnets};
 
 use crate::ruleset::{IpFamily, Key, Value};
@@ -202,6 +202,53 @@ fn pieces(protocol: u8, parts: &[(&PortRange, Ranges)]) -> Vec<(Piece, Ranges)> 
     pieces
 }
 
+/// At which ports anybody may be at the other end. Most rules say no more, and need no look at addresses: a single port is a hash's
+/// work, which costs a packet and a change the least.
+#[derive(Debug, Default)]
+pub(crate) struct Services {
+    /// Keys of protocol and port.
+    pub(crate) single: BTreeSet<Key>,
+    ranges: BTreeMap<u8, Vec<(u128, u128)>>,
+}
+
+impl Services {
+    /// Takes out of a rule what is open to anybody; gives the ports that are left to look up by address.
+    pub(crate) fn take(&mut self, rule: &Rule) -> Ports {
+        let (Peers::All, Ports::These(list)) = (&rule.peers, &rule.ports) else {
+            return rule.ports.clone();
+        };
+        // A protocol as a whole is open also where no port can be read.
+        let (whole, parts): (Vec<PortRange>, Vec<PortRange>) =
+            list.iter().partition(|one| is_whole(one));
+        for part in parts {
+            let protocol = part.protocol.number();
+            match part.first == part.last {
+                true => {
+                    let key = vec![Value::Protocol(protocol), Value::Port(part.first)];
+                    self.single.insert(key);
+                }
+                false => {
+                    let ranges = self.ranges.entry(protocol).or_default();
+                    ranges.push((part.first.into(), part.last.into()));
+                }
+            }
+        }
+        Ports::These(whole)
+    }
+
+    /// Gives keys of protocol and ports, of which no two overlap.
+    pub(crate) fn ranges(&self) -> BTreeSet<Key> {
+        let port = |number: u128| u16::try_from(number).unwrap_or(u16::MAX);
+        let of_protocol = |(protocol, ranges): (&u8, &Vec<(u128, u128)>)| {
+            let protocol = Value::Protocols(*protocol, *protocol);
+            let key =
+                move |(first, last)| vec![protocol.clone(), Value::Ports(port(first), port(last))];
+            Ranges::joined(ranges.clone()).0.into_iter().map(key)
+        };
+        self.ranges.iter().flat_map(of_protocol).collect()
+    }
+}
+
 fn keys(addresses: &Ranges, family: IpFamily, rest: &[Value]) -> BTreeSet<Key> {
     let prefixes = addresses.prefixes(family).into_iter();
     prefixes
@@ -258,6 +305,29 @@ mod tests {
         let text: Vec<String> = prefixes.iter().map(ToString::to_string).collect();
         assert_eq!(text, ["10.0.0.2/31", "10.0.0.4/32"]);
         assert_eq!(Ranges::all(V6).prefixes(V6), ["::/0".parse().unwrap()]);
+    }
+
+    #[test]
+    fn what_anybody_may_reach_is_looked_up_by_port_alone() {
+        let range = |first, last| PortRange {
+            protocol: Protocol::Tcp,
+            first,
+            last,
+        };
+        let whole = PortRange::all(Protocol::Udp);
+        let ports = Ports::These(vec![range(80, 80), range(90, 95), range(93, 99), whole]);
+        let rule = |peers| Rule {
+            peers,
+            ports: ports.clone(),
+        };
+        let mut services = Services::default();
+        let left = services.take(&rule(Peers::All));
+        assert_eq!(left, Ports::These(vec![whole]));
+        assert_eq!(services.take(&rule(Peers::These(Vec::new()))), ports);
+        let single = vec![Value::Protocol(6), Value::Port(80)];
+        assert_eq!(services.single, [single].into());
+        let joined = vec![Value::Protocols(6, 6), Value::Ports(90, 99)];
+        assert_eq!(services.ranges(), [joined].into());
     }
 
     #[test]

@@ -1,23 +1,23 @@
 //! Compiles policies: endpoints that the same policies select share a group, and a packet costs the same with one policy or
 //! a thousand.
 //!
-//! A map leads from an endpoint's address to its group; the group looks once into what is open by protocol and once into what
-//! is open by port, and drops the rest, or tells of it where policies are audited only. All that the policies of a group open is one cover of addresses and ports, so the
-//! union is taken here and not for each packet. Groups are known by the policies that make them: an endpoint that comes or
-//! goes changes elements of their sets, and no chain.
+//! A map leads from an endpoint's address to its group; the group looks into what is open to anybody by port, what is open by
+//! address and protocol, and what by address and port, if anything is, and drops the rest, or tells of it where policies are audited only. All that the policies of a group open is one cover of addresses and ports, so the
+//! union is taken here and not for each packet. A group is known by the first of its members, so that a policy about many
+//! changes what sets hold, and few chains.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hakone_base::IfName;
 use hakone_network_policy::{
-    Direction, Identity, Mode, Peer, Peers, Policy, Ports, Requirement, Rule, Selector,
+    Direction, Identity, Mode, Peer, Peers, Policy, Requirement, Rule, Selector,
 };
 
 use crate::{
     compile::{chain, dropping, rule},
-    cover::{Cover, Ranges},
+    cover::{Cover, Ranges, Services},
     named::Given,
-    ruleset::{Action, Elements, Expression, Field, Group, IpFamily, Key, Name, Set, Type, Value},
+    ruleset::{Action, Elements, Expression, Field, Group, IpFamily, Key, Name, Set, Value},
     tell::{AUDIT_IN, AUDIT_OUT},
     topology::{Bridge, Endpoint, Topology},
 };
@@ -41,29 +41,58 @@ pub(crate) struct Compiled {
 pub(crate) fn compile(topology: &Topology) -> Compiled {
     let places = Places::of(topology);
     let given = Given::of(topology);
-    let mut compiled = Compiled {
-        judged: places.judged().collect(),
-        ..Compiled::default()
-    };
+    let mut compiled = Compiled::default();
     for direction in [Ingress, Egress] {
-        let mut members: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
-        for (place, policies) in places.selecting(direction) {
-            members.entry(policies).or_default().push(place);
-        }
         let opened = Opened::of(&places, direction);
-        for (policies, members) in members {
-            let name = places.name(direction, &policies, &compiled.groups);
+        for (alike, Members { policies, members }) in members(&places, &opened) {
+            let name = places.name((direction, alike.mode), &members, &compiled.groups);
             compiled.lead(direction, &places, &members, &name);
-            let mut group = opened.group(&policies, &name);
+            let mut group = opened.group(&alike.rules, &name);
             if direction == Egress {
                 let (policies, members) = places.found(&policies, &members);
                 given.open(&policies, &members, &mut group);
             }
-            places.end(direction, &policies, &mut group);
+            places.end((direction, alike.mode), &policies, &mut group);
             compiled.groups.insert(name, group);
         }
     }
     compiled
+}
+
+/// What endpoints of a group have in common. Enforced policies that open the same make one group; those that are audited are told
+/// of by their names.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Alike {
+    mode: Mode,
+    audited: Vec<usize>,
+    rules: BTreeSet<usize>,
+}
+
+/// Who is in a group, and policies that select one of them: all that select another open the same.
+struct Members {
+    policies: Vec<usize>,
+    members: Vec<usize>,
+}
+
+fn members(places: &Places<'_>, opened: &Opened<'_>) -> BTreeMap<Alike, Members> {
+    let mut members: BTreeMap<Alike, Members> = BTreeMap::new();
+    for (place, policies) in places.selecting(opened.direction) {
+        let mode = places.mode(&policies);
+        let alike = Alike {
+            mode,
+            audited: match mode {
+                Mode::Enforce => Vec::new(),
+                Mode::Audit => policies.clone(),
+            },
+            rules: opened.rules_of(&policies),
+        };
+        let group = members.entry(alike).or_insert_with(|| Members {
+            policies,
+            members: Vec::new(),
+        });
+        group.members.push(place);
+    }
+    members
 }
 
 impl Compiled {
@@ -73,6 +102,9 @@ impl Compiled {
             Egress => &mut self.egress,
         };
         for (bridge, endpoint) in members.iter().filter_map(|place| places.all.get(*place)) {
+            if !self.judged.contains(&bridge.name) {
+                self.judged.insert(bridge.name.clone());
+            }
             for address in endpoint.every_address() {
                 let key = vec![Value::IfName(bridge.name.clone()), Value::Address(address)];
                 let group = Action::Jump(name.clone());
@@ -218,28 +250,19 @@ impl<'a> Places<'a> {
         candidates.filter(means).collect()
     }
 
-    fn judged(&self) -> impl Iterator<Item = IfName> {
-        let selected = self
-            .policies
-            .iter()
-            .filter(|policy| policy.rules(Ingress).is_some() || policy.rules(Egress).is_some());
-        let places = selected.flat_map(|policy| self.selected(policy));
-        places.filter_map(|place| Some(self.all.get(place)?.0.name.clone()))
-    }
-
-    /// Names a group after its policies; of two that would share a name the later takes the next.
+    /// Names a group after the first of its members: one more policy leaves most groups where they are, with what they hold changed.
+    /// Of two that would share a name the later takes the next.
     fn name(
         &self,
-        direction: Direction,
-        policies: &[usize],
+        (direction, mode): (Direction, Mode),
+        members: &[usize],
         taken: &BTreeMap<Name, Group>,
     ) -> Name {
-        let keys = policies
-            .iter()
-            .filter_map(|number| self.policies.get(*number));
-        let text: Vec<String> = keys.map(|policy| policy.key.to_string()).collect();
-        let mut hash = fnv(text.join("\n").as_bytes());
-        let prefix = prefix(direction, self.mode(policies));
+        let members = members.iter().filter_map(|place| self.all.get(*place));
+        let first = members.map(|(bridge, endpoint)| (&endpoint.id, &bridge.name));
+        let first = first.min().map(|(id, bridge)| format!("{id} {bridge}"));
+        let mut hash = fnv(first.unwrap_or_default().as_bytes());
+        let prefix = prefix(direction, mode);
         loop {
             let name = Name::from(format!("{prefix}_{hash:016x}"));
             if !taken.contains_key(&name) {
@@ -250,15 +273,15 @@ impl<'a> Places<'a> {
     }
 
     /// Ends a group's chain: what nothing opened is dropped, or only counted, and told by the names of its policies.
-    fn end(&self, direction: Direction, policies: &[usize], group: &mut Group) {
-        let last = match (self.mode(policies), direction) {
+    fn end(&self, (direction, mode): (Direction, Mode), policies: &[usize], group: &mut Group) {
+        let last = match (mode, direction) {
             (Mode::Enforce, Ingress) => dropping("no policy lets it in", []),
             (Mode::Enforce, Egress) => dropping("no policy lets it out", []),
             (Mode::Audit, Ingress) => rule("no policy would let it in", [Expression::Count]),
             (Mode::Audit, Egress) => rule("no policy would let it out", [Expression::Count]),
         };
         group.chain.rules.push(last);
-        if self.mode(policies) == Mode::Audit {
+        if mode == Mode::Audit {
             let all = policies.iter();
             let keys = all.filter_map(|number| Some(self.policies.get(*number)?.key.to_string()));
             let keys: Vec<String> = keys.collect();
@@ -287,78 +310,123 @@ fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
-/// What each policy opens in one direction, by family.
-struct Opened {
+/// What policies open in one direction: each rule once, however many state it.
+struct Opened<'a> {
     direction: Direction,
-    policies: Vec<[Vec<(Ranges, Ports)>; 2]>,
+    /// The rules of each policy, by their numbers.
+    policies: Vec<Vec<usize>>,
+    /// Each rule, and where it leads, by family.
+    rules: Vec<(&'a Rule, [Ranges; 2])>,
 }
 
-impl Opened {
-    fn of(places: &Places<'_>, direction: Direction) -> Self {
-        let opened = |policy: &&Policy| {
-            let rules = policy.rules(direction).unwrap_or_default();
-            let namespace = &policy.key.namespace;
-            [V4, V6].map(|family| opened(places, rules, namespace, family))
-        };
-        Self {
+impl<'a> Opened<'a> {
+    fn of(places: &Places<'a>, direction: Direction) -> Self {
+        let mut opened = Self {
             direction,
-            policies: places.policies.iter().map(opened).collect(),
+            policies: Vec::new(),
+            rules: Vec::new(),
+        };
+        let mut known = HashMap::new();
+        for policy in &places.policies {
+            let rules = policy.rules(direction).unwrap_or_default().iter();
+            let namespace = policy.key.namespace.as_str();
+            let numbers = rules.map(|rule| {
+                let home = is_at_home(rule).then_some(namespace);
+                let known = known.entry((home, rule));
+                *known.or_insert_with(|| opened.learn(places, rule, namespace))
+            });
+            let numbers = numbers.collect();
+            opened.policies.push(numbers);
         }
+        opened
     }
 
-    /// Makes the group of some policies: what they open together.
-    fn group(&self, policies: &[usize], name: &Name) -> Group {
-        let mut sets = Vec::new();
-        let mut rules = Vec::new();
-        for (place, family) in [V4, V6].into_iter().enumerate() {
-            let mut cover = Cover::default();
-            let opened = policies
-                .iter()
-                .filter_map(|number| self.policies.get(*number));
-            for (addresses, ports) in opened.filter_map(|both| both.get(place)).flatten() {
-                cover.add(addresses, ports);
-            }
-            let (wide, narrow) = cover.keys(family);
-            let peer = match self.direction {
-                Ingress => Field::Source(family),
-                Egress => Field::Destination(family),
-            };
-            for (what, keys, fields) in [
-                ("protocols", wide, vec![peer, Field::Protocol]),
-                (
-                    "ports",
-                    narrow,
-                    vec![peer, Field::Protocol, Field::DestinationPort],
-                ),
-            ] {
-                let set = set(name, what, family, &fields, keys);
-                let open = Expression::In(fields, set.name.clone());
-                rules.push(rule("opened", [open, Expression::Do(Action::Return)]));
-                sets.push(set);
+    /// Adds a rule; gives its number.
+    fn learn(&mut self, places: &Places<'a>, rule: &'a Rule, namespace: &str) -> usize {
+        let leads = |family| addresses(places, &rule.peers, namespace, family);
+        self.rules.push((rule, [V4, V6].map(leads)));
+        self.rules.len() - 1
+    }
+
+    fn rules_of(&self, policies: &[usize]) -> BTreeSet<usize> {
+        let all = policies.iter();
+        let all = all.filter_map(|number| self.policies.get(*number));
+        all.flatten().copied().collect()
+    }
+
+    /// Makes the group of some rules: what they open together. It asks for nothing that none of them opens.
+    fn group(&self, numbers: &BTreeSet<usize>, name: &Name) -> Group {
+        let mut services = Services::default();
+        let mut covers = [Cover::default(), Cover::default()];
+        for (rule, leads) in numbers.iter().filter_map(|number| self.rules.get(*number)) {
+            let ports = services.take(rule);
+            for (cover, addresses) in covers.iter_mut().zip(leads) {
+                cover.add(addresses, &ports);
             }
         }
+        let mut sets = anybodys(name, &services);
+        for (cover, family) in covers.iter().zip([V4, V6]) {
+            sets.extend(self.by_address(name, cover, family));
+        }
+        sets.retain(|(_, set)| !set.elements.is_empty());
+        let open = |(fields, set): &(Vec<Field>, Set)| {
+            let open = Expression::In(fields.clone(), set.name.clone());
+            rule("opened", [open, Expression::Do(Action::Return)])
+        };
+        let rules = sets.iter().map(open).collect();
         Group {
             audit: None,
             chain: crate::ruleset::Chain {
                 name: name.clone(),
                 ..chain("", None, rules)
             },
-            sets,
+            sets: sets.into_iter().map(|(_, set)| set).collect(),
         }
+    }
+
+    fn by_address(&self, group: &Name, cover: &Cover, family: IpFamily) -> [(Vec<Field>, Set); 2] {
+        let (wide, narrow) = cover.keys(family);
+        let peer = match self.direction {
+            Ingress => Field::Source(family),
+            Egress => Field::Destination(family),
+        };
+        let suffix = match family {
+            V4 => "ip",
+            V6 => "ip6",
+        };
+        let of = |what: &str, fields: Vec<Field>, keys| {
+            let set = set(group, &format!("{what}_{suffix}"), &fields, keys);
+            let intervals = true;
+            (fields, Set { intervals, ..set })
+        };
+        let service = vec![peer, Field::Protocol, Field::DestinationPort];
+        [
+            of("protocols", vec![peer, Field::Protocol], wide),
+            of("ports", service, narrow),
+        ]
     }
 }
 
-fn opened(
-    places: &Places<'_>,
-    rules: &[Rule],
-    namespace: &str,
-    family: IpFamily,
-) -> Vec<(Ranges, Ports)> {
-    let open = |rule: &Rule| {
-        let peers = addresses(places, &rule.peers, namespace, family);
-        (peers, rule.ports.clone())
+/// What is open to anybody, of both families at once.
+fn anybodys(group: &Name, services: &Services) -> Vec<(Vec<Field>, Set)> {
+    let fields = vec![Field::Protocol, Field::DestinationPort];
+    let single = set(group, "services", &fields, services.single.clone());
+    let ranges = Set {
+        intervals: true,
+        ..set(group, "service_ranges", &fields, services.ranges())
     };
-    rules.iter().map(open).collect()
+    vec![(fields.clone(), single), (fields, ranges)]
+}
+
+/// Reports whether a rule means endpoints of its policy's own namespace, so that it says something else in another.
+fn is_at_home(rule: &Rule) -> bool {
+    let Peers::These(peers) = &rule.peers else {
+        return false;
+    };
+    peers.iter().any(|peer| match peer {
+        Peer::Endpoints { namespaces, .. } => namespaces.is_none(),
+        Peer::Block(_) | Peer::Name(_) => false,
+    })
 }
 
 fn addresses(places: &Places<'_>, peers: &Peers, namespace: &str, family: IpFamily) -> Ranges {
@@ -382,16 +450,11 @@ fn addresses(places: &Places<'_>, peers: &Peers, namespace: &str, family: IpFami
     Ranges::union(&all)
 }
 
-fn set(group: &Name, what: &str, family: IpFamily, fields: &[Field], keys: BTreeSet<Key>) -> Set {
-    let suffix = match family {
-        V4 => "ip",
-        V6 => "ip6",
-    };
-    let key: Vec<Type> = fields.iter().map(|field| field.kind()).collect();
+fn set(group: &Name, what: &str, fields: &[Field], keys: BTreeSet<Key>) -> Set {
     Set {
-        name: Name::from(format!("{group}.{what}_{suffix}")),
-        key,
-        intervals: true,
+        name: Name::from(format!("{group}.{what}")),
+        key: fields.iter().map(|field| field.kind()).collect(),
+        intervals: false,
         dynamic: None,
         timeout: None,
         elements: Elements::Keys(keys.into_iter().map(|key| (key, ())).collect()),

@@ -45,7 +45,7 @@ impl<'a> Given<'a> {
     pub(crate) fn open(&self, policies: &[&Policy], members: &[&Endpoint], group: &mut Group) {
         let name = group.chain.name.clone();
         for (number, (range, patterns)) in slots(policies).into_iter().enumerate() {
-            let set = |what: &str| Name::from(format!("{name}.{what}{number}"));
+            let set = |what: &str| Name::from(format!("{name}.{what}_{number}"));
             let ports = range.map(|range| ports(set("nameports"), range));
             for (family, suffix) in [(V4, "names_ip"), (V6, "names_ip6")] {
                 let pairs = self.pairs(&patterns, members, family);

@@ -1,12 +1,15 @@
 //! The difference between two rule sets, as the fewest changes that turn one into the other.
 //!
-//! Chains and rules are constants of a version, so a running daemon changes elements and whole groups only; a table whose
-//! chains or set types differ is replaced. Applied in one transaction, the changes are never seen half done: a group is
-//! no base chain, and the maps that lead there change at the same moment.
+//! Chains and rules are constants of a version, so a running daemon changes elements and whole groups; the first policy and the
+//! last bring and take chains and rules as well. A table whose chains differ otherwise, or whose set types do, is replaced.
+//!
+//! Applied in one transaction, the changes are never seen half done. A group is no base chain, and the maps that lead there
+//! change at the same moment. A base chain that stays gets its other rules at that moment, too; one that comes lets pass
+//! before it, and one that goes after it, as if it were not there.
 
 use std::collections::BTreeMap;
 
-use crate::ruleset::{Elements, Family, Group, Key, Name, Ruleset, Set, Table};
+use crate::ruleset::{Chain, Elements, Family, Group, Key, Name, Rule, Ruleset, Set, Table};
 
 /// One change of the loaded rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +22,11 @@ pub enum Change {
     AddGroup((Family, Name), Group),
     /// Takes a group away; nothing leads there any more.
     RemoveGroup((Family, Name), Group),
+    /// Gives a group other rules: sets of the new one that the old did not have come complete, what it no longer has goes, and what
+    /// both have keeps its elements.
+    Reshape((Family, Name), Box<[Group; 2]>),
+    /// Gives a table these chains for those: some come or go, and others have rules more or fewer.
+    Rechain((Family, Name), [Vec<Chain>; 2]),
     /// Takes elements out of a set; it comes before additions, for a key may get another value.
     Take(SetRef, Elements),
     /// Puts elements into a set.
@@ -47,33 +55,65 @@ pub fn plan(old: &Ruleset, new: &Ruleset) -> Vec<Change> {
         .map(|table| Change::Remove(table.family, table.name.clone()))
         .collect();
     for table in &new.tables {
-        match old.table(table.family, &table.name) {
-            Some(old) if is_same_shape(old, table) => changes.extend(elements(old, table)),
-            Some(_) | None => changes.push(Change::Replace(table.clone())),
-        }
+        let in_place = old
+            .table(table.family, &table.name)
+            .and_then(|old| in_place(old, table));
+        changes.extend(in_place.unwrap_or_else(|| vec![Change::Replace(table.clone())]));
     }
     changes
 }
 
-/// Groups come and go whole; one that stays is the same but for what its sets hold.
-fn is_same_shape(old: &Table, new: &Table) -> bool {
-    let kept = old
-        .groups
-        .iter()
-        .filter_map(|(name, old)| Some((old, new.groups.get(name)?)));
-    old.chains == new.chains
-        && are_same_kinds(&old.sets, &new.sets)
-        && kept
-            .into_iter()
-            .all(|(old, new)| old.chain == new.chain && are_same_kinds(&old.sets, &new.sets))
+/// Groups come, go, and change in place; so do chains when some only gain rules and others only lose them. `None` when the table
+/// must be replaced.
+fn in_place(old: &Table, new: &Table) -> Option<Vec<Change>> {
+    let mut groups = kept_groups(old, new);
+    let alike = old.sets.len() == new.sets.len()
+        && old.sets.iter().zip(&new.sets).all(are_same_kind)
+        && groups.all(|(old, new)| kept_sets(&old.sets, &new.sets).all(are_same_kind));
+    let rechained = old.chains != new.chains;
+    let may_be = || kept_chains(&old.chains, &new.chains).all(|(old, new)| comes_or_goes(old, new));
+    let in_place = alike && (!rechained || may_be());
+    let place = || (new.family, new.name.clone());
+    let both = || [old.chains.clone(), new.chains.clone()];
+    let rechain = rechained.then(|| Change::Rechain(place(), both()));
+    in_place.then(|| elements(old, new, rechain))
 }
 
-fn are_same_kinds(old: &[Set], new: &[Set]) -> bool {
-    let pairs = old.iter().zip(new);
-    old.len() == new.len() && pairs.into_iter().all(|(old, new)| is_same_kind(old, new))
+fn kept_groups<'a>(old: &'a Table, new: &'a Table) -> impl Iterator<Item = (&'a Group, &'a Group)> {
+    let groups = old.groups.iter();
+    groups.filter_map(|(name, old)| Some((old, new.groups.get(name)?)))
 }
 
-fn is_same_kind(old: &Set, new: &Set) -> bool {
+fn kept_chains<'a>(
+    old: &'a [Chain],
+    new: &'a [Chain],
+) -> impl Iterator<Item = (&'a Chain, &'a Chain)> {
+    old.iter().filter_map(|old| {
+        let same = new.iter().find(|new| new.name == old.name);
+        Some((old, same?))
+    })
+}
+
+/// The sets of both, each with itself. Nearly always they stand at the same places.
+fn kept_sets<'a>(old: &'a [Set], new: &'a [Set]) -> impl Iterator<Item = (&'a Set, &'a Set)> {
+    old.iter().enumerate().filter_map(|(place, old)| {
+        let here = new.get(place).filter(|new| new.name == old.name);
+        let same = here.or_else(|| new.iter().find(|new| new.name == old.name));
+        Some((old, same?))
+    })
+}
+
+/// Reports whether one chain is the other with rules more: then each packet meets the old ones or the new ones, whatever chains
+/// it met before. Rules that change otherwise are not known to be harmless beside old ones of other chains.
+fn comes_or_goes(old: &Chain, new: &Chain) -> bool {
+    let within = |some: &[Rule], all: &[Rule]| {
+        let mut all = all.iter();
+        some.iter().all(|one| all.any(|other| other == one))
+    };
+    old.base == new.base && (within(&old.rules, &new.rules) || within(&new.rules, &old.rules))
+}
+
+fn are_same_kind((old, new): (&Set, &Set)) -> bool {
     let data = match (&old.elements, &new.elements) {
         (Elements::Targets(old, _), Elements::Targets(new, _)) => old == new,
         (old, new) => std::mem::discriminant(old) == std::mem::discriminant(new),
@@ -81,15 +121,12 @@ fn is_same_kind(old: &Set, new: &Set) -> bool {
     data && old.name == new.name && old.key == new.key && old.intervals == new.intervals
 }
 
-/// What leads to a group goes before the group does, and comes after it came.
-fn elements(old: &Table, new: &Table) -> Vec<Change> {
-    let kept = || {
-        let groups = old.groups.iter();
-        groups.filter_map(|(name, old)| Some((old, new.groups.get(name)?)))
-    };
+/// What leads to a group or chain goes before it does, and comes after it came.
+fn elements(old: &Table, new: &Table, rechain: Option<Change>) -> Vec<Change> {
     let pairs = || {
-        let of_groups = kept().flat_map(|(old, new)| old.sets.iter().zip(&new.sets));
-        old.sets.iter().zip(&new.sets).chain(of_groups)
+        let of_groups =
+            kept_groups(old, new).flat_map(|(old, new)| kept_sets(&old.sets, &new.sets));
+        kept_sets(&old.sets, &new.sets).chain(of_groups)
     };
     let set_of = |set: &Set| SetRef {
         family: new.family,
@@ -100,12 +137,12 @@ fn elements(old: &Table, new: &Table) -> Vec<Change> {
     let taken = pairs().map(|(old, new)| (set_of(new), missing(&old.elements, &new.elements)));
     let put = pairs().map(|(old, new)| (set_of(new), missing(&new.elements, &old.elements)));
     let taken = taken.map(|(set, elements)| Change::Take(set, elements));
-    let changes = taken.chain(groups(old, new));
+    let changes = taken.chain(groups(old, new)).chain(rechain);
     let changes = changes.chain(put.map(|(set, elements)| Change::Put(set, elements)));
     changes.filter(|change| !change.is_empty()).collect()
 }
 
-fn groups(old: &Table, new: &Table) -> impl Iterator<Item = Change> {
+fn groups<'a>(old: &'a Table, new: &'a Table) -> impl Iterator<Item = Change> + 'a {
     let place = || (new.family, new.name.clone());
     let only = |these: &Table, those: &Table| {
         let missing = |(name, _): &(&Name, &Group)| !those.groups.contains_key(*name);
@@ -116,7 +153,35 @@ fn groups(old: &Table, new: &Table) -> impl Iterator<Item = Change> {
     let gone = gone.into_iter();
     let gone = gone.map(move |group| Change::RemoveGroup(place(), group));
     let come = come.into_iter();
-    gone.chain(come.map(move |group| Change::AddGroup(place(), group)))
+    let come = come.map(move |group| Change::AddGroup(place(), group));
+    let kept = kept_groups(old, new).filter(|(old, new)| !old.has_shape_of(new));
+    let kept = kept.map(move |(old, new)| {
+        let both = Box::new([old.clone(), new.clone()]);
+        Change::Reshape(place(), both)
+    });
+    gone.chain(come).chain(kept)
+}
+
+impl Group {
+    /// Reports whether nothing of two groups differs but what their sets hold.
+    fn has_shape_of(&self, other: &Self) -> bool {
+        let names = |group: &Self| -> Vec<Name> {
+            let sets = group.sets.iter();
+            sets.map(|set| set.name.clone()).collect()
+        };
+        self.chain == other.chain && self.audit == other.audit && names(self) == names(other)
+    }
+
+    /// Takes the rules of another, and its sets; what a set holds it keeps.
+    fn reshape(&mut self, into: Self) {
+        let mut held = std::mem::replace(self, into);
+        for set in &mut self.sets {
+            let mut held = held.sets.iter_mut();
+            if let Some(old) = held.find(|old| old.name == set.name) {
+                std::mem::swap(&mut set.elements, &mut old.elements);
+            }
+        }
+    }
 }
 
 /// Gives what `these` hold and `those` do not, or hold otherwise.
@@ -176,6 +241,19 @@ impl Change {
                     table.groups.remove(&group.chain.name);
                 }
             }
+            Self::Reshape(place, both) => {
+                let [old, new] = *both;
+                let group = table_in(ruleset, &place)
+                    .and_then(|table| table.groups.get_mut(&old.chain.name));
+                if let Some(group) = group {
+                    group.reshape(new);
+                }
+            }
+            Self::Rechain(place, [_, new]) => {
+                if let Some(table) = table_in(ruleset, &place) {
+                    table.chains = new;
+                }
+            }
             Self::Take(set, elements) => {
                 if let Some(held) = set.elements_in(ruleset) {
                     take(held, &elements);
@@ -192,9 +270,12 @@ impl Change {
     fn is_empty(&self) -> bool {
         match self {
             Self::Take(_, elements) | Self::Put(_, elements) => elements.is_empty(),
-            Self::Replace(_) | Self::Remove(..) | Self::AddGroup(..) | Self::RemoveGroup(..) => {
-                false
-            }
+            Self::Replace(_)
+            | Self::Remove(..)
+            | Self::AddGroup(..)
+            | Self::RemoveGroup(..)
+            | Self::Reshape(..)
+            | Self::Rechain(..) => false,
         }
     }
 }

@@ -6,6 +6,7 @@ mod worlds;
 
 use hakone_policy::{
     AUDIT_IN, AUDIT_OUT, Ipv6Rules, Options, Ruleset, Telling, Topology, Verdict, compile, plan,
+    ruleset,
 };
 use proptest::prelude::*;
 use worlds::{any_bridged, any_packet, any_topology, frames::any_frame, host};
@@ -113,10 +114,7 @@ fn is_constant(set: &hakone_policy::ruleset::Set) -> bool {
 
 /// Applies a change as strictly as the kernel: a missing or present element, set or table is a failure.
 fn apply(mut rules: Ruleset, change: &hakone_policy::Change) -> Option<Ruleset> {
-    use hakone_policy::{
-        Change,
-        ruleset::{self, Elements},
-    };
+    use hakone_policy::{Change, ruleset::Elements};
     match change {
         Change::Replace(table) => {
             let same =
@@ -147,6 +145,8 @@ fn apply(mut rules: Ruleset, change: &hakone_policy::Change) -> Option<Ruleset> 
             let gone = table.groups.remove(&group.chain.name);
             (gone.is_some() && !leads_there).then_some(())?;
         }
+        Change::Reshape(place, both) => reshape(table_of(&mut rules, place)?, both)?,
+        Change::Rechain(place, both) => rechain(table_of(&mut rules, place)?, both)?,
         Change::Take(place, elements) | Change::Put(place, elements) => {
             let take = matches!(change, Change::Take(..));
             let mut tables = rules.tables.iter_mut();
@@ -165,6 +165,36 @@ fn apply(mut rules: Ruleset, change: &hakone_policy::Change) -> Option<Ruleset> 
         }
     }
     Some(rules)
+}
+
+fn table_of<'a>(
+    rules: &'a mut Ruleset,
+    (family, name): &(ruleset::Family, ruleset::Name),
+) -> Option<&'a mut ruleset::Table> {
+    let mut tables = rules.tables.iter_mut();
+    tables.find(|table| table.family == *family && table.name == *name)
+}
+
+fn reshape(table: &mut ruleset::Table, both: &[ruleset::Group; 2]) -> Option<()> {
+    let [old, new] = both;
+    let group = table.groups.get_mut(&old.chain.name)?;
+    let is_old = group.chain == old.chain && new.chain.name == old.chain.name;
+    let held = std::mem::replace(group, new.clone()).sets;
+    for set in &mut group.sets {
+        if let Some(kept) = held.iter().find(|held| held.name == set.name) {
+            *set = kept.clone();
+        }
+    }
+    is_old.then_some(())
+}
+
+fn rechain(table: &mut ruleset::Table, [old, new]: &[Vec<ruleset::Chain>; 2]) -> Option<()> {
+    let stays = |chain: &ruleset::Chain| new.iter().any(|one| one.name == chain.name);
+    let mut gone = old.iter().filter(|chain| !stays(chain));
+    let is_led_to = gone.any(|chain| table.all_sets().any(|set| leads_to(set, &chain.name)));
+    let is_old = table.chains == *old;
+    table.chains = new.clone();
+    (is_old && !is_led_to).then_some(())
 }
 
 fn leads_to(set: &hakone_policy::ruleset::Set, chain: &hakone_policy::ruleset::Name) -> bool {
