@@ -1,12 +1,15 @@
 """A plugin of Docker's protocol for tests: authorization, volumes, networks and addresses, with bad manners on request.
 
-plugin.py SOCKET FOLDER [MANNER]; logs each question as a line of JSON in FOLDER/log. MANNER: deny, hang, babble, broken, escape; for
+plugin.py SOCKET FOLDER [MANNER]; logs each question as a line of JSON in FOLDER/log. MANNER: deny, hang, babble, broken, escape,
+stocked (has a volume already); for
 networks stall (CreateEndpoint hangs), uplink, bridge, parent, route, address; for addresses twice, outside.
 """
 import http.server, ipaddress, json, os, socketserver, subprocess, sys, time, base64
 
 path, folder, manner = sys.argv[1], sys.argv[2], (sys.argv[3:] or [""])[0]
 volumes, users, networks, given = {}, {}, {}, {}
+if manner == "stocked":
+    volumes["found"] = {}
 
 
 def authorize(name, asked):

@@ -256,6 +256,46 @@ mod tests {
     }
 
     #[test]
+    fn what_a_plugin_has_already_is_there_for_containers_but_not_for_an_operators_socket() {
+        let (folder, words) = sockets();
+        let plugin = Plugin::start(&folder, "shelf", "stocked");
+        let door = tempfile::tempdir_in("/tmp").unwrap();
+        let door = door.path().join("operator.sock");
+        let line = format!("{words} --socket path={},role=operator", door.display());
+        let lab = Lab::with(Engine::Hakone, &line);
+        assert_eq!(lab.docker("volume ls -q").ok(), "found");
+        let shown = lab.docker("volume inspect found").ok();
+        assert!(shown.contains("\"users\": 0"), "{shown}");
+        let operator = format!("export DOCKER_HOST=unix://{};", door.display());
+        let tried = lab.shell(&format!(
+            "{operator} docker run --rm -v found:/b {IMAGE} ls /b"
+        ));
+        assert!(
+            tried.stderr.contains("the volume driver"),
+            "{}",
+            tried.stderr
+        );
+        assert!(
+            lab.shell(&format!("{operator} docker volume rm found"))
+                .code
+                != 0
+        );
+        lab.docker(&format!(
+            "run --rm -v found:/b {IMAGE} sh -c 'echo kept > /b/page'"
+        ))
+        .ok();
+        assert!(plugin.folder.path().join("volumes/found/page").exists());
+        lab.docker("volume rm found").ok();
+        assert_eq!(lab.docker("volume ls -q").ok(), "");
+        assert!(!plugin.log().contains("VolumeDriver.Create"));
+        drop(plugin);
+        let _hung = Plugin::start(&folder, "late", "hang");
+        lab.docker("volume create own").ok();
+        assert!(lab.docker("volume ls -q").ok().contains("own"));
+        lab.docker("volume rm own").ok();
+    }
+
+    #[test]
     fn a_volume_plugin_out_of_its_mind_gets_nothing_of_the_host_mounted() {
         let (folder, words) = sockets();
         let lab = Lab::with(Engine::Hakone, &words);

@@ -9,6 +9,7 @@ mod certificate;
 mod interface;
 mod ipam;
 mod join;
+mod listed;
 mod mountpoint;
 mod name;
 mod network;
@@ -23,6 +24,7 @@ pub use ipam::{
     PoolAsked, PoolGiven, PoolNamed, judge_address, judge_pool,
 };
 pub use join::{Join, JoinError, StaticRoute, judge as judge_join};
+pub use listed::{Listed, judge as judge_listed, judge_found};
 pub use mountpoint::{MountpointError, judge as judge_mountpoint};
 pub use name::is_name;
 pub use network::{

@@ -5,6 +5,7 @@
 //! from the containers' records.
 
 mod attach;
+mod elsewhere;
 mod encrypt;
 mod error;
 mod filter;

@@ -9,8 +9,8 @@ use std::{path::Path, sync::Arc};
 use hakone_base::ContainerId;
 use hakone_plugin::{Folders, Plugin};
 use hakone_plugin_model::{
-    CapabilitiesReply, Created, MountReply, Mounting, Named, Nothing, Outcome, RemoteVolume,
-    VolumeReply, judge_mountpoint,
+    Created, MountReply, Mounting, Named, Outcome, RemoteVolume, VolumeReply, judge_found,
+    judge_mountpoint,
 };
 use tracing::warn;
 
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What a plugin must say that it is.
-const ABILITY: &str = "VolumeDriver";
+pub(crate) const ABILITY: &str = "VolumeDriver";
 /// The driver that needs no plugin.
 pub(crate) const LOCAL: &str = "local";
 
@@ -44,7 +44,7 @@ impl Service {
     }
 
     /// Finds the plugin of a driver.
-    async fn plugin(&self, volume: &str, driver: &str) -> Result<Plugin, Error> {
+    pub(crate) async fn plugin(&self, volume: &str, driver: &str) -> Result<Plugin, Error> {
         let missing = || Error::Driver {
             volume: volume.to_owned(),
             driver: driver.to_owned(),
@@ -75,10 +75,7 @@ impl Service {
             .call("VolumeDriver.Create", &asked)
             .await
             .map_err(failed)?;
-        // A plugin of the first days has no such question.
-        let told: Result<CapabilitiesReply, _> =
-            plugin.call("VolumeDriver.Capabilities", &Nothing {}).await;
-        record.global = told.is_ok_and(|told| told.capabilities.is_global());
+        record.global = self.is_global(record).await;
         Ok(())
     }
 
@@ -142,13 +139,22 @@ impl Service {
     ///
     /// `None` for volumes of ours, and when the plugin does not answer.
     pub async fn told(&self, name: &str) -> Option<RemoteVolume> {
-        let record = self.remote(name)?;
+        match self.remote(name) {
+            Some(record) => self.told_of(&record).await,
+            None => self.told_elsewhere(name).await,
+        }
+    }
+
+    /// Asks the plugin of a volume what it tells of it, be it stored here or not.
+    async fn told_of(&self, record: &Record) -> Option<RemoteVolume> {
+        let name = record.name.as_str();
         let plugin = self.plugin(name, &record.driver).await.ok()?;
         let told: VolumeReply = plugin
             .call("VolumeDriver.Get", &Named { name })
             .await
             .ok()?;
         told.volume
+            .and_then(|volume| judge_found(&record.name, volume))
     }
 
     /// Looks a plugin's volume up; `None` for volumes of ours.
@@ -170,13 +176,17 @@ impl Service {
         let turn = Arc::clone(&self.0.making).acquire_owned().await;
         let _turn = turn.map_err(|_closed| Error::Closing)?;
         let known = self.0.table().get(&record.name).is_some();
-        if !known {
+        let made = !known && self.told_of(&record).await.is_none();
+        if made {
             self.make_remote(&mut record).await?;
+        } else if !known {
+            record.global = self.is_global(&record).await;
         }
         let inner = Arc::clone(&self.0);
-        let made = record.clone();
-        let ensured = blocking(move || inner.ensure(made)).await;
-        if ensured.is_err() && !known {
+        let wanted = record.clone();
+        let ensured = blocking(move || inner.ensure(wanted)).await;
+        // What the plugin had before us is not ours to remove.
+        if ensured.is_err() && made {
             self.remove_remote(&record).await.ok();
         }
         ensured

@@ -67,11 +67,12 @@ impl Service {
             let record = self.ensure_remote(spec, None).await?;
             return Ok(self.0.show(&record));
         }
+        self.take_in(&spec).await?;
         let inner = Arc::clone(&self.0);
         blocking(move || inner.ensure(plan(spec)?).map(|record| inner.show(&record))).await
     }
 
-    /// Lists volumes by name.
+    /// Lists the volumes that are known here by name.
     ///
     /// # Errors
     /// When a filter's value is refused.
@@ -86,7 +87,7 @@ impl Service {
         Ok(found)
     }
 
-    /// Shows a volume.
+    /// Shows a volume that is known here.
     ///
     /// # Errors
     /// When there is none of that name.
@@ -107,6 +108,7 @@ impl Service {
     }
 
     async fn remove_present(&self, name: &str, force: bool) -> Result<(), Error> {
+        self.take_in_named(name).await?;
         // Said at once, and not when whoever mounts it is done.
         self.0.table().find(name)?.unused()?;
         let turn = self.turn(name).await?;
@@ -166,7 +168,10 @@ impl Service {
     ) -> Result<wire::Volume, Error> {
         let remote = match is_remote(&spec.driver) {
             true => Some(self.ensure_remote(spec.clone(), Some(container)).await?),
-            false => None,
+            false => {
+                self.take_in(&spec).await?;
+                None
+            }
         };
         let (inner, container) = (Arc::clone(&self.0), container.clone());
         blocking(move || {

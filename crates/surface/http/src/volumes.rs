@@ -22,12 +22,13 @@ struct Rotation {
 
 pub(crate) async fn list(services: &Services, call: Call) -> Reply {
     let filters = call.filters(hakone_volume::Service::LIST_FILTERS)?;
-    let found = answer(services.volumes.list(&filters))?;
-    reply::json(&json!({ "Volumes": found, "Warnings": null }))
+    let (found, warnings) = answer(services.volumes.list_all(&filters).await)?;
+    let warnings = (!warnings.is_empty()).then_some(warnings);
+    reply::json(&json!({ "Volumes": found, "Warnings": warnings }))
 }
 
 pub(crate) async fn inspect(services: &Services, name: &str) -> Reply {
-    let shown = answer(services.volumes.inspect(name))?;
+    let shown = answer(services.volumes.find(name).await)?;
     let mut shown = serde_json::to_value(shown).map_err(Error::Json)?;
     let told = services.volumes.told(name).await;
     if let (Some(told), Some(keys)) = (told, shown.as_object_mut())

@@ -40,7 +40,7 @@ pub(super) async fn collect(services: &Services, wanted: References) -> Result<F
             }
         }
         for name in next.volumes {
-            let found = volume(services, &name);
+            let found = volume(services, &name).await;
             facts.volumes.extend(found.map(|found| (name, found)));
         }
         for name in next.networks {
@@ -90,8 +90,9 @@ fn labels(shown: Option<&Value>) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn volume(services: &Services, name: &str) -> Option<VolumeFacts> {
-    let found = services.volumes.inspect(name).ok()?;
+/// Also of a plugin's volume that nobody made here: its use would take it in.
+async fn volume(services: &Services, name: &str) -> Option<VolumeFacts> {
+    let found = services.volumes.find(name).await.ok()?;
     Some(VolumeFacts {
         driver: found.driver,
         labels: found.labels.into_iter().collect(),
