@@ -7,10 +7,12 @@ use hyper::{Request, Response, body::Incoming, header::HeaderValue, server::conn
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::watch,
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
     time::timeout,
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::{Instrument as _, debug, info_span, warn};
 
 use crate::{
@@ -29,6 +31,9 @@ use crate::{
 const HEADERS: Duration = Duration::from_secs(60);
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How many may be at their handshake at once: nobody knows yet who they are, and each holds a descriptor of the daemon's.
+const HANDSHAKES: usize = 256;
 
 /// A listener and the gate before it.
 pub type Door = (Listener, Arc<Gate>);
@@ -57,12 +62,13 @@ async fn accept(door: Door, services: Arc<Services>, stop: watch::Receiver<bool>
     let mut connections = JoinSet::new();
     let stopped = stopped(stop.clone());
     tokio::pin!(stopped);
+    let turns = Arc::new(Semaphore::new(HANDSHAKES));
     loop {
         tokio::select! {
             biased;
             () = stopped.as_mut() => return connections,
             Some(_) = connections.join_next() => {}
-            accepted = one(&door, &services, &stop) => match accepted {
+            accepted = one(&door, &turns, &services, &stop) => match accepted {
                 Ok(connection) => { connections.spawn(connection); }
                 // Out of descriptors, mostly: without a pause this loop would spin.
                 Err(error) => {
@@ -78,6 +84,7 @@ type Connection = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 async fn one(
     (listener, gate): &Door,
+    turns: &Arc<Semaphore>,
     services: &Arc<Services>,
     stop: &watch::Receiver<bool>,
 ) -> std::io::Result<Connection> {
@@ -92,26 +99,46 @@ async fn one(
             Ok(Box::pin(speak(stream, services, stop, visit)))
         }
         Listener::Tls(listener, acceptor) => {
-            let (stream, _) = listener.accept().await?;
+            let (stream, turn) = stranger(listener, turns).await?;
             let acceptor = acceptor.clone();
             let client = Client::new(gate, None);
             let departure = Departure::of_tcp(&stream);
             Ok(Box::pin(async move {
-                match timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => {
-                        let client = client.with_certificates(certificates(&stream));
-                        speak(stream, services, stop, (client, departure)).await;
-                    }
-                    Ok(Err(error)) => warn!(%error, "TLS client refused"),
-                    Err(_) => debug!("TLS handshake took too long"),
+                if let Some(stream) = introduced(&acceptor, stream, turn).await {
+                    let client = client.with_certificates(certificates(&stream));
+                    speak(stream, services, stop, (client, departure)).await;
                 }
             }))
         }
     }
 }
 
+/// Accepts somebody when it is their turn; who has none waits in the kernel. Cancellation safe.
+async fn stranger(
+    listener: &TcpListener,
+    turns: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let turn = Arc::clone(turns).acquire_owned().await;
+    let turn = turn.map_err(std::io::Error::other)?;
+    Ok((listener.accept().await?.0, turn))
+}
+
+/// Shakes hands within a time, and ends the turn.
+async fn introduced(
+    acceptor: &TlsAcceptor,
+    stream: TcpStream,
+    _turn: OwnedSemaphorePermit,
+) -> Option<TlsStream<TcpStream>> {
+    match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(error)) => warn!(%error, "TLS client refused"),
+        Err(_) => debug!("TLS handshake took too long"),
+    }
+    None
+}
+
 /// Copies the verified chain of a client.
-fn certificates(stream: &tokio_rustls::server::TlsStream<tokio::net::TcpStream>) -> Vec<Vec<u8>> {
+fn certificates(stream: &TlsStream<TcpStream>) -> Vec<Vec<u8>> {
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     chain.iter().map(|one| one.as_ref().to_vec()).collect()
 }
@@ -233,5 +260,56 @@ impl Headers {
             api_version: value(ApiVersion::NEWEST.to_string()),
             server: value(format!("Docker/{version} (linux)")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use rustls::{
+        ServerConfig,
+        server::{ClientHello, ResolvesServerCert},
+        sign::CertifiedKey,
+    };
+
+    use super::*;
+
+    /// A server that never gets as far as its certificate.
+    #[derive(Debug)]
+    struct Nameless;
+
+    impl ResolvesServerCert for Nameless {
+        fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+            None
+        }
+    }
+
+    fn acceptor() -> TlsAcceptor {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(Nameless));
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_takes_a_turn_and_no_more_until_it_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (acceptor, turns) = (acceptor(), Arc::new(Semaphore::new(1)));
+        let silent = TcpStream::connect(address).await.unwrap();
+        let _next = TcpStream::connect(address).await.unwrap();
+        let (stream, turn) = stranger(&listener, &turns).await.unwrap();
+        let shaking = tokio::spawn(async move {
+            let shaken = introduced(&acceptor, stream, turn).await;
+            shaken.is_some()
+        });
+        // The next one is not accepted, so that it holds nothing of ours.
+        assert!(stranger(&listener, &turns).now_or_never().is_none());
+        drop(silent);
+        assert!(!shaking.await.unwrap());
+        assert!(stranger(&listener, &turns).await.is_ok());
     }
 }
