@@ -41,8 +41,8 @@ pub struct Member {
 #[derive(Debug, Default)]
 pub struct Suspects {
     names: BTreeMap<LinkIndex, String>,
-    /// Whether some link is gone: perhaps a bridge.
-    gone: bool,
+    /// The links that are gone: perhaps a bridge.
+    gone: BTreeSet<LinkIndex>,
     /// Everything, for something was not heard.
     all: bool,
     /// The entries of all links, when one was touched that is not as it was told.
@@ -65,7 +65,7 @@ impl Suspects {
         for index in touched.union(&noticed.links).copied() {
             match socket.link_at(index)? {
                 Some(link) => suspects.names.extend([(index, link.name)]),
-                None => suspects.gone = true,
+                None => suspects.gone.extend([index]),
             }
         }
         let strange = |entry: &Entry| !suspects.is_as_told(entry, told);
@@ -94,8 +94,20 @@ impl Suspects {
 
     /// Reports whether some link is gone.
     #[must_use]
-    pub const fn miss_a_link(&self) -> bool {
-        self.gone
+    pub fn miss_a_link(&self) -> bool {
+        !self.gone.is_empty()
+    }
+
+    /// Gives the links that are gone.
+    #[must_use]
+    pub const fn gone(&self) -> &BTreeSet<LinkIndex> {
+        &self.gone
+    }
+
+    /// Reports whether everything is to be looked at.
+    #[must_use]
+    pub const fn are_all(&self) -> bool {
+        self.all
     }
 
     /// Reports whether a bridge or one of its ports is among them.

@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 
 use crate::{
     Backend, Config, Error, chains,
+    replug::Ports,
     resolver::link_local_resolvers,
     state::State,
     switched::Looks,
@@ -57,6 +58,8 @@ pub(crate) struct Host {
     diverted: BTreeSet<BridgeName>,
     /// The bridges whose members reach each other through the host, for policies judge them.
     judged: BTreeSet<BridgeName>,
+    /// The ports that were plugged in.
+    pub(crate) ports: Ports,
     /// Whose connections are to be looked at, and who looks.
     pub(crate) looks: Looks,
     pub(crate) asked: Arc<Notify>,
@@ -158,6 +161,7 @@ impl Host {
             flow_quota: config.flow_quota,
             diverted: BTreeSet::new(),
             judged: BTreeSet::new(),
+            ports: Ports::default(),
             looks: Looks::default(),
             asked: Arc::default(),
             forwarding: [Forward::AsItIs; 2],

@@ -19,6 +19,7 @@ mod policy;
 mod port;
 mod record;
 mod remote;
+mod replug;
 mod resolver;
 mod sandbox;
 mod service;

@@ -21,6 +21,7 @@ use crate::{
     driver::{self, port_of},
     host::Host,
     record::Network,
+    replug::plug_anew,
     sandbox::{attachments, networks_of_state},
     service::{Inner, lock},
     state::{Stage, State},
@@ -168,6 +169,7 @@ fn mend(service: &Inner, host: &mut Host, noticed: &Noticed) -> Result<Vec<Strin
             mend_bridge(service, host, one, &suspects, &mut mended)?;
         }
     }
+    mended.extend(plug_anew(service, host, &suspects)?);
     Ok(mended)
 }
 
@@ -188,10 +190,12 @@ fn mend_bridge(
     let is_new = found.is_none_or(|link| LinkIndex(link.index) != bridge);
     let suspected = |member: &&Member| is_new || suspects.concern_port(&member.port);
     for member in wanted.plugged.members.iter().filter(suspected) {
-        // A port that is gone went with its container, or its container is cut off: nothing leads there.
+        // A port that is gone went with its container, or is plugged in anew afterwards.
         let Some(link) = host.links.link(&member.port)? else {
             continue;
         };
+        let known = &mut host.ports.known;
+        known.insert(LinkIndex(link.index), member.port.clone());
         if is_new || !member.is_in_place(&link, bridge, suspects) {
             // Whoever is let back in is judged by rules that know him.
             host.load_rules(&service.state)?;

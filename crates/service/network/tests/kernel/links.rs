@@ -8,7 +8,7 @@ use std::{
 
 use hakone_base::EventKind;
 
-use crate::lab::{Container, ask, is_cut_off, on_own_host, until};
+use crate::lab::{Container, OUTSIDE, ask, is_cut_off, on_own_host, pool, serve, until};
 
 fn sh(line: &str) {
     let done = Command::new("sh").args(["-c", line]).status().unwrap();
@@ -223,5 +223,83 @@ fn a_repair_of_a_bridge_is_announced_and_what_we_do_ourselves_is_none() {
             (event.attributes["links"].as_str(), lab.service.repairs()),
             (port(&a).as_str(), 1)
         );
+    });
+}
+
+#[test]
+fn a_port_that_somebody_removes_is_plugged_in_anew_while_its_container_runs() {
+    on_own_host(|lab| {
+        lab.network("red", |spec| {
+            spec.ipv6 = true;
+            spec.pools = vec![pool("10.66.0.0/24"), pool("fd00:66::/64")];
+        });
+        lab.network("blue", |_| {});
+        let (a, b, stranger) = (
+            lab.run("a", &["red"]),
+            lab.run("b", &["red"]),
+            lab.run("c", &["blue"]),
+        );
+        b.echo(80);
+        b.echo_v6(81);
+        let v6 = b.report.endpoints[0].ipv6.unwrap().address;
+        serve(&lab.outside, format!("{OUTSIDE}:80").parse().unwrap());
+        let reached = || ask(&a.netns, b.at(80)).is_some();
+        assert!(reached());
+        sh(&format!("ip link del {}", port(&b)));
+        until("the port", reached);
+        assert!(ask(&a.netns, (v6, 81).into()).is_some());
+        assert!(ask(lab.host(), b.at(80)).is_some());
+        assert!(is_cut_off(&stranger.netns, b.at(80)));
+        let world = format!("{OUTSIDE}:80").parse().unwrap();
+        assert!(ask(&b.netns, world).is_some(), "its default route");
+        assert!(lab.service.repairs() > 0);
+    });
+}
+
+#[test]
+fn a_container_that_removes_its_interface_again_and_again_is_told_and_left_cut_off() {
+    on_own_host(|lab| {
+        lab.network("red", |_| {});
+        let (a, b) = (lab.run("a", &["red"]), lab.run("b", &["red"]));
+        b.echo(80);
+        let mut events = lab.bus.subscribe().live;
+        let delete = || b.netns.on(|| sh("ip link del eth0")).unwrap();
+        delete();
+        until("the port", || ask(&a.netns, b.at(80)).is_some());
+        delete();
+        let next = || lab.runtime.block_on(events.recv()).unwrap();
+        let mut told = std::iter::repeat_with(next);
+        let event = told
+            .find(|event| event.action == "network-cut-off")
+            .unwrap();
+        assert_eq!(event.attributes["container"], b.id.to_string());
+        assert!(is_cut_off(&a.netns, b.at(80)));
+    });
+}
+
+#[test]
+fn a_port_that_goes_by_our_own_hand_is_not_missed() {
+    on_own_host(|lab| {
+        lab.network("red", |_| {});
+        lab.network("blue", |_| {});
+        let a = lab.run("a", &["red"]);
+        let init = a.init();
+        for _ in 0..5 {
+            let blue = hakone_network::EndpointRequest {
+                network: "blue".into(),
+                ..Default::default()
+            };
+            let joining = lab.service.connect(&a.id, init.number, blue);
+            lab.runtime.block_on(joining).unwrap();
+            let leaving = lab.service.disconnect(&a.id, init.number, "blue");
+            lab.runtime.block_on(leaving).unwrap();
+        }
+        lab.runtime.block_on(lab.service.release(&a.id)).unwrap();
+        drop((init, a));
+        // What is put back is put back in the order in which it is heard of: after this, all that went before was looked at.
+        let b = lab.run("b", &["red"]);
+        sh(&format!("ip link set {} nomaster", port(&b)));
+        until("a repair", || lab.service.repairs() > 0);
+        assert_eq!(lab.service.repairs(), 1);
     });
 }

@@ -84,10 +84,12 @@ pub(crate) fn attach(
     let Some((made, eth)) = made.and_then(|made| made.peer.map(|eth| (made, eth))) else {
         return Err(hakone_netlink::Error::NoLink(plug.port.to_string()).into());
     };
+    let index = LinkIndex(made.index);
+    host.ports.known.insert(index, plug.port.clone());
     inside.execute(inner(attachment, eth, link.mac))?;
     let addresses = attachment.endpoint.addresses();
     let neighbours = addresses.map(|address| add_neighbour(bridge, address, plug.mac));
-    let forwarding = add_forwarding(LinkIndex(made.index), plug.mac);
+    let forwarding = add_forwarding(index, plug.mac);
     host.links.execute(neighbours.chain([forwarding]))?;
     Ok(())
 }
