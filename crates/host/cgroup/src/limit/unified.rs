@@ -135,6 +135,24 @@ mod tests {
     }
 
     #[test]
+    fn a_device_has_one_line_of_limits() {
+        let block: LinuxBlockIo = serde_json::from_str(
+            r#"{"weight": 10,
+                "throttleReadBpsDevice": [{"major": 8, "minor": 0, "rate": 1048576}],
+                "throttleWriteIOPSDevice": [{"major": 8, "minor": 0, "rate": 77},
+                                            {"major": 8, "minor": 16, "rate": 5}]}"#,
+        )
+        .unwrap();
+        let wanted = [
+            ("io.weight", "default 1"),
+            ("io.max", "8:0 rbps=1048576 wiops=77"),
+            ("io.max", "8:16 wiops=5"),
+        ];
+        let wanted = wanted.map(|(file, value)| Setting::new("io", file, value));
+        assert_eq!(block_io(&block), wanted);
+    }
+
+    #[test]
     fn swap_is_counted_without_memory() {
         let memory: LinuxMemory = serde_json::from_str(r#"{"limit": 100, "swap": 250}"#).unwrap();
         let values: Vec<_> = memory_settings(&memory)
