@@ -310,7 +310,7 @@ fn flow_log(settings: &Settings) -> Result<Option<hakone_flow::Config>, Error> {
         return Err(refuse(
             "flow-log",
             "on",
-            "rules in iptables tell of no drops",
+            "rules in iptables tell of no drops, so there is nothing to log or to learn policies from: learn with firewall-backend nftables, for policies mean the same with both",
         ));
     }
     let mut config = hakone_flow::Config::new(target);
