@@ -268,20 +268,7 @@ mod tests {
             told.contains("container mine") && !told.contains("theirs"),
             "{told}"
         );
-        let older = format!(
-            r#"{{"Image":"{IMAGE}","Cmd":["sleep","600"],"MacAddress":"02:42:ac:11:00:63"}}"#
-        );
-        let made = doors.api(
-            "ci",
-            "POST",
-            "/v1.43/containers/create?name=addressed",
-            &older,
-        );
-        assert_eq!(made.0, 201, "{}", made.1);
-        ci("start addressed").ok();
-        let shown =
-            "inspect -f '{{range .NetworkSettings.Networks}}{{.MacAddress}}{{end}}' addressed";
-        assert_eq!(lab.docker(shown).ok(), "02:42:ac:11:00:63");
+        an_older_client_names_an_address(&doors);
         ci("rm -f mine addressed").ok();
         ci("volume prune -af").ok();
         ci("network prune -f").ok();
@@ -295,6 +282,24 @@ mod tests {
         );
         assert_eq!(lab.docker("volume ls -qf name=mine").ok(), "");
         lab.docker("rm -f theirs; docker volume rm theirs").ok();
+    }
+
+    /// Up to API 1.43 the address stood beside the networks.
+    fn an_older_client_names_an_address(doors: &Doors) {
+        let older = format!(
+            r#"{{"Image":"{IMAGE}","Cmd":["sleep","600"],"MacAddress":"02:42:ac:11:00:63"}}"#
+        );
+        let made = doors.api(
+            "ci",
+            "POST",
+            "/v1.43/containers/create?name=addressed",
+            &older,
+        );
+        assert_eq!(made.0, 201, "{}", made.1);
+        doors.docker("ci", "start addressed").ok();
+        let shown =
+            "inspect -f '{{range .NetworkSettings.Networks}}{{.MacAddress}}{{end}}' addressed";
+        assert_eq!(doors.lab.docker(shown).ok(), "02:42:ac:11:00:63");
     }
 
     #[test]

@@ -200,7 +200,7 @@ const fn place(field: Field) -> (u32, u32) {
         Field::ArpEther | Field::Source(IpFamily::V6) => (PAYLOAD_NETWORK, 8),
         Field::Source(IpFamily::V4) => (PAYLOAD_NETWORK, 12),
         Field::ArpSource => (PAYLOAD_NETWORK, 14),
-        Field::Destination(IpFamily::V4) => (PAYLOAD_NETWORK, 16),
+        Field::Destination(IpFamily::V4) | Field::DestinationClass => (PAYLOAD_NETWORK, 16),
         Field::FirstOption => (PAYLOAD_NETWORK, 20),
         Field::Destination(IpFamily::V6) => (PAYLOAD_NETWORK, 24),
         Field::InnerHeader | Field::InnerHead => (PAYLOAD_NETWORK, 40),
@@ -441,6 +441,7 @@ const fn header(field: Field) -> Option<Carried> {
         | Field::EtherType
         | Field::ArpFormat
         | Field::HeaderLength
+        | Field::DestinationClass
         | Field::FirstOption
         | Field::FragmentOffset
         | Field::FragmentOffset6

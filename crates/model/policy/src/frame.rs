@@ -83,6 +83,7 @@ impl Frame {
             Field::Destination(V6) => self.of(V6)?.address_v6(24),
             Field::HeaderLength => self.raw::<1>(ETHERNET),
             Field::FirstOption => self.raw::<4>(ETHERNET + 20),
+            Field::DestinationClass => self.masked(ETHERNET + 16, field),
             Field::FragmentOffset => self.masked(ETHERNET + 6, field),
             Field::FragmentOffset6 => self.masked(ETHERNET + 42, field),
             Field::NextHeader => Some(Value::Protocol(self.of(V6)?.get::<1>(ETHERNET + 6)?[0])),

@@ -212,10 +212,12 @@ fn plain_ip() -> Vec<Rule> {
 }
 
 fn group_ip() -> Vec<Rule> {
-    vec![rule(
-        "",
-        [is_within(V4, "224.0.0.0/4"), goto("multicast_ip")],
-    )]
+    vec![rule("", [is_group(), goto("multicast_ip")])]
+}
+
+/// Every packet is asked this: the field alone, for it is known by now that it is IPv4.
+fn is_group() -> Expression {
+    Expression::Is(Field::DestinationClass, Value::Raw(vec![0xe0]))
 }
 
 fn begin_ip() -> Vec<Rule> {

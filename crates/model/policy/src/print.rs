@@ -202,6 +202,7 @@ impl Display for Field {
             Self::ArpEther => f.write_str("arp saddr ether"),
             Self::ArpSource => f.write_str("arp saddr ip"),
             Self::HeaderLength => f.write_str("@nh,0,8"),
+            Self::DestinationClass => f.write_str("@nh,128,8 & 0xf0 =="),
             Self::FirstOption => f.write_str("@nh,160,32"),
             Self::FragmentOffset => f.write_str("@nh,51,13"),
             Self::FragmentOffset6 => f.write_str("@nh,336,13"),

@@ -231,6 +231,8 @@ pub enum Field {
     ArpSource,
     /// The version and length of an IPv4 header.
     HeaderLength,
+    /// The first four bits of the destination of an IPv4 header: fourteen for a group (RFC 1112).
+    DestinationClass,
     /// The first four bytes of the options of an IPv4 header.
     FirstOption,
     /// Where in its packet an IPv4 fragment lies; zero for a whole one and a first fragment.
@@ -541,6 +543,7 @@ impl Field {
             Self::ArpFormat => Type::Raw(6),
             Self::FirstOption => Type::Raw(4),
             Self::HeaderLength
+            | Self::DestinationClass
             | Self::InnerHeader
             | Self::InnerType
             | Self::IgmpType
@@ -557,6 +560,7 @@ impl Field {
         match self {
             Self::FragmentOffset => Some(&[0x1f, 0xff]),
             Self::FragmentOffset6 => Some(&[0xff, 0xf8]),
+            Self::DestinationClass => Some(&[0xf0]),
             Self::TcpFlags => Some(&[0x17]),
             _ => None,
         }

@@ -229,6 +229,7 @@ impl Subject for Road<'_> {
             | Field::ArpEther
             | Field::ArpSource
             | Field::HeaderLength
+            | Field::DestinationClass
             | Field::FirstOption
             | Field::FragmentOffset
             | Field::FragmentOffset6

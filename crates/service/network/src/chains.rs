@@ -6,12 +6,19 @@
 use std::sync::Arc;
 
 use hakone_base::BridgeName;
-use hakone_iptables::Chains;
+use hakone_iptables::{Chains, Forward};
 
 use crate::{
     Backend, Config, Error,
     service::{Inner, lock},
 };
+
+/// What the administrator's chains were made for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Brought {
+    bridges: Vec<BridgeName>,
+    forward: [Forward; 2],
+}
 
 /// Opens the chains of the calling thread's network namespace, unless the rules are none of ours.
 ///
@@ -54,11 +61,11 @@ pub(crate) fn mend(service: &Inner) -> bool {
     })
 }
 
-/// Makes the administrator's chains for the present networks where they are missing; tells whether anything was. Where all
-/// rules stand in iptables, they bring those chains along.
+/// Makes the administrator's chains for the present networks where they are missing; tells whether any of those were that stood
+/// there before. Where all rules stand in iptables, they bring those chains along.
 pub(crate) fn ensure(service: &Inner) -> bool {
     // One at a time, and the state is read then: so the last of several brings what all have made.
-    let _turn = lock(&service.chains);
+    let mut brought = lock(&service.chains);
     let (chains, forward) = {
         let host = lock(&service.host);
         let chains = host.chains.clone();
@@ -68,16 +75,29 @@ pub(crate) fn ensure(service: &Inner) -> bool {
     let Some(chains) = chains else {
         return false;
     };
-    let ensured = chains.ensure(&bridges(service), forward);
-    ensured.unwrap_or_else(|error| {
-        tracing::warn!(%error, "DOCKER-USER and DOCKER not led through for containers");
-        false
-    })
+    let wanted = Brought {
+        bridges: bridges(service),
+        forward,
+    };
+    // Who comes before the network that is just being made brings its chains; nobody took those away.
+    let stood = brought.as_ref() == Some(&wanted);
+    match chains.ensure(&wanted.bridges, forward) {
+        Ok(missing) => {
+            *brought = Some(wanted);
+            missing && stood
+        }
+        Err(error) => {
+            tracing::warn!(%error, "DOCKER-USER and DOCKER not led through for containers");
+            *brought = None;
+            false
+        }
+    }
 }
 
 /// Takes away what is ours of it.
 pub(crate) fn remove(service: &Inner) {
-    let _turn = lock(&service.chains);
+    let mut brought = lock(&service.chains);
+    *brought = None;
     let chains = lock(&service.host).chains.clone();
     let removed = chains.map(|chains| chains.remove().and(chains.unload()));
     if let Some(Err(error)) = removed {

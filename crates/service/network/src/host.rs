@@ -317,13 +317,14 @@ impl Host {
         Ok(changed)
     }
 
-    /// Puts rules of the present state back into the host's iptables; tells whether they were missing.
+    /// Puts rules of the present state back into the host's iptables; tells whether they stood there before and were missing.
     pub(crate) fn mend_tables(&mut self, state: &std::sync::Mutex<State>) -> Result<bool, Error> {
         let tables = {
             let state = crate::service::lock(state);
             hakone_iptables_model::compile(&topology::of(&state, &self.given))
         };
-        self.load_tables(tables)
+        let stood = self.tables.as_ref() == Some(&tables);
+        Ok(self.load_tables(tables)? && stood)
     }
 
     /// Takes away what an earlier daemon with the other back end left.

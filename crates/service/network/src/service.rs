@@ -24,7 +24,9 @@ use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 
 use crate::{
     Applied, Backend, Config, CutOff, EndpointReport, EndpointRequest, Error, Explanation,
-    NetworkSpec, SandboxReport, SandboxRequest, Watcher, filter, guard,
+    NetworkSpec, SandboxReport, SandboxRequest, Watcher,
+    chains::Brought,
+    filter, guard,
     host::{Begun, Host},
     links, network, policy, remote,
     resolver::Kept,
@@ -50,8 +52,8 @@ pub(crate) struct Inner {
     pub(crate) state: Mutex<State>,
     /// Held by whoever changes policies, before all others.
     pub(crate) policy_edits: Mutex<()>,
-    /// Held by whoever edits the administrator's chains, before all others.
-    pub(crate) chains: Mutex<()>,
+    /// Held by whoever edits the administrator's chains, before all others: what was brought into them last.
+    pub(crate) chains: Mutex<Option<Brought>>,
     /// Taken before the state where both are needed.
     pub(crate) host: Mutex<Host>,
     /// Who asks plugins, and what they hold.
