@@ -1,12 +1,8 @@
 //! What can go wrong with networks; the texts are those that docker CLI and SDKs look for.
 
-use std::{
-    io,
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-};
+use std::{io, path::PathBuf};
 
-use hakone_base::{ContainerId, EndpointId, Fault, Kind, NetworkId};
+use hakone_base::{ContainerId, Fault, Kind, NetworkId};
 
 /// Why a request about networks failed.
 #[derive(Debug, thiserror::Error)]
@@ -121,46 +117,9 @@ pub enum Error {
     /// The container has no sandbox here.
     #[error("container {0} has no sandbox")]
     NoSandbox(ContainerId),
-    /// A published port is ours already.
-    #[error(
-        "driver failed programming external connectivity on endpoint {name} ({endpoint}): Bind for {address} failed: port is already allocated"
-    )]
-    PortAllocated {
-        /// The container's name.
-        name: String,
-        /// The endpoint.
-        endpoint: EndpointId,
-        /// The host's side.
-        address: SocketAddr,
-    },
-    /// A published port could not be bound.
-    #[error(
-        "driver failed programming external connectivity on endpoint {name} ({endpoint}): Error starting userland proxy: listen {protocol}{} {address}: bind: {}", if address.is_ipv4() { 4 } else { 6 }, reason(source)
-    )]
-    PortBind {
-        /// The container's name.
-        name: String,
-        /// The endpoint.
-        endpoint: EndpointId,
-        /// The host's side.
-        address: SocketAddr,
-        /// The protocol.
-        protocol: hakone_base::Protocol,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// No ephemeral port is free.
-    #[error(
-        "driver failed programming external connectivity on endpoint {name} ({endpoint}): all ports are allocated on {address}"
-    )]
-    PortsExhausted {
-        /// The container's name.
-        name: String,
-        /// The endpoint.
-        endpoint: EndpointId,
-        /// The host's address.
-        address: IpAddr,
-    },
+    /// The host's side of a published port cannot be had.
+    #[error(transparent)]
+    Port(#[from] hakone_port::Error),
     /// A text is no policy.
     #[error(transparent)]
     Policy(#[from] hakone_network_policy::Error),
@@ -263,16 +222,6 @@ fn bullets(reasons: &[String]) -> String {
     }
 }
 
-/// Words the common refusals as Docker does, which scripts look for.
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "address already in use".to_owned(),
-        io::ErrorKind::AddrNotAvailable => "cannot assign requested address".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
@@ -304,9 +253,7 @@ impl Fault for Error {
             Self::Stopped => Kind::Unavailable,
             Self::NotConnected { .. }
             | Self::NoSandbox(_)
-            | Self::PortAllocated { .. }
-            | Self::PortBind { .. }
-            | Self::PortsExhausted { .. }
+            | Self::Port(_)
             | Self::Interface { .. }
             | Self::Record(_)
             | Self::Netlink(_)

@@ -18,7 +18,7 @@ use hakone_nft::{DIVERTED, Firewall, Monitor, Relay};
 use hakone_policy::{
     Consent, DirectRouting, Ends, FlowQuota, Ipv6Rules, Options, Ruleset, Telling, Topology,
 };
-use hakone_port_proxy::OwnAddresses;
+use hakone_port::OwnAddresses;
 use tokio::sync::Notify;
 
 use crate::{

@@ -16,7 +16,6 @@ mod host;
 mod links;
 mod network;
 mod policy;
-mod port;
 mod record;
 mod remote;
 mod replug;

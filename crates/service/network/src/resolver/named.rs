@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use hakone_base::{ContainerId, Subnet};
 use hakone_dns::Opened;
 use hakone_policy::{Moment, Resolved};
-use hakone_port_proxy::OwnAddresses;
+use hakone_port::OwnAddresses;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::{

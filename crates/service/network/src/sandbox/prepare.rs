@@ -10,6 +10,7 @@ use hakone_base::{ContainerId, EndpointId, ExposedPort};
 use hakone_netlink::{LinkIndex, Socket, bring_up};
 use hakone_netns::{Netns, write_sysctl};
 use hakone_network_plugin::Ports;
+use hakone_port as port;
 use hakone_resolver::Listening;
 
 use super::{files, plan, release::release, rules::Rules, wire::Wiring};
@@ -17,7 +18,6 @@ use crate::{
     Config, EndpointReport, EndpointRequest, Error, NetworkMode, PortBinding, SandboxReport,
     SandboxRequest,
     policy::refuse_unjudged,
-    port,
     record::Network,
     remote::{self, Leases},
     resolver,

@@ -6,7 +6,7 @@ use hakone_base::ContainerId;
 use hakone_netlink::Socket;
 use hakone_netns::{Netns, write_sysctl};
 use hakone_policy::Ends;
-use hakone_port_proxy::is_own;
+use hakone_port::{self as port, is_own};
 use hakone_resolver::{Listening, Names};
 
 use super::prepare::Unwired;
@@ -14,7 +14,6 @@ use crate::{
     Error, SandboxReport,
     driver::{self, Attachment},
     host::Begun,
-    port,
     record::Network,
     resolver::Known,
     service::{Inner, lock},

@@ -1,6 +1,6 @@
 //! Which sockets reserve which ports.
 
-use hakone_port_proxy::bound_to;
+use crate::bound_to;
 
 use super::*;
 

@@ -4,17 +4,18 @@
 //! (attack `publish_over_host_service`); the same sockets serve loopback later.
 
 use std::{
-    io,
+    fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::fd::OwnedFd,
     sync::Arc,
 };
 
 use hakone_base::{EndpointId, ExposedPort, Port, Protocol, PublishedPort};
+use hakone_network_model::PortBinding;
 use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 
-use crate::{Error, PortBinding};
+use crate::Error;
 
 /// Connections that may wait while the daemon is busy or away.
 const BACKLOG: i32 = 1024;
@@ -22,31 +23,47 @@ const BACKLOG: i32 = 1024;
 const EPHEMERAL: std::ops::RangeInclusive<u16> = 32768..=60999;
 
 /// What ports are reserved for, and what is known of those taken.
-pub(crate) struct Reservation<'a> {
-    /// The container's name and endpoint, for messages.
-    pub(crate) name: &'a str,
-    pub(crate) endpoint: &'a EndpointId,
+pub struct Reservation<'a> {
+    /// The container's name, for messages.
+    pub name: &'a str,
+    /// The container's endpoint, for messages.
+    pub endpoint: &'a EndpointId,
     /// The host addresses of bindings that name none.
-    pub(crate) addresses: &'a [IpAddr],
+    pub addresses: &'a [IpAddr],
     /// Reports whether another sandbox of ours has a port.
-    pub(crate) is_ours: &'a dyn Fn(IpAddr, u16, Protocol) -> bool,
+    pub is_ours: &'a dyn Fn(IpAddr, u16, Protocol) -> bool,
+}
+
+impl fmt::Debug for Reservation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Reservation");
+        shown.field("name", &self.name);
+        shown.field("endpoint", &self.endpoint);
+        shown.field("addresses", &self.addresses);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// A port that nobody else can take any more.
 #[derive(Debug)]
-pub(crate) struct Reserved {
-    pub(crate) port: PublishedPort,
+pub struct Reserved {
+    /// The port.
+    pub port: PublishedPort,
     /// `None` where the kernel lacks the protocol's sockets; its packets can be led all the same.
-    pub(crate) socket: Option<Arc<OwnedFd>>,
+    pub socket: Option<Arc<OwnedFd>>,
 }
 
 /// Gives the addresses that mean every address of the host.
-pub(crate) fn every_address() -> [IpAddr; 2] {
+#[must_use]
+pub fn every_address() -> [IpAddr; 2] {
     [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()]
 }
 
 /// Reserves one binding on each of its addresses, all with the same number.
-pub(crate) fn reserve(
+///
+/// # Errors
+/// When another container of ours or another program has the port, all of them, or the host has no such address.
+pub fn reserve(
     binding: &PortBinding,
     reservation: &Reservation<'_>,
 ) -> Result<Vec<Reserved>, Error> {
@@ -63,7 +80,7 @@ pub(crate) fn reserve(
             Err(error) => return Err(error),
         }
     }
-    let exhausted = || Error::PortsExhausted {
+    let exhausted = || Error::Exhausted {
         name: reservation.name.to_owned(),
         endpoint: reservation.endpoint.clone(),
         address: addresses
@@ -127,7 +144,7 @@ fn bind(port: PublishedPort, reservation: &Reservation<'_>) -> Result<Option<Arc
         source.raw_os_error().map(Errno::from_raw_os_error),
     ) {
         (Protocol::Sctp, Some(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT)) => Ok(None),
-        _ => Err(Error::PortBind {
+        _ => Err(Error::Bind {
             name: reservation.name.to_owned(),
             endpoint: reservation.endpoint.clone(),
             address,
@@ -163,7 +180,7 @@ fn listen(address: SocketAddr, protocol: Protocol) -> io::Result<Socket> {
 }
 
 fn allocated(address: SocketAddr, reservation: &Reservation<'_>) -> Error {
-    Error::PortAllocated {
+    Error::Allocated {
         name: reservation.name.to_owned(),
         endpoint: reservation.endpoint.clone(),
         address,
@@ -173,12 +190,12 @@ fn allocated(address: SocketAddr, reservation: &Reservation<'_>) -> Error {
 /// Tells whether another number might do.
 fn is_busy(error: &Error) -> bool {
     match error {
-        Error::PortAllocated { .. } => true,
-        Error::PortBind { source, .. } => source.kind() == io::ErrorKind::AddrInUse,
+        Error::Allocated { .. } => true,
+        Error::Bind { source, .. } => source.kind() == io::ErrorKind::AddrInUse,
         _ => false,
     }
 }
 
 #[cfg(test)]
-#[path = "../../tests/unit/reserve.rs"]
+#[path = "../tests/unit/reserve.rs"]
 mod tests;
