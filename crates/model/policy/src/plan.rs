@@ -63,7 +63,7 @@ pub fn plan(old: &Ruleset, new: &Ruleset) -> Vec<Change> {
     changes
 }
 
-/// Groups come, go, and change in place; so do chains when some only gain rules and others only lose them. `None` when the table
+/// Groups come, go, and change in place; so do chains when all of them only gain rules, or only lose them. `None` when the table
 /// must be replaced.
 fn in_place(old: &Table, new: &Table) -> Option<Vec<Change>> {
     let mut groups = kept_groups(old, new);
@@ -71,7 +71,7 @@ fn in_place(old: &Table, new: &Table) -> Option<Vec<Change>> {
         && old.sets.iter().zip(&new.sets).all(are_same_kind)
         && groups.all(|(old, new)| kept_sets(&old.sets, &new.sets).all(are_same_kind));
     let rechained = old.chains != new.chains;
-    let may_be = || kept_chains(&old.chains, &new.chains).all(|(old, new)| comes_or_goes(old, new));
+    let may_be = || only_gain(&old.chains, &new.chains) || only_gain(&new.chains, &old.chains);
     let in_place = alike && (!rechained || may_be());
     let place = || (new.family, new.name.clone());
     let both = || [old.chains.clone(), new.chains.clone()];
@@ -103,14 +103,18 @@ fn kept_sets<'a>(old: &'a [Set], new: &'a [Set]) -> impl Iterator<Item = (&'a Se
     })
 }
 
-/// Reports whether one chain is the other with rules more: then each packet meets the old ones or the new ones, whatever chains
-/// it met before. Rules that change otherwise are not known to be harmless beside old ones of other chains.
-fn comes_or_goes(old: &Chain, new: &Chain) -> bool {
+/// Reports whether chains change in nothing but rules that come. Then a packet between two chains at that moment has met the
+/// rules of before and meets more. One that leaves a rule behind in one chain and slips past its successor in another would meet less.
+fn only_gain(old: &[Chain], new: &[Chain]) -> bool {
     let within = |some: &[Rule], all: &[Rule]| {
         let mut all = all.iter();
         some.iter().all(|one| all.any(|other| other == one))
     };
-    old.base == new.base && (within(&old.rules, &new.rules) || within(&new.rules, &old.rules))
+    let mut kept = kept_chains(old, new);
+    let all_stay = old
+        .iter()
+        .all(|old| new.iter().any(|new| new.name == old.name));
+    all_stay && kept.all(|(old, new)| old.base == new.base && within(&old.rules, &new.rules))
 }
 
 fn are_same_kind((old, new): (&Set, &Set)) -> bool {
@@ -323,5 +327,39 @@ fn put(held: &mut Elements, put: Elements) {
         (Elements::Targets(_, held), Elements::Targets(_, put)) => held.extend(put),
         (Elements::Ethers(held), Elements::Ethers(put)) => held.extend(put),
         (_, _) => {} // `plan` never mixes kinds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Topology, compile};
+
+    use super::*;
+
+    /// Gives rules of which the last of one chain stands in another.
+    fn moved(from: usize, to: usize) -> [Ruleset; 2] {
+        let old = compile(&Topology::default());
+        let mut new = old.clone();
+        let chains = &mut new.tables[0].chains;
+        let rule = chains[from].rules.pop().unwrap();
+        chains[to].rules.push(rule);
+        [old, new]
+    }
+
+    #[test]
+    fn a_rule_that_moves_to_another_chain_replaces_the_table_for_no_packet_may_slip_past_both() {
+        let filled = |ruleset: &Ruleset, at: usize| !ruleset.tables[0].chains[at].rules.is_empty();
+        let whole = compile(&Topology::default());
+        let places: Vec<usize> = (0..whole.tables[0].chains.len())
+            .filter(|at| filled(&whole, *at))
+            .collect();
+        for pair in places.windows(2) {
+            for (from, to) in [(pair[0], pair[1]), (pair[1], pair[0])] {
+                let [old, new] = moved(from, to);
+                let changes = plan(&old, &new);
+                let replaced = |change: &Change| matches!(change, Change::Replace(_));
+                assert!(changes.iter().any(replaced), "{from} to {to}: {changes:?}");
+            }
+        }
     }
 }
