@@ -16,13 +16,15 @@ use std::{
 
 use rustix::{
     fs::{MemfdFlags, memfd_create},
-    process::{Pid, PidfdFlags, Resource, Rlimit, pidfd_open, prlimit},
+    process::{Pid, PidfdFlags, pidfd_open},
 };
 
 use crate::{Error, capture};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 const LIMIT: usize = 1024 * 1024;
+/// What `ulimit -f` counts in (POSIX).
+const BLOCK: u64 = 512;
 
 /// A foreign program with its arguments. Blocks while it runs: async callers use `spawn_blocking`.
 #[derive(Clone, Debug)]
@@ -140,7 +142,7 @@ impl Tool {
         self
     }
 
-    /// Lets neither it nor what it starts write a file larger than this: who tries is killed.
+    /// Lets neither it nor what it starts write a file larger than this, rounded down to blocks of 512 bytes: who tries is killed.
     #[must_use]
     pub fn largest_file(mut self, bytes: u64) -> Self {
         self.largest_file = Some(bytes);
@@ -214,8 +216,7 @@ impl Tool {
     }
 
     fn command(&self) -> Command {
-        #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-        let mut command = Command::new(&self.program);
+        let mut command = self.started();
         command.args(&self.arguments).env_clear();
         command
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
@@ -229,27 +230,24 @@ impl Tool {
             program: self.program.clone(),
             source,
         };
-        let mut child = command.spawn().map_err(failed)?;
-        if let Err(source) = self.bound(&child) {
-            child.kill().ok();
-            child.wait().ok();
-            return Err(failed(source));
-        }
-        Ok(child)
+        command.spawn().map_err(failed)
     }
 
-    /// Set from outside, right after the start: a limit set in the child would need code between fork and exec.
-    fn bound(&self, child: &Child) -> io::Result<()> {
-        let Some(largest) = self.largest_file else {
-            return Ok(());
-        };
-        let limit = Rlimit {
-            current: Some(largest),
-            maximum: Some(largest),
-        };
-        let pid = Some(Pid::from_child(child));
-        prlimit(pid, Resource::Fsize, limit)?;
-        Ok(())
+    /// Names what is started. A limit must stand before the program's first step, and one that is set from outside comes too late for a
+    /// fast one: so a shell sets it and becomes the program.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    fn started(&self) -> Command {
+        match self.largest_file {
+            // Where there is no such program, the start says so itself.
+            Some(largest) if self.program.exists() => {
+                let blocks = (largest / BLOCK).max(1);
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &format!("ulimit -f {blocks} && exec \"$0\" \"$@\"")]);
+                shell.arg(&self.program);
+                shell
+            }
+            _ => Command::new(&self.program),
+        }
     }
 
     fn end(&self) -> Instant {
@@ -336,10 +334,9 @@ mod tests {
     #[test]
     fn a_program_that_writes_too_large_a_file_is_killed() {
         let folder = tempfile::tempdir().unwrap();
-        // What the limit is set on is there before it is needed.
-        let script = "read go; head -c 100000 /dev/zero > large";
+        let script = "head -c 100000 /dev/zero > large";
         let tool = shell(script).folder(folder.path()).largest_file(10_000);
-        let output = tool.input("go\n").run().unwrap();
+        let output = tool.run().unwrap();
         assert!(!output.status.success());
         let size = std::fs::metadata(folder.path().join("large"))
             .unwrap()
@@ -351,6 +348,8 @@ mod tests {
     fn a_missing_program_is_an_error_of_its_own() {
         let tool = Tool::new("/nonexistent/tool").unwrap();
         assert!(matches!(tool.run(), Err(Error::Start { .. })));
+        let bounded = tool.largest_file(10_000);
+        assert!(matches!(bounded.run(), Err(Error::Start { .. })));
     }
 
     impl Output {
