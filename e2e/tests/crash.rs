@@ -75,7 +75,7 @@ mod tests {
         for round in 0..12_u64 {
             let worker = {
                 let line = format!(
-                    "docker network create net{round}; docker run -d --name c{round} --network net{round} -p 80{:02}:80 {IMAGE} sleep 1000; docker rm -f c{round}; docker network rm net{round}",
+                    "docker network create net{round}; docker run -d --name work{round} --network net{round} -p 80{:02}:80 {IMAGE} sleep 1000; docker rm -f work{round}; docker network rm net{round}",
                     round + 10
                 );
                 let socket = lab.path("engine.sock").display().to_string();
