@@ -473,6 +473,19 @@ CMD [\"cat\", \"/a\"]
         }
     }
 
+    #[test]
+    fn an_image_that_lends_its_steps_lends_no_files_that_changed() {
+        for age in AGES {
+            let lab = lab(age);
+            write(&lab, "Dockerfile", "FROM IMAGE\nRUN echo run\nCOPY f /f\n");
+            write(&lab, "f", "one");
+            ok(&lab, "build -t first .");
+            write(&lab, "f", "two");
+            ok(&lab, "build -t second --cache-from first .");
+            assert_eq!(ok(&lab, "run --rm second cat /f"), "two", "{age}");
+        }
+    }
+
     /// The lines that name vertices in plain progress, and whether they were remembered.
     fn vertices(said: &str) -> Vec<String> {
         let named = |line: &str| {

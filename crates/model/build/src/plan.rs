@@ -11,6 +11,8 @@ pub struct Planned {
     pub history: String,
     /// The same with every value, for the key: never shown.
     pub identity: String,
+    /// Whether history and layers below tell all that the result depends on, so that another image's word for it is enough.
+    pub told: bool,
     /// Variables that nothing set.
     pub unset: Vec<String>,
 }

@@ -155,6 +155,7 @@ impl State {
             effect,
             identity: history.clone(),
             history,
+            told: true,
             unset: Vec::new(),
         }
     }
@@ -286,6 +287,7 @@ impl State {
         };
         let mut planned = Self::planned(Effect::Config, line(&shown));
         planned.identity = format!("{}\n{:?}\n{:?}", line(&whole), run.mounts, run.network);
+        planned.told = run.mounts.is_empty() && shown == whole;
         planned.effect = Effect::Run(Box::new(RunPlan {
             arguments,
             script,
@@ -372,6 +374,7 @@ impl State {
             ..plan.clone()
         };
         planned.identity = format!("{}\n{told:?}", planned.history);
+        planned.told = self.words == Words::Classic && is_shown(&plan);
         planned.effect = Effect::Copy(Box::new(plan));
         Ok(planned)
     }
@@ -388,6 +391,15 @@ impl State {
             path.push('/');
         }
         path
+    }
+}
+
+/// Reports whether the classic history of a copy, which has the digest of its files, has all else of it too.
+fn is_shown(plan: &CopyPlan) -> bool {
+    let plain = plan.chmod.is_none() && plan.exclude.is_empty() && plan.unpack == (true, false);
+    match plan.command {
+        "ADD" => plain,
+        _ => plan.chmod.is_none() && plan.exclude.is_empty() && !plan.parents,
     }
 }
 

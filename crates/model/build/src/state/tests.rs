@@ -185,3 +185,40 @@ fn a_stage_upon_a_stage_has_its_arguments_with_buildkit_alone() {
     assert_eq!(seen(Words::Classic), [""; 0]);
     assert_eq!(seen(Words::Buildkit), ["V=1", "W=given"]);
 }
+
+#[test]
+fn another_images_history_counts_where_it_tells_all() {
+    let told = |text: &str, words: Words| {
+        let given = [("V", "given"), ("API_TOKEN", "hush")];
+        let planned = stage(text, &given, words).planned;
+        planned.into_iter().next_back().unwrap().unwrap().told
+    };
+    for text in ["ENV A=1", "WORKDIR /w", "RUN make", "ARG V\nRUN make"] {
+        assert!(
+            told(text, Words::Classic) && told(text, Words::Buildkit),
+            "{text}"
+        );
+    }
+    // Values that are not shown, files that are mounted.
+    for text in ["ARG API_TOKEN\nRUN make", "RUN --mount=target=/s make"] {
+        assert!(
+            !told(text, Words::Classic) && !told(text, Words::Buildkit),
+            "{text}"
+        );
+    }
+    // BuildKit's history has no digest of what is copied.
+    for text in ["COPY a /b/", "ADD a b", "COPY --from=x a /b/"] {
+        assert!(
+            told(text, Words::Classic) && !told(text, Words::Buildkit),
+            "{text}"
+        );
+    }
+    for text in [
+        "COPY --chmod=700 a b",
+        "COPY --exclude=x a b",
+        "COPY --parents a b",
+        "ADD --unpack=false a b",
+    ] {
+        assert!(!told(text, Words::Classic), "{text}");
+    }
+}
