@@ -8,10 +8,11 @@ mod batch;
 mod error;
 mod listening;
 mod serve;
+mod server;
 mod upstream;
 mod view;
 
 pub use error::Error;
 pub use listening::{ADDRESS, Listening, PORT};
-pub use serve::serve;
+pub use server::Server;
 pub use view::{Directory, Facts, Names, View};

@@ -1,55 +1,62 @@
 //! Serves one container's questions, within a quota of its own: no neighbour's flood reaches it (attack `dns_flood`).
 
 use std::{
+    cell::Cell,
     io::{self, ErrorKind},
     net::SocketAddr,
     sync::Arc,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use hakone_dns::{Decision, Transport};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, Interest},
     net::{TcpListener, TcpStream, UdpSocket},
-    runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
-    task::{AbortHandle, JoinSet, spawn_blocking},
+    task::{JoinSet, spawn_blocking},
     time::{sleep, timeout},
 };
 
-use crate::{Error, Listening, Names, View, batch::Batches, upstream};
+use crate::{Names, View, batch::Batches, upstream};
 
 /// Questions of one container that may wait for an answer from outside; more are dropped, and asked again.
-const OUTSTANDING: usize = 256;
+pub(crate) const OUTSTANDING: usize = 256;
 /// TCP connections of one container.
 const CONNECTIONS: usize = 32;
 /// How long a TCP client may stay silent.
 const SILENCE: Duration = Duration::from_secs(10);
+/// So many questions at a time are those of a client that asks many; resolvers of C libraries ask two.
+const MANY: usize = 4;
+/// How long more questions gather after those, so that each costs less. The kernel adds its slack of 50 us.
+const GATHERING: Duration = Duration::from_micros(50);
 /// How long to wait after an error of the socket.
 const BREATHER: Duration = Duration::from_millis(50);
 
-/// Starts serving over both protocols; the handles end it.
-///
-/// # Errors
-/// When the runtime does not take the sockets.
-pub fn serve(
-    runtime: &Handle,
-    names: &Arc<dyn Names>,
-    listening: Listening,
-) -> Result<[AbortHandle; 2], Error> {
-    let _entered = runtime.enter();
-    let quota = Arc::new(Semaphore::new(OUTSTANDING));
-    let udp = UdpSocket::from_std(listening.udp)?;
-    let tcp = TcpListener::from_std(listening.tcp)?;
-    let over_udp = datagrams(udp, Arc::clone(names), Arc::clone(&quota));
-    let over_tcp = connections(tcp, Arc::clone(names), quota);
-    Ok([
-        runtime.spawn(over_udp).abort_handle(),
-        runtime.spawn(over_tcp).abort_handle(),
-    ])
+thread_local! {
+    /// When the thread slept last.
+    static GATHERED: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-async fn datagrams(socket: UdpSocket, names: Arc<dyn Names>, quota: Arc<Semaphore>) {
+/// Blocks the resolver's thread while questions gather, whoever sends them; not when it has just slept for another container, so
+/// that many who ask much make it sleep once for all of them.
+///
+/// What a question costs is mostly the kernel's way in and out, and a client that asks many at once is as fast as we are: without
+/// a pause each read finds the two or three that came during the last one. Network cards call it interrupt moderation. Nothing may
+/// watch the sockets meanwhile, or each question wakes us: so the thread itself sleeps.
+fn gather(own: &mut Option<Instant>) {
+    let last = GATHERED.get();
+    let just_now = last.is_some_and(|at| at.elapsed() < GATHERING);
+    if just_now && last != *own {
+        return;
+    }
+    thread::sleep(GATHERING);
+    *own = Some(Instant::now());
+    GATHERED.set(*own);
+}
+
+/// Answers questions of one container for ever.
+pub(crate) async fn datagrams(socket: UdpSocket, names: Arc<dyn Names>, quota: Arc<Semaphore>) {
     let Ok(batches) = Batches::of(&socket) else {
         return;
     };
@@ -59,6 +66,8 @@ async fn datagrams(socket: UdpSocket, names: Arc<dyn Names>, quota: Arc<Semaphor
         names,
         quota,
         waiting: JoinSet::new(),
+        served: 0,
+        gathered: None,
     };
     loop {
         let socket = Arc::clone(&desk.socket);
@@ -68,6 +77,9 @@ async fn datagrams(socket: UdpSocket, names: Arc<dyn Names>, quota: Arc<Semaphor
         };
         if served.is_err_and(|error| error.kind() != ErrorKind::WouldBlock) {
             sleep(BREATHER).await;
+        }
+        if std::mem::take(&mut desk.served) >= MANY {
+            gather(&mut desk.gathered);
         }
         while desk.waiting.try_join_next().is_some() {}
     }
@@ -80,6 +92,10 @@ struct Desk {
     names: Arc<dyn Names>,
     quota: Arc<Semaphore>,
     waiting: JoinSet<()>,
+    /// How many were answered last.
+    served: usize,
+    /// When the thread slept last for it.
+    gathered: Option<Instant>,
 }
 
 impl Desk {
@@ -103,6 +119,7 @@ impl Desk {
                 }
             })?;
         self.batches.send(&self.socket, &answers);
+        self.served = answers.len();
         for (question, client) in abroad {
             self.forward(question, client);
         }
@@ -149,7 +166,12 @@ async fn ask(names: &Arc<dyn Names>, view: &View, question: &[u8], over: Transpo
     answer
 }
 
-async fn connections(listener: TcpListener, names: Arc<dyn Names>, quota: Arc<Semaphore>) {
+/// Answers questions over TCP of one container for ever.
+pub(crate) async fn connections(
+    listener: TcpListener,
+    names: Arc<dyn Names>,
+    quota: Arc<Semaphore>,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut clients = JoinSet::new();
     loop {

@@ -58,6 +58,8 @@ pub(crate) struct Inner {
     pub(crate) host: Mutex<Host>,
     /// Who asks plugins, and what they hold.
     pub(crate) plugins: Plugins,
+    /// Answers the containers' questions.
+    pub(crate) resolver: hakone_resolver::Server,
     /// The names of the present state, as far as somebody asked.
     pub(crate) directory: Mutex<Option<Kept<Directory>>>,
     /// What policies make of flows beside the rules, at one generation of the state.
@@ -95,6 +97,7 @@ impl Service {
             state: Mutex::default(),
             policy_edits: Mutex::default(),
             chains: Mutex::default(),
+            resolver: hakone_resolver::Server::start()?,
             directory: Mutex::default(),
             consent: Mutex::default(),
             strays: Arc::default(),

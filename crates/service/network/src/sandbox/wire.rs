@@ -125,7 +125,7 @@ pub(crate) fn serve(
     let mut tasks = Vec::new();
     if let Some(listening) = listening {
         let names: Arc<dyn Names> = Arc::new(Known::new(service, container));
-        tasks.extend(hakone_resolver::serve(&service.runtime, &names, listening)?);
+        tasks.extend(service.resolver.serve(&names, listening)?);
     }
     let mut state = lock(&service.state);
     let source = source(&state, container);
