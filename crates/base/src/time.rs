@@ -74,6 +74,12 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
+impl From<Timestamp> for SystemTime {
+    fn from(time: Timestamp) -> Self {
+        UNIX_EPOCH + Duration::from_nanos(u64::try_from(time.0).unwrap_or(0))
+    }
+}
+
 impl FromStr for Timestamp {
     type Err = TimestampError;
 

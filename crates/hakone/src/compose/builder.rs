@@ -33,6 +33,11 @@ impl Images for Store {
         self.0.ground(reference).map(ground).map_err(boxed)
     }
 
+    fn find_above(&self, image: &Digest, below: &Ground) -> Result<Ground, Refusal> {
+        let found = self.0.ground_above(image, &below.id);
+        found.map(ground).map_err(boxed)
+    }
+
     fn pull(&self, pull: Fetch) -> BoxFuture<'_, Result<(), Refusal>> {
         Box::pin(async move {
             let mut progress = self.0.pull(request(&pull)?);

@@ -1,6 +1,6 @@
 //! What steps gave, by their keys. A record names an image in the store, which stays as long as the record does.
 //!
-//! Nothing is counted: when a result was used last is the time of its file, and who stands on it the store derives.
+//! Nothing is counted: when a result was used last is the time of its file, to the minute, and who stands on it the store derives.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -81,11 +81,13 @@ impl Cache {
     pub(crate) fn find(&self, key: &Key) -> Option<Entry> {
         let mut entries = self.entries();
         let (entry, used) = entries.get_mut(key.digest())?;
-        *used = now();
-        let file = fs::File::open(path(&self.folder, key.digest()));
-        // A time that is lost makes the result look older, no more.
-        file.and_then(|file| file.set_modified(SystemTime::now()))
-            .ok();
+        let now = now();
+        let before = std::mem::replace(used, now);
+        // The next daemon knows it to the minute; a time that is lost makes the result look older, no more.
+        if now.seconds() / 60 != before.seconds() / 60 {
+            let file = fs::File::open(path(&self.folder, key.digest()));
+            file.and_then(|file| file.set_modified(now.into())).ok();
+        }
         Some(entry.clone())
     }
 

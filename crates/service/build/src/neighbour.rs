@@ -25,6 +25,9 @@ pub trait Images: Send + Sync + 'static {
     /// Finds an image by name or id; by full id also one that only a builder knows.
     fn find(&self, reference: &str) -> Result<Ground, Refusal>;
 
+    /// Finds an image by its id that stands on another, which is all there.
+    fn find_above(&self, image: &Digest, below: &Ground) -> Result<Ground, Refusal>;
+
     /// Fetches an image from its registry; ends early when the future is dropped.
     fn pull(&self, pull: Fetch) -> BoxFuture<'_, Result<(), Refusal>>;
 

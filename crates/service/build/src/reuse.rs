@@ -23,7 +23,12 @@ pub(crate) fn remembered(work: &mut Work<'_>, history: &str) -> Result<bool, Err
     };
     build.hold(id);
     // An image that people removed is a result that is gone.
-    let Ok(found) = build.inner.images.find(id.as_str()) else {
+    let images = &build.inner.images;
+    let found = match &work.ground {
+        Some(below) => images.find_above(id, below),
+        None => images.find(id.as_str()),
+    };
+    let Ok(found) = found else {
         return Ok(false);
     };
     if !stands_on(&found.image, &work.image, history) {

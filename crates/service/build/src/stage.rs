@@ -367,7 +367,10 @@ impl Work<'_> {
         if self.reuse && reuse::remembered(self, &history)? {
             return Ok(true);
         }
-        if self.reuse && planned.told && reuse::borrowed(self, &history, &parent, &step.text).await? {
+        if self.reuse
+            && planned.told
+            && reuse::borrowed(self, &history, &parent, &step.text).await?
+        {
             return Ok(true);
         }
         // What comes after something new is new.

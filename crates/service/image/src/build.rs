@@ -82,6 +82,22 @@ impl Service {
         }
     }
 
+    /// Finds an image that stands on another one which is all there: of its own only what comes on top is looked for on the disk.
+    ///
+    /// # Errors
+    /// When there is no such image, or parts of it are missing.
+    pub fn ground_above(&self, id: &Digest, below: &Digest) -> Result<Ground, Error> {
+        let catalog = self.inner().catalog();
+        let missing = || Error::NotFound(id.to_string());
+        let entry = catalog.images.get(id).ok_or_else(missing)?;
+        let below = catalog.images.get(below);
+        let known = below.map_or(&[][..], |below| &below.record.layers);
+        match self.inner().store.is_whole_above(&entry.record, known) {
+            true => Ok(ground(self.inner(), entry)),
+            false => Err(missing()),
+        }
+    }
+
     /// Reports whether people see an image.
     #[must_use]
     pub fn is_visible(&self, id: &Digest) -> bool {

@@ -199,16 +199,16 @@ impl Inner {
                 _ => {}
             }
         }
-        self.store.save_names(&names)?;
+        // A name that is given again, as each build does, is not worth waiting for the disk.
+        if names != self.catalog().names {
+            self.store.save_names(&names)?;
+        }
         let mut catalog = self.catalog();
         catalog.names = names;
-        let Some(entry) = catalog.images.get_mut(id) else {
-            return Ok(lost);
-        };
-        entry.record.tagged = now();
-        let record = entry.record.clone();
-        drop(catalog);
-        self.store.save(&record)?;
+        if let Some(entry) = catalog.images.get_mut(id) {
+            entry.record.tagged = now();
+            self.store.note_tagged(&entry.record);
+        }
         Ok(lost)
     }
 

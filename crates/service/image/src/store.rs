@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use hakone_base::{Digest, ImageRef};
+use hakone_base::{Digest, ImageRef, Timestamp};
 use hakone_image_model::{Image, Limits};
 use hakone_store::Durability;
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
@@ -22,7 +22,7 @@ use crate::{
     catalog::{Catalog, Entry},
     names::{Fate, NamesFile},
     pin::Pins,
-    record::ImageRecord,
+    record::{ImageRecord, LayerRecord},
     usage::Kept,
 };
 
@@ -79,7 +79,9 @@ impl Store {
         Ok(catalog)
     }
 
-    fn entry(&self, record: ImageRecord, limits: &Limits) -> Result<Entry, Error> {
+    fn entry(&self, mut record: ImageRecord, limits: &Limits) -> Result<Entry, Error> {
+        let noted = fs::metadata(self.record(&record.id)).and_then(|file| file.modified());
+        record.tagged = noted.map_or(record.tagged, Timestamp::from);
         let path = self.blob(&record.id);
         let config = fs::read(&path).map_err(Error::disk("read", &path))?;
         let image = Arc::new(Image::parse(&config, limits)?);
@@ -98,7 +100,19 @@ impl Store {
     /// Writes an image's record.
     pub(crate) fn save(&self, record: &ImageRecord) -> Result<(), Error> {
         let path = self.record(&record.id);
-        Ok(hakone_store::save(&path, record, Durability::Power)?)
+        hakone_store::save(&path, record, Durability::Power)?;
+        self.note_tagged(record);
+        Ok(())
+    }
+
+    /// Keeps the time of an image's last name as that of its record's file, so that a name costs no write of the record. Lost in a
+    /// power cut it is an older time, no more.
+    pub(crate) fn note_tagged(&self, record: &ImageRecord) {
+        let file = File::open(self.record(&record.id));
+        let noted = file.and_then(|file| file.set_modified(record.tagged.into()));
+        if let Err(error) = noted {
+            debug!(%error, image.id = %record.id, "the time of a name is not kept");
+        }
     }
 
     /// Writes all names.
@@ -172,11 +186,16 @@ impl Store {
 
     /// Reports whether all layers and blobs of an image are there.
     pub(crate) fn is_whole(&self, record: &ImageRecord) -> bool {
+        self.is_whole_above(record, &[])
+    }
+
+    /// The same where the lowest layers may be known to be there.
+    pub(crate) fn is_whole_above(&self, record: &ImageRecord, known: &[LayerRecord]) -> bool {
+        let unknown = record.layers.strip_prefix(known);
+        let mut unknown = unknown.unwrap_or(&record.layers).iter();
         let manifest = record.manifest.as_ref();
         manifest.is_none_or(|digest| self.blob(digest).exists())
-            && record
-                .layers
-                .iter()
+            && unknown
                 .all(|layer| self.layer(&layer.diff_id).exists() && self.blob(&layer.blob).exists())
     }
 

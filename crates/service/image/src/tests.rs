@@ -589,6 +589,58 @@ async fn a_tag_needs_an_image_and_a_plain_name() {
 }
 
 #[tokio::test]
+async fn a_name_given_again_writes_nothing_and_its_time_is_kept() {
+    let lab = Lab::new().await;
+    lab.load(docker_archive(&layer(), "app:1")).await.unwrap();
+    let id = lab.service.resolve("app:1").unwrap().id;
+    let written = || {
+        let record = format!("images/{}.json", id.hex());
+        ["image-names.json", record.as_str()].map(|name| {
+            let file = fs::metadata(lab.folder.path().join(name)).unwrap();
+            std::os::unix::fs::MetadataExt::ino(&file)
+        })
+    };
+    let tagged = |service: &Service| {
+        let metadata = service.inspect("app:1").unwrap().metadata.unwrap();
+        metadata.last_tag_time.unwrap()
+    };
+    let (files, before) = (written(), tagged(&lab.service));
+    lab.service.tag("app:1", "app:1").await.unwrap();
+    let after = tagged(&lab.service);
+    assert_ne!(after, before);
+    assert_eq!(written(), files);
+    let next = open(lab.folder.path(), Limits::default()).await;
+    assert_eq!(tagged(&next), after);
+    lab.service.tag("app:1", "other:1").await.unwrap();
+    assert_ne!(written()[0], files[0], "a new name is written");
+}
+
+#[tokio::test]
+async fn an_image_above_another_is_whole_when_what_is_its_own_is_there() {
+    let lab = Lab::new().await;
+    let (base, top) = (layer(), tar(&[("top", b"t")]));
+    lab.load(docker_archive(&base, "base:1")).await.unwrap();
+    let table =
+        json!([{"Config": "c.json", "RepoTags": ["app:1"], "Layers": ["a", "b"]}]).to_string();
+    let archive = tar(&[
+        ("a", &base),
+        ("b", &top),
+        ("c.json", &config(&[&base, &top])),
+        ("manifest.json", table.as_bytes()),
+    ]);
+    lab.load(archive).await.unwrap();
+    let ids = ["base:1", "app:1"].map(|name| lab.service.resolve(name).unwrap().id);
+    let [below, above] = ids;
+    let found = lab.service.ground_above(&above, &below).unwrap();
+    assert_eq!(found.layers.len(), 2);
+    // Another image that it does not stand on vouches for nothing.
+    fs::remove_dir_all(&found.layers[0]).unwrap();
+    assert!(lab.service.ground_above(&above, &Digest::of(b"")).is_err());
+    fs::remove_dir_all(&found.layers[1]).unwrap();
+    assert!(lab.service.ground_above(&above, &below).is_err());
+}
+
+#[tokio::test]
 async fn a_load_whose_caller_has_gone_is_finished() {
     let lab = Lab::new().await;
     let mut events = {
