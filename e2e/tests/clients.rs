@@ -1,4 +1,5 @@
-//! The programs and libraries that people have, each driving the engine in its own way: Compose of three ages, docker-py, dockerode, testcontainers.
+//! The programs and libraries that people have, each driving the engine in its own way: Compose of three ages, docker-py, dockerode, bollard,
+//! testcontainers.
 //!
 //! `cargo xtask e2e --peers` installs them (`scripts/clients`). Each story is told to a real dockerd as well: what fails there is
 //! the story's fault.
@@ -275,6 +276,26 @@ mod tests {
             let said = on_host(lab, &format!("env NODE_PATH={modules} node {story}"));
             assert!(said.ends_with("fine"), "{said}");
             assert_eq!(lab.docker("ps -aq").ok(), "", "its containers are gone");
+        });
+    }
+
+    #[test]
+    fn testcontainers_for_rust() {
+        let program = installed("rust/testcontainers");
+        both(|lab| {
+            let said = on_host(lab, &program);
+            assert!(said.ends_with("fine"), "{said}");
+            assert_eq!(lab.docker("ps -aq").ok(), "", "its containers are gone");
+            assert!(!lab.docker("network ls").ok().contains("suite"));
+        });
+    }
+
+    #[test]
+    fn bollard() {
+        let program = installed("rust/bollard");
+        both(|lab| {
+            let said = lab.shell(&program).ok();
+            assert!(said.ends_with("fine"), "{said}");
         });
     }
 

@@ -14,7 +14,7 @@ const USAGE: &str = "usage: cargo xtask VERB
   check              format, clippy, tidy (layers, sizes, headers), docs, fuzz targets
   test               unit, property and kernel tests of all crates, then e2e (root)
   e2e [FILTER]       the suites that drive the built binary through the docker CLI (root)
-  e2e --peers        Compose of three ages, docker-py, dockerode, podman, oras and cosign, installed for it (root)
+  e2e --peers        Compose of three ages, docker-py, dockerode, bollard, testcontainers, podman, oras and cosign (root)
   bless              renew snapshots and docs/reference
   bench [NAME] [N] [MB]  benches against a real dockerd, interleaved (root); MB of images; `policy`: what rules cost, without a peer
   fuzz TARGET [SEC]  run one fuzz target";
