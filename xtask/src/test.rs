@@ -37,6 +37,8 @@ pub(crate) fn peers() -> Result<()> {
             "--test",
             "clients",
             "--test",
+            "compose",
+            "--test",
             "artifacts",
             "--test",
             "schema",
