@@ -38,6 +38,10 @@ impl Images for Store {
         found.map(ground).map_err(boxed)
     }
 
+    fn layers(&self, image: &Digest) -> Result<Vec<PathBuf>, Refusal> {
+        self.0.layers(image).map_err(boxed)
+    }
+
     fn pull(&self, pull: Fetch) -> BoxFuture<'_, Result<(), Refusal>> {
         Box::pin(async move {
             let mut progress = self.0.pull(request(&pull)?);
@@ -123,7 +127,6 @@ fn ground(ground: hakone_image::Ground) -> Ground {
     Ground {
         id: ground.id,
         image: ground.image,
-        layers: ground.layers,
     }
 }
 

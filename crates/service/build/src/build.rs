@@ -31,7 +31,7 @@ pub(crate) struct Outcome {
     /// The image, none for a stage from scratch that made nothing.
     pub(crate) ground: Option<Ground>,
     /// The document, config steps after the image included.
-    pub(crate) image: hakone_image_model::Image,
+    pub(crate) image: Arc<hakone_image_model::Image>,
     /// The key of its last step.
     pub(crate) key: Key,
     /// The vertex of its last step.

@@ -115,7 +115,7 @@ pub(crate) async fn origin(work: &Work<'_>, from: &From, voice: &Voice) -> Resul
     let stage = work.build.graph.origin(name, work.index);
     if let Some(index) = stage.map_err(hakone_build_model::Error::from)? {
         let outcome = work.build.stage(index).await?;
-        let layers = root::layers(outcome.ground.as_ref()).to_vec();
+        let layers = root::layers(work.build, outcome.ground.as_ref())?;
         return of_layers(work, layers).await;
     }
     let reference = match work.build.sources.named(name).await? {
@@ -125,7 +125,7 @@ pub(crate) async fn origin(work: &Work<'_>, from: &From, voice: &Voice) -> Resul
     };
     let platform = work.build.request.platform.as_ref();
     let ground = image(work.build, &reference, platform, voice).await?;
-    of_layers(work, ground.layers).await
+    of_layers(work, root::layers(work.build, Some(&ground))?).await
 }
 
 async fn of_layers(work: &Work<'_>, layers: Vec<PathBuf>) -> Result<Opened, Error> {
@@ -372,7 +372,7 @@ fn keeps(opened: &Opened, exclude: &Ignore, path: &Path, folder: bool) -> bool {
 
 /// Copies the files; gives the layer that they are.
 pub(crate) async fn copy(work: &Work<'_>, plan: &CopyPlan, files: Files) -> Result<Top, Error> {
-    let layers = root::layers(work.ground.as_ref()).to_vec();
+    let layers = root::layers(work.build, work.ground.as_ref())?;
     let place = work.build.inner.scratch.folder("copy")?;
     let plan = plan.clone();
     let (path, keep) = blocking(move || write(&plan, &files, &layers, place)).await?;

@@ -14,7 +14,7 @@ use crate::{
 
 /// Makes the folder when the image has none; none is nothing to remember.
 pub(crate) async fn ensure(work: &Work<'_>, path: &str) -> Result<Option<Top>, Error> {
-    let layers = root::layers(work.ground.as_ref()).to_vec();
+    let layers = root::layers(work.build, work.ground.as_ref())?;
     let path = PathBuf::from(path);
     let place = work.build.inner.scratch.folder("workdir")?;
     crate::service::blocking(move || {

@@ -28,6 +28,9 @@ pub trait Images: Send + Sync + 'static {
     /// Finds an image by its id that stands on another, which is all there.
     fn find_above(&self, image: &Digest, below: &Ground) -> Result<Ground, Refusal>;
 
+    /// Gives the folders of an image's layers, lowest first.
+    fn layers(&self, image: &Digest) -> Result<Vec<PathBuf>, Refusal>;
+
     /// Fetches an image from its registry; ends early when the future is dropped.
     fn pull(&self, pull: Fetch) -> BoxFuture<'_, Result<(), Refusal>>;
 
@@ -55,8 +58,13 @@ pub struct Ground {
     pub id: Digest,
     /// Its document.
     pub image: Arc<Image>,
-    /// The folders of its layers, lowest first.
-    pub layers: Vec<PathBuf>,
+}
+
+impl Ground {
+    /// Reports whether a document is that of the image.
+    pub(crate) fn is(&self, image: &Arc<Image>) -> bool {
+        Arc::ptr_eq(&self.image, image) || self.image == *image
+    }
 }
 
 /// Hears of a transfer: what, how far, of how much.

@@ -1,5 +1,7 @@
 //! What need not be done again: a step that this host did before, or that an image of `--cache-from` shows to be done.
 
+use std::sync::Arc;
+
 use hakone_build_model::Key;
 use hakone_image_model::Image;
 
@@ -34,7 +36,7 @@ pub(crate) fn remembered(work: &mut Work<'_>, history: &str) -> Result<bool, Err
     if !stands_on(&found.image, &work.image, history) {
         return Ok(false);
     }
-    work.image = (*found.image).clone();
+    work.image = Arc::clone(&found.image);
     work.ground = Some(found);
     Ok(true)
 }
@@ -66,8 +68,8 @@ pub(crate) async fn borrowed(
         let mut image = None;
         if let Some(layer) = layer {
             let top = Top::Known(layer);
-            let ground = enter(build, work.ground.as_ref(), top, work.image.clone()).await?;
-            work.image = (*ground.image).clone();
+            let ground = enter(build, work.ground.as_ref(), top, &work.image).await?;
+            work.image = Arc::clone(&ground.image);
             image = Some(ground.id.clone());
             work.ground = Some(ground);
         }

@@ -4,7 +4,7 @@ use std::{fs, path::Path, path::PathBuf};
 
 use hakone_mount::{Root, overlay, stack};
 
-use crate::{Error, neighbour::Ground, scratch::Temporary};
+use crate::{Error, build::Build, neighbour::Ground, scratch::Temporary};
 
 /// Opens the root of an image for reading.
 pub(crate) fn reading(layers: &[PathBuf]) -> Result<Root, Error> {
@@ -71,7 +71,8 @@ fn refused(error: hakone_mount::Error) -> Error {
     Error::Tree(error.into())
 }
 
-/// Gives the layers of an image, none for scratch.
-pub(crate) fn layers(ground: Option<&Ground>) -> &[PathBuf] {
-    ground.map_or(&[], |ground| ground.layers.as_slice())
+/// Gives the folders of an image's layers, none for scratch.
+pub(crate) fn layers(build: &Build, ground: Option<&Ground>) -> Result<Vec<PathBuf>, Error> {
+    let layers = ground.map(|ground| build.inner.images.layers(&ground.id));
+    Ok(layers.transpose()?.unwrap_or_default())
 }

@@ -98,7 +98,7 @@ async fn take(work: &Work<'_>, container: &ContainerId, ready: &Ready) -> Result
     let place = inner.scratch.folder("run")?;
     let path = place.path().join("upper");
     let ids = inner.containers.take(container, path.clone()).await?;
-    let layers = root::layers(work.ground.as_ref()).to_vec();
+    let layers = root::layers(work.build, work.ground.as_ref())?;
     let ours = OURS.iter().map(PathBuf::from);
     // The deepest first: a place may be in another.
     let mut stubs: Vec<PathBuf> = ready.targets.iter().cloned().chain(ours).collect();

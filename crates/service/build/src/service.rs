@@ -200,10 +200,11 @@ impl Service {
     /// When its image is gone. A failure later breaks the stream off.
     pub async fn root(&self, built: &Built) -> Result<ChunkReader, Error> {
         let ground = self.0.images.find(built.image.as_str())?;
+        let layers = self.0.images.layers(&ground.id)?;
         let place = self.0.scratch.folder("empty")?;
         let (mut writer, reader) = hakone_tar::outward();
         let opened = blocking(move || {
-            let root = match ground.layers.as_slice() {
+            let root = match layers.as_slice() {
                 [] => hakone_mount::Root::open(place.path())
                     .map_err(|error| Error::Tree(error.into()))?,
                 layers => root::reading(layers)?,

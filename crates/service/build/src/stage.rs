@@ -27,7 +27,7 @@ pub(crate) struct Work<'a> {
     /// The last image that the store has.
     pub(crate) ground: Option<Ground>,
     /// The document so far.
-    pub(crate) image: Image,
+    pub(crate) image: Arc<Image>,
     pub(crate) key: Key,
     /// Whether remembered results count.
     pub(crate) reuse: bool,
@@ -163,7 +163,7 @@ async fn begin<'a>(
 fn work<'a>(
     build: &'a Arc<Build>,
     stage: &Stage,
-    (ground, image, key): (Option<Ground>, Image, Key),
+    (ground, image, key): (Option<Ground>, Arc<Image>, Key),
 ) -> Result<(Work<'a>, Vec<String>), Error> {
     let config = image.config.clone().unwrap_or_default();
     let escape = build.file.directives.escape;
@@ -190,7 +190,7 @@ async fn base(
     build: &Build,
     resolved: &Resolved,
     voice: &Voice,
-) -> Result<(Option<Ground>, Image, Key), Error> {
+) -> Result<(Option<Ground>, Arc<Image>, Key), Error> {
     let platform = resolved
         .platform
         .as_ref()
@@ -208,7 +208,7 @@ async fn base(
         }
     };
     let key = Key::of_base(Some(&ground.id));
-    let image = (*ground.image).clone();
+    let image = Arc::clone(&ground.image);
     Ok((Some(ground), image, key))
 }
 
@@ -279,7 +279,7 @@ async fn fetch(
 
 /// The document of an image from scratch.
 /// Begins with nothing, for the platform that is named or the host's; what is remembered for one is not taken for another.
-fn nothing(platform: Option<&String>) -> Result<(Option<Ground>, Image, Key), Error> {
+fn nothing(platform: Option<&String>) -> Result<(Option<Ground>, Arc<Image>, Key), Error> {
     let own = hakone_image_model::Platform::of(std::env::consts::ARCH);
     let wanted = match platform.filter(|text| !text.is_empty()) {
         Some(text) => text.parse()?,
@@ -291,7 +291,7 @@ fn nothing(platform: Option<&String>) -> Result<(Option<Ground>, Image, Key), Er
             wanted.to_string().as_bytes(),
         ))),
     };
-    Ok((None, empty(wanted), key))
+    Ok((None, Arc::new(empty(wanted)), key))
 }
 
 fn empty(platform: hakone_image_model::Platform) -> Image {
@@ -315,6 +315,10 @@ fn empty(platform: hakone_image_model::Platform) -> Image {
 impl Work<'_> {
     /// The id of the image so far; none of one from scratch that nothing was done to.
     fn id(&self) -> Result<Option<hakone_base::Digest>, Error> {
+        let stored = self.ground.as_ref();
+        if let Some(ground) = stored.filter(|ground| Arc::ptr_eq(&ground.image, &self.image)) {
+            return Ok(Some(ground.id.clone()));
+        }
         if self.ground.is_none() && self.image.config.is_none() {
             return Ok(None);
         }
@@ -434,9 +438,8 @@ impl Work<'_> {
             None => None,
             Some(top) => {
                 size = size_of(&top);
-                let ground =
-                    enter(self.build, self.ground.as_ref(), top, self.image.clone()).await?;
-                self.image = (*ground.image).clone();
+                let ground = enter(self.build, self.ground.as_ref(), top, &self.image).await?;
+                self.image = Arc::clone(&ground.image);
                 let id = ground.id.clone();
                 self.ground = Some(ground);
                 Some(id)
@@ -462,11 +465,12 @@ impl Work<'_> {
         };
         let mut config = self.state.config().clone();
         normalize(&mut config);
-        self.image.config = Some(config);
-        self.image.author.clone_from(&author);
-        self.image.created = Some(created.clone());
-        self.image.comment = None;
-        self.image.history.get_or_insert_default().push(History {
+        let image = Arc::make_mut(&mut self.image);
+        image.config = Some(config);
+        image.author.clone_from(&author);
+        image.created = Some(created.clone());
+        image.comment = None;
+        image.history.get_or_insert_default().push(History {
             created: Some(created),
             created_by: Some(history),
             author,
@@ -480,10 +484,10 @@ impl Work<'_> {
         let same = self
             .ground
             .as_ref()
-            .is_some_and(|ground| *ground.image == self.image);
+            .is_some_and(|ground| ground.is(&self.image));
         if !same {
-            let image = self.image.clone();
-            let ground = enter(self.build, self.ground.as_ref(), Top::Nothing, image).await?;
+            let below = self.ground.as_ref();
+            let ground = enter(self.build, below, Top::Nothing, &self.image).await?;
             self.ground = Some(ground);
         }
         Ok(())
@@ -510,12 +514,12 @@ pub(crate) async fn enter(
     build: &Arc<Build>,
     below: Option<&Ground>,
     top: Top,
-    image: Image,
+    image: &Image,
 ) -> Result<Ground, Error> {
     let made = Made {
         parent: below.map(|ground| ground.id.clone()),
         top,
-        image,
+        image: image.clone(),
     };
     let holder = Arc::clone(build);
     let claim = Box::new(move |id: &hakone_base::Digest| holder.hold(id));
@@ -525,7 +529,7 @@ pub(crate) async fn enter(
 /// Gives the image of a stage, taken into the store if it is not there.
 pub(crate) async fn whole(build: &Arc<Build>, outcome: &Outcome) -> Result<Ground, Error> {
     match &outcome.ground {
-        Some(ground) if *ground.image == outcome.image => Ok(ground.clone()),
-        below => enter(build, below.as_ref(), Top::Nothing, outcome.image.clone()).await,
+        Some(ground) if ground.is(&outcome.image) => Ok(ground.clone()),
+        below => enter(build, below.as_ref(), Top::Nothing, &outcome.image).await,
     }
 }

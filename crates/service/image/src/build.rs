@@ -61,8 +61,6 @@ pub struct Ground {
     pub id: Digest,
     /// Its document.
     pub image: Arc<Image>,
-    /// The folders of its layers, lowest first.
-    pub layers: Vec<PathBuf>,
 }
 
 impl Service {
@@ -77,9 +75,20 @@ impl Service {
         let entry = catalog.images.get(&id).ok_or_else(missing)?;
         let store = &self.inner().store;
         match store.is_whole(&entry.record) {
-            true => Ok(ground(self.inner(), entry)),
+            true => Ok(ground(entry)),
             false => Err(missing()),
         }
+    }
+
+    /// Gives the folders of an image's layers, lowest first.
+    ///
+    /// # Errors
+    /// When there is no such image.
+    pub fn layers(&self, id: &Digest) -> Result<Vec<PathBuf>, Error> {
+        let catalog = self.inner().catalog();
+        let entry = catalog.images.get(id);
+        let entry = entry.ok_or_else(|| Error::NotFound(id.to_string()))?;
+        Ok(self.inner().folders(&entry.record))
     }
 
     /// Finds an image that stands on another one which is all there: of its own only what comes on top is looked for on the disk.
@@ -93,7 +102,7 @@ impl Service {
         let below = catalog.images.get(below);
         let known = below.map_or(&[][..], |below| &below.record.layers);
         match self.inner().store.is_whole_above(&entry.record, known) {
-            true => Ok(ground(self.inner(), entry)),
+            true => Ok(ground(entry)),
             false => Err(missing()),
         }
     }
@@ -125,7 +134,7 @@ impl Service {
             let catalog = inner.catalog();
             let missing = || Error::NotFound(id.to_string());
             let entry = catalog.images.get(&id).ok_or_else(missing)?;
-            Ok(ground(inner, entry))
+            Ok(ground(entry))
         })
         .await
     }
@@ -149,11 +158,10 @@ impl Service {
     }
 }
 
-fn ground(inner: &Inner, entry: &Entry) -> Ground {
+fn ground(entry: &Entry) -> Ground {
     Ground {
         id: entry.record.id.clone(),
         image: Arc::clone(&entry.image),
-        layers: inner.folders(&entry.record),
     }
 }
 
