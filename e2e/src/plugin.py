@@ -1,13 +1,14 @@
 """A plugin of Docker's protocol for tests: authorization, volumes, networks and addresses, with bad manners on request.
 
-plugin.py SOCKET FOLDER [MANNER]; logs each question as a line of JSON in FOLDER/log. MANNER: deny, hang, babble, broken, escape,
+plugin.py SOCKET FOLDER [MANNER]; logs each question as a line of JSON in FOLDER/log. SOCKET may be tls:PORT:STEM[:CA], a port of the
+loopback with the certificate STEM.pem and its STEM.key, which asks for a certificate that CA vouches for. MANNER: deny, hang, babble, broken, escape,
 stocked (has a volume already); for
 networks stall (CreateEndpoint hangs), uplink, bridge, parent, route, address; for addresses twice, outside.
 """
-import http.server, ipaddress, json, os, socketserver, subprocess, sys, time, base64
+import http.server, ipaddress, json, os, socketserver, ssl, subprocess, sys, time, base64
 
 path, folder, manner = sys.argv[1], sys.argv[2], (sys.argv[3:] or [""])[0]
-volumes, users, networks, given = {}, {}, {}, {}
+volumes, users, networks, given, published = {}, {}, {}, {}, {}
 if manner == "stocked":
     volumes["found"] = {}
 
@@ -94,8 +95,15 @@ def network(verb, asked):
             ip(f"link del rv{cable}")
         except subprocess.CalledProcessError:
             return {"Err": "it is gone"}
+    elif verb == "ProgramExternalConnectivity":
+        asked_ports = asked["Options"]["com.docker.network.portmap"]
+        published[asked["EndpointID"]] = [{**port, "HostPort": port["HostPort"] or 49999} for port in asked_ports]
+    elif verb == "RevokeExternalConnectivity":
+        published.pop(asked["EndpointID"], None)
     elif verb == "EndpointOperInfo":
-        return {"Value": {}}
+        # One more than was asked for: nobody should believe that.
+        more = [{"Proto": 6, "Port": 22, "HostIP": "", "HostPort": 22}, {"Proto": 6, "Port": 0}, "nonsense"]
+        return {"Value": {"com.docker.network.portmap": published.get(asked["EndpointID"], []) + more}}
     return {}
 
 
@@ -169,6 +177,28 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
 
 
+class Secure(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def handle_error(self, request, client_address):
+        """Who breaks off a handshake says nothing worth a word."""
+
+
+def secure():
+    _, port, stem, *clients = path.split(":")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(stem + ".pem", stem + ".key")
+    if clients:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(clients[0])
+    server = Secure(("127.0.0.1", int(port)), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    return server
+
+
+if path.startswith("tls:"):
+    secure().serve_forever()
 os.makedirs(os.path.dirname(path), exist_ok=True)
 if os.path.exists(path):
     os.unlink(path)

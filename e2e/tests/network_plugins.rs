@@ -98,7 +98,7 @@ mod tests {
             .ok();
         assert_eq!(shown, "cloud local 10.77.0.0/24");
         lab.docker(&format!(
-            "run -d --name web --network sky -p 8080:80 {IMAGE} sleep 600"
+            "run -d --name web --network sky -p 8080:80 -p 53/udp {IMAGE} sleep 600"
         ))
         .ok();
         assert!(
@@ -116,6 +116,7 @@ mod tests {
         ] {
             assert!(inside.contains(part), "{part}: {inside}");
         }
+        ports(&lab);
         moves(&mut lab);
         let count = |verb: &str| plugin.count(&format!("NetworkDriver.{verb}"));
         assert_eq!(
@@ -135,6 +136,25 @@ mod tests {
         refusals(&lab);
         drop(plugin);
         done(lab);
+    }
+
+    /// What the driver says that it publishes is shown, also by another daemon; what nobody asked for is not.
+    fn ports(lab: &Lab) {
+        let shown = lab.docker("port web").ok();
+        assert_eq!(shown, "53/udp -> 0.0.0.0:49999\n80/tcp -> 0.0.0.0:8080");
+        let listed = |filter: &str| {
+            lab.docker(&format!("ps --filter {filter} --format '{{{{.Ports}}}}'"))
+                .ok()
+        };
+        let both = listed("publish=8080");
+        assert!(both.contains("0.0.0.0:8080->80/tcp"), "{both}");
+        assert_eq!(listed("publish=22"), "");
+        // No rule of ours is about them, and nobody of ours listens there.
+        let sockets = lab.host.sh("ss -Hlnut").ok();
+        assert!(
+            !sockets.contains(":8080 ") && !sockets.contains(":49999 "),
+            "{sockets}"
+        );
     }
 
     /// What a driver refuses, or no driver does, is told and leaves nothing.
@@ -169,6 +189,7 @@ mod tests {
         // A daemon that was killed finds what is joined.
         lab.crash();
         lab.docker("exec web ping -c 1 -W 2 10.77.0.1").ok();
+        assert!(lab.docker("port web 80").ok().contains(":8080"));
         let used = lab.docker("network rm sky");
         assert!(
             used.stderr.contains("has active endpoints"),

@@ -172,7 +172,7 @@ fn shown(report: &SandboxReport) -> Result<Sandbox, Refusal> {
     let notes = serde_json::to_value(report).map_err(|error| refusal(error.to_string()))?;
     Ok(Sandbox {
         endpoints,
-        published: report.published.clone(),
+        published: report.shown_ports().copied().collect(),
         notes,
     })
 }

@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::Error;
+use crate::{Error, tls};
 
 /// How long a plugin may think.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -59,6 +59,12 @@ impl Plugin {
     /// # Errors
     /// When it does not answer, or lacks that.
     pub async fn activate(&self, wanted: &'static str) -> Result<(), Error> {
+        if matches!(&self.address, Address::Tls(one) if one.tls.insecure) {
+            tracing::warn!(
+                plugin = self.name,
+                "anybody is believed to be this plugin: its file says InsecureSkipVerify"
+            );
+        }
         let told: Activation = self.call("Plugin.Activate", &Nothing {}).await?;
         match told.implements.iter().any(|one| one == wanted) {
             true => Ok(()),
@@ -105,6 +111,14 @@ impl Plugin {
                 let stream = TcpStream::connect(address).await;
                 let missing = |_refused| Error::NotFound(self.name.clone());
                 self.send(stream.map_err(missing)?, method, body).await
+            }
+            Address::Tls(address) => {
+                let place = (address.host.as_str(), address.port);
+                let missing = |_refused| Error::NotFound(self.name.clone());
+                let stream = TcpStream::connect(place).await.map_err(missing)?;
+                let stream = tls::connect(address, stream).await;
+                let stream = stream.map_err(|error| broken(&format!("TLS: {error}")))?;
+                self.send(stream, method, body).await
             }
         }?;
         let status = reply.status();

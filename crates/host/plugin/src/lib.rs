@@ -6,6 +6,7 @@
 mod call;
 mod error;
 mod find;
+mod tls;
 
 pub use call::Plugin;
 pub use error::Error;

@@ -86,6 +86,9 @@ pub struct RemoteLink {
     pub source: Option<IfName>,
     /// Routes beside the default one.
     pub routes: Vec<Route>,
+    /// The ports that the driver says it publishes; no rule of ours is about them.
+    #[serde(default)]
+    pub published: Vec<PublishedPort>,
 }
 
 /// A route inside a container.
@@ -175,6 +178,13 @@ impl SandboxReport {
     #[must_use]
     pub fn publishing(&self) -> Option<&EndpointId> {
         self.way_out().map(|endpoint| &endpoint.id)
+    }
+
+    /// Gives the published ports to show: ours, and those that a plugin's driver told.
+    pub fn shown_ports(&self) -> impl Iterator<Item = &PublishedPort> {
+        let remote = self.endpoints.iter().filter_map(|one| one.remote.as_ref());
+        let theirs = remote.flat_map(|remote| &remote.published);
+        self.published.iter().chain(theirs)
     }
 
     /// Gives the endpoint over which other networks are reached.

@@ -13,9 +13,10 @@ mod listed;
 mod mountpoint;
 mod name;
 mod network;
+mod published;
 mod volume;
 
-pub use address::{Address, AddressError};
+pub use address::{Address, AddressError, Tls, TlsAddress};
 pub use authorization::{Answer, Question, header_name};
 pub use certificate::{common_name, pem};
 pub use interface::{InterfaceError, Interfaced, judge as judge_interface};
@@ -32,6 +33,7 @@ pub use network::{
     Joining, NetworkNamed, NetworkToMake, OperInfo, PoolData, PortAsked, PortMapped, Programming,
     RouteReply,
 };
+pub use published::{PUBLISHED, judge_published};
 pub use volume::{
     CapabilitiesReply, Capability, Created, MountReply, Mounting, Named, RemoteVolume, VolumeReply,
     VolumesReply,

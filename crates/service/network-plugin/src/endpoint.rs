@@ -6,12 +6,13 @@ use std::{
     os::fd::{AsRawFd as _, BorrowedFd},
 };
 
-use hakone_base::{EndpointId, ExposedPort, MacAddr, Subnet};
+use hakone_base::{EndpointId, ExposedPort, MacAddr, PublishedPort, Subnet};
 use hakone_network_model::{EndpointAddress, EndpointReport, EndpointRequest, PortBinding};
 use hakone_plugin::Plugin;
 use hakone_plugin_model::{
     EndpointMade, EndpointNamed, EndpointToMake, Interface, Join, JoinReply, Joining, OperInfo,
-    Outcome, PortAsked, PortMapped, Programming, judge_interface, judge_join,
+    Outcome, PUBLISHED, PortAsked, PortMapped, Programming, judge_interface, judge_join,
+    judge_published,
 };
 use ipnet::IpNet;
 use serde_json::{Value, json};
@@ -26,8 +27,6 @@ use crate::{
 
 /// Which ports the image exposes.
 const EXPOSED: &str = "com.docker.network.endpoint.exposedports";
-/// Which ports are to be published.
-const PUBLISHED: &str = "com.docker.network.portmap";
 /// Where a driver tells an endpoint's Ethernet address.
 const MAC: &str = "com.docker.network.endpoint.macaddress";
 
@@ -141,12 +140,17 @@ pub fn create(
     Ok(())
 }
 
-/// Asks for the Ethernet address; whoever has nothing to tell may refuse the question.
+/// Asks for the Ethernet address.
 fn told_mac(plugins: &Plugins, plugin: &Plugin, endpoint: &EndpointReport) -> Option<MacAddr> {
+    let told = told(plugins, plugin, endpoint);
+    told.value.get(MAC)?.as_str()?.parse().ok()
+}
+
+/// Asks what the driver tells of an endpoint; whoever has nothing to tell may refuse the question.
+fn told(plugins: &Plugins, plugin: &Plugin, endpoint: &EndpointReport) -> OperInfo {
     let question = named(endpoint);
-    let told: Result<OperInfo, _> =
-        plugins.ask(plugin, "NetworkDriver.EndpointOperInfo", &question);
-    told.ok()?.value.get(MAC)?.as_str()?.parse().ok()
+    let told = plugins.ask(plugin, "NetworkDriver.EndpointOperInfo", &question);
+    told.unwrap_or_default()
 }
 
 const fn named_of<'a>(network: &'a str, endpoint: &'a str) -> EndpointNamed<'a> {
@@ -218,7 +222,7 @@ pub fn join(
     Ok(Some(judged.map_err(|error| refuse(&plugin, &error))?))
 }
 
-/// Asks the driver of the way out to publish ports.
+/// Asks the driver of the way out to publish ports, and gives those that it says it has published.
 ///
 /// # Errors
 /// When the driver is away or refuses.
@@ -227,9 +231,9 @@ pub fn program(
     network: Remote<'_>,
     endpoint: &EndpointReport,
     ports: Ports<'_>,
-) -> Result<(), Error> {
+) -> Result<Vec<PublishedPort>, Error> {
     let Some(name) = network.driver().filter(|_| !ports.bindings.is_empty()) else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let plugin = plugins.driver(name)?;
     plugins.ledger.advance(&endpoint.id, Stage::Published)?;
@@ -240,7 +244,18 @@ pub fn program(
     };
     let method = "NetworkDriver.ProgramExternalConnectivity";
     let _done: Outcome = plugins.ask(&plugin, method, &question)?;
-    Ok(())
+    let told = told(plugins, &plugin, endpoint);
+    let asked = |port: &PublishedPort| ports.bindings.iter().any(|one| is_for(one, port));
+    Ok(judge_published(&told, asked))
+}
+
+/// Reports whether a port is what a binding asks for: the driver chooses what the user left open.
+fn is_for(binding: &PortBinding, port: &PublishedPort) -> bool {
+    let range = binding.host_ports.as_ref();
+    let address = binding.host_address.filter(|one| !one.is_unspecified());
+    binding.target == port.target
+        && range.is_none_or(|range| range.contains(&port.host_port))
+        && address.is_none_or(|address| address == port.host_address)
 }
 
 /// Gives endpoints back to their plugins, each once; `with` lends the network of an id, if there is one still. A plugin that does

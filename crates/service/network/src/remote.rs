@@ -171,24 +171,27 @@ pub(crate) fn join_endpoints(
     Ok(())
 }
 
-/// Asks the driver of the way out to publish ports.
+/// Asks the driver of the way out to publish ports, and notes what it says of them.
 pub(crate) fn program(
     service: &Inner,
-    report: &SandboxReport,
+    report: &mut SandboxReport,
     ports: Ports<'_>,
 ) -> Result<(), Error> {
-    let Some(endpoint) = report.way_out() else {
+    let Some(id) = report.publishing().cloned() else {
         return Ok(());
     };
-    match of(service, endpoint) {
-        None => Ok(()),
-        Some((network, _)) => Ok(plugin::program(
-            &service.plugins,
-            network.remote(),
-            endpoint,
-            ports,
-        )?),
+    let mut endpoints = report.endpoints.iter_mut();
+    let Some(endpoint) = endpoints.find(|one| one.id == id) else {
+        return Ok(());
+    };
+    let Some((network, _)) = of(service, endpoint) else {
+        return Ok(());
+    };
+    let told = plugin::program(&service.plugins, network.remote(), endpoint, ports)?;
+    if let Some(remote) = &mut endpoint.remote {
+        remote.published = told;
     }
+    Ok(())
 }
 
 /// Gives endpoints back to their plugins, each once.
@@ -224,6 +227,7 @@ fn take(endpoint: &mut EndpointReport, join: Join) {
     let routes = join.routes.into_iter();
     endpoint.remote = Some(RemoteLink {
         source: join.source,
+        published: Vec::new(),
         routes: routes
             .map(|route| Route {
                 to: Subnet::new(route.to),

@@ -119,7 +119,7 @@ pub(crate) fn prepare(service: &Arc<Inner>, request: &SandboxRequest) -> Result<
     if let Some(netns) = sandbox.netns.clone() {
         remote::join_endpoints(service, &mut sandbox.report, &netns)?;
     }
-    remote::program(service, &sandbox.report, ports)?;
+    remote::program(service, &mut sandbox.report, ports)?;
     let mut state = lock(&service.state);
     if let Some(attached) = state.sandboxes.get_mut(&request.container) {
         attached.report.clone_from(&sandbox.report);
