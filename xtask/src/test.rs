@@ -44,6 +44,8 @@ pub(crate) fn peers() -> Result<()> {
             "schema",
             "--test",
             "buildx",
+            "--test",
+            "build_caches",
         ],
     )
 }

@@ -1,6 +1,6 @@
 //! Lends the builder to build clients: their orders become its requests, its events their story, their files its sources.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use hakone_base::{Digest, Fault, ImageRef, Kind, Secret, Timestamp};
 use hakone_build::{CacheEntry, Progress, Sources, Wanted};
@@ -8,11 +8,12 @@ use hakone_buildkit::{
     Archive, BoxFuture, Builder, Built, Dockerfile, Failure, Job, Materials, Prune, Reader,
     Remembered,
 };
-use hakone_buildkit_model::{Fresh, Network, Order, Pull, Ulimit};
+use hakone_buildkit_model::{CacheSource, Fresh, Network, Order, Pull, Ulimit};
 use hakone_engine_api::{Filters, wire::ResourcesUlimits};
 use hakone_http::About;
+use hakone_image_model::Descriptor;
 
-use super::build_story::Story;
+use super::{build_caches, build_story::Story};
 use crate::resolve::Resolved;
 
 /// Opens the service; its folder is beside those of the containers.
@@ -58,6 +59,8 @@ impl Builder for Joined {
                 image: built.image.as_str().to_owned(),
                 config: built.config,
                 materials: story.materials(&self.images),
+                trail: built.trail,
+                trails: built.trails,
             })
         })
     }
@@ -68,12 +71,9 @@ impl Builder for Joined {
         credentials: Option<Secret<String>>,
     ) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
-            let document = credentials.and_then(|text| serde_json::from_str(text.expose()).ok());
             let request = hakone_image::PushRequest {
                 name: name.clone(),
-                credentials: document
-                    .map(hakone_image::Credentials::from_json)
-                    .unwrap_or_default(),
+                credentials: build_caches::user(credentials),
             };
             let pushed = self.images.push(request).finish().await;
             pushed.map(|_| ()).map_err(|error| plain(&error))
@@ -94,12 +94,35 @@ impl Builder for Joined {
         })
     }
 
+    fn store<'a>(
+        &'a self,
+        name: &'a ImageRef,
+        credentials: Option<Secret<String>>,
+    ) -> BoxFuture<'a, Result<Arc<dyn hakone_buildkit::Store>, Failure>> {
+        Box::pin(build_caches::open(&self.images, name, credentials))
+    }
+
+    fn layer(&self, layer: &Digest) -> Result<(Descriptor, PathBuf), Failure> {
+        self.images.layer_blob(layer).map_err(|error| plain(&error))
+    }
+
+    fn put<'a>(
+        &'a self,
+        name: &'a ImageRef,
+        credentials: Option<Secret<String>>,
+        parcel: hakone_buildkit::Parcel,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(build_caches::put(&self.images, name, credentials, parcel))
+    }
+
     fn files<'a>(&'a self, built: &'a Built) -> BoxFuture<'a, Result<Reader, Failure>> {
         Box::pin(async move {
             let result = hakone_build::Built {
                 image: digest(&built.image)?,
                 names: Vec::new(),
                 config: built.config.clone(),
+                trail: Vec::new(),
+                trails: Vec::new(),
             };
             let files = self.builds.root(&result).await;
             Ok(Box::new(files.map_err(|error| plain(&error))?) as Reader)
@@ -203,7 +226,9 @@ fn request(order: Order, dockerfile: &Dockerfile) -> hakone_build::Request {
         platform: order.platform,
         network: network(order.network),
         reuse: reuse(order.fresh),
-        cache_from: order.cache_from,
+        cache_from: images(&order.cache_from),
+        inline_cache: order.inline_cache,
+        trail: order.leaves_cache,
         pull: match order.pull {
             Pull::Missing => hakone_build::Pull::Missing,
             Pull::Always => hakone_build::Pull::Always,
@@ -226,6 +251,15 @@ fn request(order: Order, dockerfile: &Dockerfile) -> hakone_build::Request {
         cleanup: hakone_build::Cleanup::All,
         ..hakone_build::Request::default()
     }
+}
+
+/// Images of this engine that have the name of a cache lend what they show, too.
+fn images(caches: &[CacheSource]) -> Vec<String> {
+    let names = caches.iter().filter_map(|cache| match cache {
+        CacheSource::Image(name) => Some(name.to_string()),
+        CacheSource::Client(..) => None,
+    });
+    names.collect()
 }
 
 fn network(network: Network) -> Option<String> {
@@ -302,6 +336,13 @@ impl Sources for Client {
                 path: agent.path.clone(),
                 keep: Arc::new(agent),
             }))
+        })
+    }
+
+    fn caches(&self) -> hakone_build::BoxFuture<'_, Vec<hakone_build::Lender>> {
+        Box::pin(async move {
+            let lent = self.0.caches().await;
+            lent.into_iter().map(build_caches::lender).collect()
         })
     }
 

@@ -58,6 +58,19 @@ impl Images for Store {
                 Top::Nothing => (hakone_image::Top::Nothing, None),
                 Top::Known(digest) => (hakone_image::Top::Known(digest), None),
                 Top::Folder { path, ids, keep } => (hakone_image::Top::Folder { path, ids }, keep),
+                Top::Lent {
+                    diff_id,
+                    blob,
+                    source,
+                } => {
+                    let source = hakone_tar::inward(source);
+                    let lent = hakone_image::Top::Lent {
+                        diff_id,
+                        blob,
+                        source,
+                    };
+                    (lent, None)
+                }
             };
             let step = Step {
                 parent: made.parent,

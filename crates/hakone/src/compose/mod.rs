@@ -5,6 +5,7 @@
 
 mod archives;
 mod attacks;
+mod build_caches;
 mod build_clients;
 mod build_story;
 mod builder;

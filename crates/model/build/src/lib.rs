@@ -12,6 +12,7 @@ mod key;
 mod owner;
 mod plan;
 mod secret;
+pub mod shelf;
 mod state;
 
 pub use error::Error;
@@ -20,4 +21,5 @@ pub use key::Key;
 pub use owner::{Owner, mode};
 pub use plan::{CopyPlan, Effect, From, Planned, RunPlan};
 pub use secret::looks_secret;
+pub use shelf::{Shelf, Trace};
 pub use state::{State, Words};

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Attest, Error, values};
+use crate::{Attest, CacheSource, Error, values};
 
 /// Attributes in one request.
 const MOST: usize = 4096;
@@ -35,8 +35,12 @@ pub struct Order {
     pub fresh: Fresh,
     /// When images are looked up in their registry.
     pub pull: Pull,
-    /// Images whose steps may be taken over.
-    pub cache_from: Vec<String>,
+    /// Caches whose steps may be taken over.
+    pub cache_from: Vec<CacheSource>,
+    /// Whether the image is to say which steps its layers stand after.
+    pub inline_cache: bool,
+    /// Whether a cache is left beside it.
+    pub leaves_cache: bool,
     /// The network of RUN.
     pub network: Network,
     /// Names and addresses for `/etc/hosts`.
@@ -152,6 +156,8 @@ impl Order {
             fresh: values::fresh(attributes),
             pull: values::pull(&or("image-resolve-mode", "default"))?,
             cache_from: values::cache_from(attributes)?,
+            leaves_cache: false,
+            inline_cache: flag(attributes, "build-arg:BUILDKIT_INLINE_CACHE"),
             network: values::network(&or("force-network-mode", "sandbox"))?,
             hosts: values::hosts(&or("add-hosts", ""))?,
             shm_size: text("shm-size")
@@ -178,11 +184,14 @@ fn refuse(attributes: &BTreeMap<String, String>) -> Result<(), Error> {
     {
         return Err(Error::Unsupported("a CDI device".into()));
     }
-    let flag = |key: &str| matches!(attributes.get(key).map(String::as_str), Some("1" | "true"));
-    if flag("multi-platform") || flag("build-arg:BUILDKIT_MULTI_PLATFORM") {
+    if flag(attributes, "multi-platform") || flag(attributes, "build-arg:BUILDKIT_MULTI_PLATFORM") {
         return Err(Error::Unsupported("an image of several platforms".into()));
     }
     Ok(())
+}
+
+fn flag(attributes: &BTreeMap<String, String>, key: &str) -> bool {
+    matches!(attributes.get(key).map(String::as_str), Some("1" | "true"))
 }
 
 fn prefixed(attributes: &BTreeMap<String, String>, prefix: &str) -> BTreeMap<String, String> {
@@ -263,11 +272,16 @@ mod tests {
     }
 
     #[test]
-    fn caches_of_registries_count_and_others_are_done_without() {
-        let list =
-            r#"[{"Type":"registry","Attrs":{"ref":"r/a"}},{"Type":"local","Attrs":{"src":"x"}}]"#;
+    fn caches_are_named_in_two_ways_and_count_once() {
+        let list = r#"[{"Type":"registry","Attrs":{"ref":"r/a"}},{"Type":"registry","Attrs":{"ref":"r/b"}}]"#;
         let order = parse(&[("cache-imports", list), ("cache-from", "r/b")]).unwrap();
-        assert_eq!(order.cache_from, ["r/b", "r/a"]);
+        let image = |name: &str| CacheSource::Image(name.parse().unwrap());
+        assert_eq!(order.cache_from, [image("r/b:latest"), image("r/a:latest")]);
+        for list in ["{", "[3]", r#"[{"Type":"gha","Attrs":{}}]"#] {
+            assert!(parse(&[("cache-imports", list)]).is_err(), "{list}");
+        }
+        let inline = parse(&[("build-arg:BUILDKIT_INLINE_CACHE", "1")]).unwrap();
+        assert!(inline.inline_cache && !order.inline_cache);
     }
 
     #[test]

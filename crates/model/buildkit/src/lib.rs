@@ -6,6 +6,7 @@
 
 mod attest;
 mod attributes;
+mod cache;
 mod capability;
 mod checks;
 mod definition;
@@ -29,6 +30,7 @@ pub mod wire;
 
 pub use attest::{Attest, Bill, Form, Mode, Place, Provenance};
 pub use attributes::{Fresh, MainContext, Network, Order, Pull, Question, Ulimit};
+pub use cache::{CacheExport, CachePlace, CacheSource};
 pub use capability::{FRONTEND, LLB, capabilities};
 pub use checks::check;
 pub use definition::{Graph, Limits, Node, Operation};

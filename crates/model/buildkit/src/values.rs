@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Error,
+    CacheSource, Error,
     attributes::{Fresh, MainContext, Network, Pull, Question, Ulimit},
     list,
 };
@@ -64,41 +64,41 @@ pub(crate) fn pull(text: &str) -> Result<Pull, Error> {
 }
 
 /// One entry of `cache-imports`, as clients print it.
-fn cache_entry(entry: &serde_json::Value) -> Option<(&str, &str)> {
-    let field = |key: &str| entry.get(key).or_else(|| entry.get(key.to_lowercase()));
-    let kind = field("Type")
-        .and_then(serde_json::Value::as_str)
-        .unwrap_or("registry");
-    Some((kind, field("Attrs")?.get("ref")?.as_str()?))
+#[derive(serde::Deserialize)]
+struct Import {
+    #[serde(alias = "type", rename = "Type")]
+    kind: String,
+    #[serde(alias = "attrs", rename = "Attrs", default)]
+    attributes: Option<BTreeMap<String, String>>,
 }
 
-/// A cache of another kind is an attempt at speed: to go without is right, as BuildKit does when it cannot reach one.
-pub(crate) fn cache_from(attributes: &BTreeMap<String, String>) -> Result<Vec<String>, Error> {
-    let mut images: Vec<String> = match attributes.get("cache-from") {
-        Some(text) => text
-            .split(',')
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .collect(),
-        None => Vec::new(),
-    };
-    if let Some(text) = attributes
-        .get("cache-imports")
-        .filter(|text| !text.is_empty())
-    {
-        let list: Result<Vec<serde_json::Value>, _> = serde_json::from_str(text);
-        let list = list
-            .ok()
-            .ok_or_else(|| Error::attribute("cache-imports", text, "it is no list"))?;
-        let image = |entry| cache_entry(entry).filter(|(kind, _)| *kind == "registry");
-        images.extend(
-            list.iter()
-                .filter_map(image)
-                .map(|(_, name)| name.to_owned()),
-        );
+/// Lists the caches that attributes name: the old way images alone, the new way any.
+pub(crate) fn cache_from(attributes: &BTreeMap<String, String>) -> Result<Vec<CacheSource>, Error> {
+    let text = |key: &str| attributes.get(key).map_or("", String::as_str);
+    let names = text("cache-from")
+        .split(',')
+        .filter(|name| !name.is_empty());
+    let images = names.map(|name| {
+        let attributes = [("ref".to_owned(), name.to_owned())];
+        ("registry", attributes.into())
+    });
+    let mut all = Vec::new();
+    CacheSource::gather(&mut all, images)?;
+    let list = text("cache-imports");
+    if list.is_empty() {
+        return Ok(all);
     }
-    images.truncate(64);
-    Ok(images)
+    let parsed: Result<Vec<Import>, _> = serde_json::from_str(list);
+    let imports = parsed
+        .ok()
+        .ok_or_else(|| Error::attribute("cache-imports", list, "it is no list"))?;
+    let entries = imports.iter();
+    let entries = entries.map(|one| {
+        let attributes = one.attributes.clone().unwrap_or_default();
+        (one.kind.as_str(), attributes)
+    });
+    CacheSource::gather(&mut all, entries)?;
+    Ok(all)
 }
 
 pub(crate) fn network(text: &str) -> Result<Network, Error> {

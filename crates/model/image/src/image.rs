@@ -37,6 +37,13 @@ pub struct Image {
     /// A free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
+    /// Which steps of a build its layers stand after, as BuildKit has it: base64 of JSON.
+    #[serde(
+        default,
+        rename = "moby.buildkit.cache.v0",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub cache: Option<String>,
     /// How to run it.
     #[serde(default)]
     pub config: Option<ImageConfig>,

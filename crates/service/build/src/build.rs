@@ -8,8 +8,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use data_encoding::BASE64;
 use hakone_base::{Digest, ImageRef};
-use hakone_build_model::Key;
+use hakone_build_model::{Key, Trace, shelf};
 use hakone_dockerfile::{
     BuildArgs, Dockerfile, GlobalScope, Graph, Instruction, Pair, Platform, Platforms, Span,
     StageScope, Step,
@@ -21,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    Built, Error, Export, Folder, Progress, Request, Sources, StepNumber, Style, Wanted,
+    Built, Error, Export, Folder, Lender, Progress, Request, Sources, StepNumber, Style, Wanted,
     neighbour::Ground, service::Inner, stage, tell::Voice,
 };
 
@@ -38,6 +39,8 @@ pub(crate) struct Outcome {
     pub(crate) vertex: Digest,
     /// Its variables, for stages that begin with it.
     pub(crate) scope: StageScope,
+    /// What stands after which of its steps, and of those that it begins with.
+    pub(crate) trail: Vec<Trace>,
 }
 
 /// A build that is under way; its stages share it.
@@ -54,6 +57,7 @@ pub(crate) struct Build {
     count: usize,
     stages: BTreeMap<usize, watch::Sender<Option<Outcome>>>,
     context: OnceCell<Opened>,
+    lenders: OnceCell<Vec<Lender>>,
     pub(crate) turns: Semaphore,
     held: Mutex<Vec<Digest>>,
 }
@@ -109,6 +113,7 @@ impl Build {
                 .map(|index| (index, watch::Sender::new(None)))
                 .collect(),
             context: OnceCell::new(),
+            lenders: OnceCell::new(),
             turns: Semaphore::new(turns),
             held: Mutex::default(),
         })
@@ -130,7 +135,12 @@ impl Build {
     }
 
     async fn finish(self: &Arc<Self>, names: Vec<ImageRef>) -> Result<Built, Error> {
-        let outcome = self.stage(self.target).await?;
+        let mut outcome = self.stage(self.target).await?;
+        if self.request.inline_cache {
+            let layers = &outcome.image.rootfs.diff_ids;
+            let records = shelf::print_inline(&outcome.trail, layers)?;
+            Arc::make_mut(&mut outcome.image).cache = Some(BASE64.encode(&records));
+        }
         let ground = stage::whole(self, &outcome).await?;
         if self.request.export == Export::Image {
             let images = &self.inner.images;
@@ -141,7 +151,24 @@ impl Build {
             image: ground.id,
             names: names.iter().map(ToString::to_string).collect(),
             config,
+            trail: outcome.trail,
+            trails: self.trails(),
         })
+    }
+
+    /// Lists what stands after which step of all stages.
+    fn trails(&self) -> Vec<Trace> {
+        let ended = self.stages.values().filter_map(|stage| {
+            let outcome = stage.borrow();
+            outcome.as_ref().map(|outcome| outcome.trail.clone())
+        });
+        ended.flatten().collect()
+    }
+
+    /// Gives the caches that the client named, asked for once.
+    pub(crate) async fn lenders(&self) -> &[Lender] {
+        let caches = self.lenders.get_or_init(|| self.sources.caches());
+        caches.await
     }
 
     /// The global arguments are steps as others are, with nothing to do.

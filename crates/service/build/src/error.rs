@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use hakone_base::{Fault, Kind};
+use hakone_base::{Digest, Fault, Kind};
 
 use crate::Refusal;
 
@@ -86,6 +86,9 @@ pub enum Error {
     /// The documents of an image.
     #[error("could not print the image's document")]
     Print(#[from] serde_json::Error),
+    /// A cache does not have what it says.
+    #[error("the cache has no blob of layer {0}")]
+    NoBlob(Digest),
     /// A filter.
     #[error(transparent)]
     Filter(#[from] hakone_engine_api::FilterError),
@@ -142,6 +145,7 @@ impl Fault for Error {
             | Self::Disk { .. }
             | Self::Tree(_)
             | Self::Record(_)
+            | Self::NoBlob(_)
             | Self::Print(_) => Kind::System,
         }
     }

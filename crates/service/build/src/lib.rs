@@ -27,7 +27,7 @@ mod sources;
 mod stage;
 mod tell;
 
-pub use hakone_build_model::GitSource;
+pub use hakone_build_model::{GitSource, Shelf, Trace, shelf};
 
 pub use classic::{Classic, Lines};
 pub use context::{Context, ContextError};
@@ -41,4 +41,4 @@ pub use prune::{CacheEntry, PruneOptions, Pruned};
 pub use request::{Built, Cleanup, Export, Pull, Request, Resources, Reuse, Style};
 pub use scratch::Temporary;
 pub use service::{Neighbours, Options, Service};
-pub use sources::{Agent, Folder, Named, Sources, Wanted};
+pub use sources::{Agent, Blobs, Bytes, Folder, Lender, Named, Sources, Wanted};

@@ -5,11 +5,11 @@ use std::{fmt, future::Future, path::PathBuf, pin::Pin, sync::Arc};
 use hakone_base::{ContainerId, Digest, Fault, ImageRef, Secret};
 use hakone_build_model::GitSource;
 use hakone_engine_api::wire::ContainerCreateBody;
-use hakone_image_model::Image;
+use hakone_image_model::{Descriptor, Image};
 use hakone_tar::Ids;
 use tokio::io::AsyncRead;
 
-use crate::scratch::Temporary;
+use crate::{scratch::Temporary, sources::Bytes};
 
 /// A future on the heap.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -103,7 +103,6 @@ pub struct Made {
 }
 
 /// What came on top of an image.
-#[derive(Debug)]
 pub enum Top {
     /// Nothing.
     Nothing,
@@ -118,6 +117,26 @@ pub enum Top {
     },
     /// A layer that another image has.
     Known(Digest),
+    /// A layer that comes from elsewhere, and has to be what was said of it.
+    Lent {
+        /// The digest of its tar.
+        diff_id: Digest,
+        /// Its blob.
+        blob: Descriptor,
+        /// The blob's bytes.
+        source: Bytes,
+    },
+}
+
+impl fmt::Debug for Top {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("Nothing"),
+            Self::Folder { path, .. } => f.debug_tuple("Folder").field(path).finish(),
+            Self::Known(layer) => f.debug_tuple("Known").field(layer).finish(),
+            Self::Lent { diff_id, .. } => f.debug_tuple("Lent").field(diff_id).finish(),
+        }
+    }
 }
 
 /// Containers, as far as RUN steps need them.

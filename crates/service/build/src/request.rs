@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use hakone_base::{Digest, Timestamp};
+use hakone_build_model::Trace;
 use hakone_engine_api::wire::ResourcesUlimits;
 
 /// A build.
@@ -47,6 +48,10 @@ pub struct Request {
     pub cleanup: Cleanup,
     /// What becomes of the result.
     pub export: Export,
+    /// Whether the result's config says which steps its layers stand after, for builds elsewhere.
+    pub inline_cache: bool,
+    /// Whether it is told what stands after which step.
+    pub trail: bool,
 }
 
 /// Which remembered results count.
@@ -137,4 +142,8 @@ pub struct Built {
     pub names: Vec<String>,
     /// Its config blob as it is stored.
     pub config: Vec<u8>,
+    /// What stands after which step of the result's own stages.
+    pub trail: Vec<Trace>,
+    /// The same of all stages.
+    pub trails: Vec<Trace>,
 }

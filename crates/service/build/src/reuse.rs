@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use hakone_build_model::Key;
+use hakone_base::{Digest, Timestamp};
+use hakone_build_model::{Key, Trace};
 use hakone_image_model::Image;
 
 use crate::{
-    Error,
+    Error, Lender,
     cache::{Entry, now},
-    neighbour::Top,
+    neighbour::{Ground, Top},
     stage::{Work, enter},
+    tell::Voice,
 };
 
 /// Uses a remembered result. It must stand on what the stage stands on: another run of the steps below may have given
@@ -85,6 +87,82 @@ pub(crate) async fn borrowed(
         return Ok(true);
     }
     Ok(false)
+}
+
+/// Takes a step's result from a cache that the client named. Its layer has to be what the cache says of it; one that is not, or
+/// does not come, is a step to be done here.
+pub(crate) async fn lent(
+    work: &mut Work<'_>,
+    history: &str,
+    parent: &Key,
+    text: &str,
+    voice: &Voice,
+) -> Result<bool, Error> {
+    let build = work.build;
+    for lender in build.lenders().await {
+        let below = &work.image.rootfs.diff_ids;
+        let found = lender.shelf.find(&work.key, below);
+        let Some(trace) = found.filter(|trace| trace.created.parse::<Timestamp>().is_ok()) else {
+            continue;
+        };
+        let (before, layer) = (Arc::clone(&work.image), trace.layers.get(below.len()));
+        work.advance(history.to_owned(), trace.created.clone());
+        let ground = match layer {
+            None => None,
+            Some(layer) => match fetched(work, lender, layer).await {
+                Ok(ground) => Some(ground),
+                Err(error) => {
+                    work.image = before;
+                    voice
+                        .say(&format!("WARNING: a cache is not used: {error}\n"))
+                        .await;
+                    continue;
+                }
+            },
+        };
+        take_over(work, ground, (parent, trace, text))?;
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+/// Brings a layer upon those of the stage, from the store if it is there.
+async fn fetched(work: &Work<'_>, lender: &Lender, layer: &Digest) -> Result<Ground, Error> {
+    let (build, below) = (work.build, work.ground.as_ref());
+    let known = enter(build, below, Top::Known(layer.clone()), &work.image).await;
+    if let Ok(ground) = known {
+        return Ok(ground);
+    }
+    let blob = lender.shelf.blob(layer);
+    let blob = blob.ok_or_else(|| Error::NoBlob(layer.clone()))?.clone();
+    let top = Top::Lent {
+        diff_id: layer.clone(),
+        source: lender.blobs.open(&blob).await?,
+        blob,
+    };
+    enter(build, below, top, &work.image).await
+}
+
+/// Goes on from a result of elsewhere, and remembers it as one of this host.
+fn take_over(
+    work: &mut Work<'_>,
+    ground: Option<Ground>,
+    (parent, trace, text): (&Key, &Trace, &str),
+) -> Result<(), Error> {
+    let image = ground.as_ref().map(|ground| ground.id.clone());
+    if let Some(ground) = ground {
+        work.image = Arc::clone(&ground.image);
+        work.ground = Some(ground);
+    }
+    work.build.inner.cache.keep(Entry {
+        key: work.key.digest().clone(),
+        parent: parent.digest().clone(),
+        image,
+        created: trace.created.clone(),
+        text: text.to_owned(),
+        size: 0,
+        made: now(),
+    })
 }
 
 /// Finds the next step in another image: when it was done, and its layer.

@@ -6,6 +6,9 @@
 use std::{any::Any, fmt, path::PathBuf, sync::Arc};
 
 use hakone_base::Secret;
+use hakone_build_model::Shelf;
+use hakone_image_model::Descriptor;
+use tokio::io::AsyncRead;
 
 use crate::{BoxFuture, Refusal};
 
@@ -30,6 +33,36 @@ pub trait Sources: Send + Sync + 'static {
         &'a self,
         host: &'a str,
     ) -> BoxFuture<'a, Result<Option<Secret<String>>, Refusal>>;
+
+    /// Gives the caches that the client named, besides images of this host. Asked at most once a build, when the first step
+    /// would have to be done; one that cannot be had is left out.
+    fn caches(&self) -> BoxFuture<'_, Vec<Lender>> {
+        Box::pin(async { Vec::new() })
+    }
+}
+
+/// Bytes that come one after the other.
+pub type Bytes = Box<dyn AsyncRead + Send + Unpin>;
+
+/// A cache that somebody lends: what stands after which step, and the layers.
+#[derive(Clone)]
+pub struct Lender {
+    /// The list.
+    pub shelf: Arc<Shelf>,
+    /// The layers.
+    pub blobs: Arc<dyn Blobs>,
+}
+
+impl fmt::Debug for Lender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lender").field(&self.shelf).finish()
+    }
+}
+
+/// Where the blobs of a cache are. Nobody believes what they are before it was hashed.
+pub trait Blobs: Send + Sync + 'static {
+    /// Gives a blob's bytes.
+    fn open<'a>(&'a self, blob: &'a Descriptor) -> BoxFuture<'a, Result<Bytes, Refusal>>;
 }
 
 /// Which part of a context is read. More may be given.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hakone_base::{ImageRef, Kind};
-use hakone_build_model::{Effect, Key, Planned, State, looks_secret};
+use hakone_build_model::{Effect, Key, Planned, State, Trace, looks_secret};
 use hakone_dockerfile::{Base, Instruction, Resolved, Stage, Step, parse_trigger};
 use hakone_image_model::{History, Image, RootFs};
 
@@ -31,6 +31,8 @@ pub(crate) struct Work<'a> {
     pub(crate) key: Key,
     /// Whether remembered results count.
     pub(crate) reuse: bool,
+    /// What stands after which step.
+    pub(crate) trail: Vec<Trace>,
 }
 
 /// What a step reads.
@@ -68,6 +70,7 @@ pub(crate) async fn run(build: &Arc<Build>, index: usize) -> Result<Outcome, Err
         image: work.image,
         key: work.key,
         vertex,
+        trail: work.trail,
     })
 }
 
@@ -138,6 +141,7 @@ async fn begin<'a>(
     let voice = Voice::new(&build.progress, name, inputs, Some(number)).await;
     voice.started().await;
     let scope = from.as_ref().map(|from| from.scope.clone());
+    let trail = from.as_ref().map(|from| from.trail.clone());
     let begun = match from {
         Some(from) => Ok((from.ground, from.image, from.key)),
         None => base(build, resolved, &voice).await,
@@ -146,6 +150,7 @@ async fn begin<'a>(
     match begun {
         Ok(begun) => {
             let (mut work, triggers) = work(build, stage, begun)?;
+            work.trail = trail.unwrap_or_default();
             if let Some(scope) = &scope {
                 work.state.inherit(scope)?;
             }
@@ -181,6 +186,7 @@ fn work<'a>(
         image,
         key,
         reuse,
+        trail: Vec::new(),
     };
     Ok((work, triggers))
 }
@@ -208,7 +214,11 @@ async fn base(
         }
     };
     let key = Key::of_base(Some(&ground.id));
-    let image = Arc::clone(&ground.image);
+    let mut image = Arc::clone(&ground.image);
+    if image.cache.is_some() {
+        // What it says of its own steps is not true of what comes.
+        Arc::make_mut(&mut image).cache = None;
+    }
     Ok((Some(ground), image, key))
 }
 
@@ -303,6 +313,7 @@ fn empty(platform: hakone_image_model::Platform) -> Image {
         author: None,
         created: None,
         comment: None,
+        cache: None,
         config: None,
         rootfs: RootFs {
             kind: "layers".to_owned(),
@@ -345,8 +356,21 @@ impl Work<'_> {
         Ok(false)
     }
 
-    /// Does a step; tells whether a remembered result was used.
+    /// Does a step, and notes what stands after it; tells whether a remembered result was used.
     async fn step(&mut self, step: &Step, voice: &Voice) -> Result<bool, Error> {
+        let cached = self.carry_out(step, voice).await?;
+        if !self.build.request.trail && !self.build.request.inline_cache {
+            return Ok(cached);
+        }
+        self.trail.push(Trace {
+            key: self.key.digest().clone(),
+            layers: self.image.rootfs.diff_ids.clone(),
+            created: self.image.created.clone().unwrap_or_default(),
+        });
+        Ok(cached)
+    }
+
+    async fn carry_out(&mut self, step: &Step, voice: &Voice) -> Result<bool, Error> {
         let planned = self.state.plan(step)?;
         self.warn(step, &planned, voice).await;
         let inputs = self.inputs(&planned, voice).await?;
@@ -375,6 +399,9 @@ impl Work<'_> {
             && planned.told
             && reuse::borrowed(self, &history, &parent, &step.text).await?
         {
+            return Ok(true);
+        }
+        if self.reuse && reuse::lent(self, &history, &parent, &step.text, voice).await? {
             return Ok(true);
         }
         // What comes after something new is new.
@@ -505,6 +532,7 @@ fn normalize(config: &mut hakone_image_model::ImageConfig) {
 fn size_of(top: &Top) -> u64 {
     match top {
         Top::Nothing | Top::Known(_) => 0,
+        Top::Lent { blob, .. } => blob.size,
         Top::Folder { path, .. } => hakone_tree::size(path),
     }
 }

@@ -189,8 +189,8 @@ mod tests {
 
     #[test]
     fn one_build_cannot_name_the_result_of_another() {
-        let (first, _one) = Solve::new(Default::default(), Vec::new());
-        let (second, mut two) = Solve::new(Default::default(), Vec::new());
+        let (first, _one) = Solve::new(Default::default(), Default::default());
+        let (second, mut two) = Solve::new(Default::default(), Default::default());
         let id = first.keep(Product::default()).unwrap();
         let kind = Kind::Ref(bridge::Ref { id, def: None });
         let result = bridge::Result {

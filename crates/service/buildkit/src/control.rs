@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::{Stream, stream};
 use hakone_buildkit_model::{
-    Export, Moment,
+    CacheExport, Export, Moment,
     wire::{bridge, control, pb, types},
 };
 use tonic::Status;
 
 use crate::{
-    Error, Service,
+    Error, Service, cache_out,
     export::{self, Answers},
     frontend::{self, Outcome, Product},
     neighbour::{Prune, Remembered},
@@ -71,8 +71,8 @@ impl Service {
         request: control::SolveRequest,
     ) -> Result<control::SolveResponse, Error> {
         check(&request)?;
-        let exports = Export::all(&request)?;
-        let (solve, returned) = Solve::new(request, exports);
+        let wished = (Export::all(&request)?, CacheExport::all(&request)?);
+        let (solve, returned) = Solve::new(request, wished);
         let _place = self.0.solves.enter(&solve)?;
         // A client that hangs up drops all of this: then the record says so.
         let record = self.0.history.begin(&solve);
@@ -102,7 +102,11 @@ impl Service {
         } else {
             returned.await.map_err(|_gone| Error::Cancelled)??
         };
-        export::all(&bench, solve, &results).await
+        let mut answers = export::all(&bench, solve, &results).await?;
+        if let Some(product) = results.first() {
+            answers.extend(cache_out::all(&bench, solve, product).await?);
+        }
+        Ok(answers)
     }
 
     /// Builds what the first call names itself, without the gateway.
@@ -185,11 +189,7 @@ fn check(request: &control::SolveRequest) -> Result<(), Error> {
     if request.enable_session_exporter {
         return unsupported("an exporter of the client");
     }
-    let mut exports = request.cache.iter().flat_map(|cache| &cache.exports);
-    match exports.next() {
-        Some(cache) => unsupported(&format!("cache export to {:?}", cache.r#type)),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Gives the conditions of filters as clients send them: several in one text, and an empty text for none.

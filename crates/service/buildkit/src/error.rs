@@ -51,6 +51,15 @@ pub enum Error {
     /// The build failed.
     #[error("{}", .0.message)]
     Build(Box<Failure>),
+    /// A cache is none.
+    #[error(transparent)]
+    Cache(#[from] hakone_build_model::shelf::ShelfError),
+    /// A document of a cache is none, or of something else.
+    #[error(transparent)]
+    Document(#[from] hakone_image_model::Error),
+    /// There is nothing where a cache should be.
+    #[error("no build cache in it")]
+    NoCache,
     /// The client says that the build failed: what we told it before, mostly, with all that belongs to it.
     #[error("{}", .0.message)]
     Returned(Box<wire::Status>),
@@ -114,6 +123,7 @@ impl Fault for Error {
             Self::NoSession(_) | Self::NoBuild(_) | Self::NoDockerfile(_) => Kind::NotFound,
             Self::SessionTaken(_) | Self::BuildTaken(_) => Kind::Conflict,
             Self::TooMany(_) | Self::Connection(_) => Kind::Unavailable,
+            Self::Cache(_) | Self::Document(_) | Self::NoCache => Kind::InvalidParameter,
             Self::Cancelled | Self::Client(_) | Self::Returned(_) | Self::Host { .. } => {
                 Kind::System
             }

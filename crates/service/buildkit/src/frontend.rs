@@ -7,7 +7,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use hakone_base::Kind;
 use hakone_buildkit_model::{
-    Account, Attest, Documents, MainContext, Order, Target, patterns, wire::bridge,
+    Account, Attest, CachePlace, CacheSource, Documents, MainContext, Order, Target, patterns,
+    wire::bridge,
 };
 
 use crate::{
@@ -61,9 +62,10 @@ pub(crate) async fn run(
     solve: &Solve,
     request: bridge::SolveRequest,
 ) -> Result<Outcome, Error> {
-    let attributes: BTreeMap<String, String> = request.frontend_opt.into_iter().collect();
+    let attributes: BTreeMap<String, String> = request.frontend_opt.clone().into_iter().collect();
     check(&request.frontend, &attributes)?;
-    let order = Order::parse(&attributes)?;
+    let mut order = Order::parse(&attributes)?;
+    caches(&mut order, solve, &request)?;
     let session = bench.sessions.wait(&solve.request.session).await?;
     let gone = session.gone.clone();
     let report = solve.report.clone();
@@ -95,6 +97,22 @@ pub(crate) async fn run(
         }
         () = gone.cancelled() => Err(Error::NoSession(solve.request.session.clone())),
     }
+}
+
+/// Adds the caches that the calls themselves name to those of the attributes.
+fn caches(order: &mut Order, solve: &Solve, request: &bridge::SolveRequest) -> Result<(), Error> {
+    let asked = request.cache_imports.iter();
+    let asked = asked.map(|one| (one.r#type.as_str(), &one.attrs));
+    let first = solve.request.cache.iter().flat_map(|cache| &cache.imports);
+    let first = first.map(|one| (one.r#type.as_str(), &one.attrs));
+    let entries = asked.chain(first);
+    let entries =
+        entries.map(|(kind, attributes)| (kind, attributes.clone().into_iter().collect()));
+    CacheSource::gather(&mut order.cache_from, entries)?;
+    order.leaves_cache = !solve.caches.is_empty();
+    let mut inline = solve.caches.iter();
+    order.inline_cache |= inline.any(|cache| cache.place == CachePlace::Inline);
+    Ok(())
 }
 
 /// Begins the account of a build.

@@ -238,7 +238,7 @@ mod tests {
             .into(),
             ..Default::default()
         };
-        Solve::new(request, Vec::new()).0
+        Solve::new(request, Default::default()).0
     }
 
     fn ended(history: &History, id: &str) {

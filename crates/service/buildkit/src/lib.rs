@@ -7,7 +7,10 @@
 mod agent;
 mod attest;
 mod bridge;
+mod cache_in;
+mod cache_out;
 mod channel;
+mod content;
 mod contexts;
 mod control;
 mod error;
@@ -28,10 +31,12 @@ mod solve;
 mod writer;
 
 pub use agent::Agent;
+pub use cache_in::Lender;
 pub use error::Error;
 pub use materials::{Folder, Materials, Named};
 pub use neighbour::{
-    Archive, BoxFuture, Builder, Built, Dockerfile, Failure, Job, Prune, Reader, Remembered,
+    Archive, BoxFuture, Builder, Built, Dockerfile, Failure, Job, Parcel, Prune, Reader,
+    Remembered, Store,
 };
 pub use report::{Count, Report, Warning, now};
 pub use service::{Facts, Service};

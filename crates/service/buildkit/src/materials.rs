@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use hakone_base::Secret;
 use hakone_buildkit_model::{
-    Graph, Limits, MainContext, Operation, Order, patterns,
+    CacheSource, Graph, Limits, MainContext, Operation, Order, patterns,
     wire::{files, pb, secrets},
 };
 use tokio::sync::OnceCell;
@@ -16,6 +16,7 @@ use crate::{
     Agent, Error, agent,
     contexts::Contexts,
     frontend::Bench,
+    neighbour::Builder,
     receive,
     receive::{Asked, Scratch},
     report::{Count, Report, now},
@@ -52,7 +53,6 @@ pub enum Named {
 }
 
 /// What one build may read.
-#[derive(Debug)]
 pub struct Materials {
     pub(crate) session: Arc<Session>,
     pub(crate) above: std::path::PathBuf,
@@ -61,10 +61,21 @@ pub struct Materials {
     pub(crate) main: MainContext,
     pub(crate) contexts: BTreeMap<String, String>,
     pub(crate) inputs: BTreeMap<String, pb::Definition>,
+    /// Caches that the client names.
+    pub(crate) caches: Vec<CacheSource>,
+    pub(crate) builder: Arc<dyn Builder>,
     /// Patterns of `.dockerignore`.
     pub(crate) ignored: OnceCell<Vec<String>>,
     /// A context that came as an archive.
     pub(crate) archive: OnceCell<Folder>,
+}
+
+impl std::fmt::Debug for Materials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Materials")
+            .field("main", &self.main)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Materials {
@@ -77,6 +88,8 @@ impl Materials {
             main: order.context.clone(),
             contexts: order.contexts.clone(),
             inputs: BTreeMap::new(),
+            caches: order.cache_from.clone(),
+            builder: Arc::clone(&bench.builder),
             ignored: OnceCell::new(),
             archive: OnceCell::new(),
         }

@@ -1,12 +1,14 @@
 //! What this service needs of others: a builder. `crates/hakone/src/compose` joins it with the one there is.
 
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{fmt, path::PathBuf, pin::Pin, sync::Arc};
 
-use hakone_base::{ImageRef, Kind, Secret};
+use hakone_base::{Digest, ImageRef, Kind, Secret};
+use hakone_build_model::Trace;
 use hakone_buildkit_model::{
     Material, Order,
     wire::{self, pb},
 };
+use hakone_image_model::Descriptor;
 use prost::Message as _;
 use tokio::io::AsyncRead;
 use tonic::{Code, Status};
@@ -52,6 +54,40 @@ pub struct Built {
     pub config: Vec<u8>,
     /// The images that it began with.
     pub materials: Vec<Material>,
+    /// What stands after which step of the result's own stages.
+    pub trail: Vec<Trace>,
+    /// The same of all stages.
+    pub trails: Vec<Trace>,
+}
+
+/// A cache to be put into a registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parcel {
+    /// The layers by their tars.
+    pub layers: Vec<Digest>,
+    /// The list of what they stand after.
+    pub config: Vec<u8>,
+    /// The manifest: its media type and its text.
+    pub manifest: (String, Vec<u8>),
+}
+
+/// A place where documents and layers are, by their digests: a registry, a folder of the client.
+pub trait Store: Send + Sync + 'static {
+    /// Gives the manifest that the place is named for, or the one with a digest. Its digest was verified.
+    fn manifest<'a>(
+        &'a self,
+        digest: Option<&'a Digest>,
+    ) -> BoxFuture<'a, Result<Vec<u8>, Failure>>;
+
+    /// Gives a small blob, verified.
+    fn document<'a>(
+        &'a self,
+        blob: &'a Descriptor,
+        limit: u64,
+    ) -> BoxFuture<'a, Result<Vec<u8>, Failure>>;
+
+    /// Gives the bytes of a blob as they come; nobody verified them.
+    fn open<'a>(&'a self, blob: &'a Descriptor) -> BoxFuture<'a, Result<Reader, Failure>>;
 }
 
 /// The kinds of image archives.
@@ -116,6 +152,24 @@ pub trait Builder: Send + Sync + 'static {
         &'a self,
         name: &'a ImageRef,
         credentials: Option<Secret<String>>,
+    ) -> BoxFuture<'a, Result<(), Failure>>;
+
+    /// Begins a conversation about a name in its registry.
+    fn store<'a>(
+        &'a self,
+        name: &'a ImageRef,
+        credentials: Option<Secret<String>>,
+    ) -> BoxFuture<'a, Result<Arc<dyn Store>, Failure>>;
+
+    /// Describes the blob of a layer of this engine, by the digest of its tar, and tells where it is.
+    fn layer(&self, layer: &Digest) -> Result<(Descriptor, PathBuf), Failure>;
+
+    /// Puts a cache into a registry.
+    fn put<'a>(
+        &'a self,
+        name: &'a ImageRef,
+        credentials: Option<Secret<String>>,
+        parcel: Parcel,
     ) -> BoxFuture<'a, Result<(), Failure>>;
 
     /// Gives the files of a result as a tar stream.

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use hakone_buildkit_model::{Export, Moment, wire::control};
+use hakone_buildkit_model::{CacheExport, Export, Moment, wire::control};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,7 @@ pub(crate) type Returned = Result<Vec<Arc<Product>>, Error>;
 pub(crate) struct Solve {
     pub(crate) request: control::SolveRequest,
     pub(crate) exports: Vec<Export>,
+    pub(crate) caches: Vec<CacheExport>,
     pub(crate) report: Report,
     pub(crate) started: Moment,
     /// Cancelled when the build ends.
@@ -42,13 +43,14 @@ impl Solve {
     /// Begins one; the receiver hears what the gateway returns.
     pub(crate) fn new(
         request: control::SolveRequest,
-        exports: Vec<Export>,
+        (exports, caches): (Vec<Export>, Vec<CacheExport>),
     ) -> (Arc<Self>, oneshot::Receiver<Returned>) {
         let (sender, receiver) = oneshot::channel();
         let solve = Self {
             report: Report::new(&request.r#ref),
             request,
             exports,
+            caches,
             started: now(),
             over: CancellationToken::new(),
             results: Mutex::default(),
@@ -220,7 +222,7 @@ mod tests {
         let waiting = Arc::clone(&solves);
         let early = tokio::spawn(async move { waiting.wait("a").await.is_ok() });
         tokio::task::yield_now().await;
-        let (solve, _returned) = Solve::new(request("a"), Vec::new());
+        let (solve, _returned) = Solve::new(request("a"), Default::default());
         let place = solves.enter(&solve).unwrap();
         assert!(early.await.unwrap());
         drop(place);
@@ -234,8 +236,8 @@ mod tests {
     #[test]
     fn an_id_is_taken_once() {
         let solves = Arc::new(Solves::default());
-        let (first, _one) = Solve::new(request("a"), Vec::new());
-        let (second, _two) = Solve::new(request("a"), Vec::new());
+        let (first, _one) = Solve::new(request("a"), Default::default());
+        let (second, _two) = Solve::new(request("a"), Default::default());
         let _place = solves.enter(&first).unwrap();
         assert!(matches!(solves.enter(&second), Err(Error::BuildTaken(_))));
     }
@@ -244,7 +246,7 @@ mod tests {
     fn stories_of_the_past_are_few() {
         let solves = Arc::new(Solves::default());
         for n in 0..100 {
-            let (solve, _returned) = Solve::new(request(&n.to_string()), Vec::new());
+            let (solve, _returned) = Solve::new(request(&n.to_string()), Default::default());
             drop(solves.enter(&solve).unwrap());
         }
         assert_eq!(solves.ended.lock().unwrap().len(), STORIES);

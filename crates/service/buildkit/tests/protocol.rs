@@ -4,6 +4,7 @@
 mod tests {
     use std::{
         collections::HashMap,
+        path::PathBuf,
         sync::{
             Arc, Mutex,
             atomic::{AtomicUsize, Ordering},
@@ -12,12 +13,13 @@ mod tests {
     };
 
     use futures_util::{Stream, StreamExt as _, stream};
-    use hakone_base::{ImageRef, Kind, Secret};
+    use hakone_base::{Digest, ImageRef, Kind, Secret};
     use hakone_buildkit::{
-        Archive, BoxFuture, Builder, Built, Facts, Failure, Job, Offer, Prune, Reader, Remembered,
-        Service,
+        Archive, BoxFuture, Builder, Built, Facts, Failure, Job, Offer, Parcel, Prune, Reader,
+        Remembered, Service, Store,
     };
     use hakone_buildkit_model::wire::{Packet, PacketType, Stat, bridge, control, secrets};
+    use hakone_image_model::Descriptor;
     use hyper::{Request, Response, body::Incoming, service::service_fn};
     use hyper_util::rt::{TokioExecutor, TokioIo};
     use prost::Message;
@@ -90,6 +92,27 @@ mod tests {
             Box::pin(async { Ok(()) })
         }
 
+        fn store<'a>(
+            &'a self,
+            _: &'a ImageRef,
+            _: Option<Secret<String>>,
+        ) -> BoxFuture<'a, Result<Arc<dyn Store>, Failure>> {
+            Box::pin(async { Err(away()) })
+        }
+
+        fn layer(&self, _: &Digest) -> Result<(Descriptor, PathBuf), Failure> {
+            Err(away())
+        }
+
+        fn put<'a>(
+            &'a self,
+            _: &'a ImageRef,
+            _: Option<Secret<String>>,
+            _: Parcel,
+        ) -> BoxFuture<'a, Result<(), Failure>> {
+            Box::pin(async { Err(away()) })
+        }
+
         fn files<'a>(&'a self, _: &'a Built) -> BoxFuture<'a, Result<Reader, Failure>> {
             Box::pin(async { Ok(Box::new(&b"tar"[..]) as Reader) })
         }
@@ -110,6 +133,10 @@ mod tests {
         fn prune(&self, _: Prune) -> BoxFuture<'_, Result<Vec<Remembered>, Failure>> {
             Box::pin(async { Ok(Vec::new()) })
         }
+    }
+
+    fn away() -> Failure {
+        Failure::new(Kind::Unavailable, "no registry here")
     }
 
     /// Says when a build that never ends was dropped.

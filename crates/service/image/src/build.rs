@@ -5,14 +5,14 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, Read as _, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use hakone_base::{Digest, ImageRef};
-use hakone_image_model::{Image, RootFs};
-use hakone_tar::Ids;
+use hakone_image_model::{Descriptor, Image, RootFs};
+use hakone_tar::{BlockingReader, Ids};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -52,6 +52,15 @@ pub enum Top {
     },
     /// A layer that another image has.
     Known(Digest),
+    /// A layer that comes from elsewhere; it is taken when it is what was said of it.
+    Lent {
+        /// The digest of its tar.
+        diff_id: Digest,
+        /// Its blob.
+        blob: Descriptor,
+        /// The blob's bytes.
+        source: BlockingReader,
+    },
 }
 
 /// An image as a builder goes on from it.
@@ -226,8 +235,29 @@ fn top(inner: &Inner, area: &Area, top: Top) -> Result<Option<StagedLayer>, Erro
             let record = found.ok_or_else(|| Error::NotFound(diff_id.to_string()))?;
             Ok(Some(StagedLayer::known(record.clone())))
         }
+        Top::Lent {
+            diff_id,
+            blob,
+            source,
+        } => lent(inner, area, (diff_id, blob), source).map(Some),
         Top::Folder { path, ids } if ids == Ids::default() => adopt(area, &path),
         Top::Folder { path, ids } => repack(inner, area, &path, &ids),
+    }
+}
+
+/// Reads a layer of a stranger: exactly the bytes and the tar that were announced, or none.
+fn lent(
+    inner: &Inner,
+    area: &Area,
+    (diff_id, blob): (Digest, Descriptor),
+    source: BlockingReader,
+) -> Result<StagedLayer, Error> {
+    let mut source = source.take(blob.size.saturating_add(1));
+    let staged = area.layer(&mut source, &inner.limits, &mut |_| {})?;
+    let found = &staged.record;
+    match found.blob == blob.digest && found.blob_size == blob.size && found.diff_id == diff_id {
+        true => Ok(staged),
+        false => Err(Error::LayerDigest(blob.digest)),
     }
 }
 

@@ -137,6 +137,7 @@ fn child(parent: &Image, options: &CommitOptions, config: ImageConfig) -> Image 
         author: text(&options.author),
         comment: text(&options.comment),
         created,
+        cache: None,
         config: Some(config),
         history: Some(history),
         ..parent.clone()

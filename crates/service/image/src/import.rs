@@ -72,6 +72,7 @@ pub(crate) fn single(
         author: None,
         created: Some(created.to_string()),
         comment: None,
+        cache: None,
         config: Some(config),
         rootfs: RootFs {
             kind: "layers".to_owned(),

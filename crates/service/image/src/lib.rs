@@ -43,6 +43,6 @@ pub use hakone_tar::ChunkReader;
 pub use import::ImportOptions;
 pub use list::ListOptions;
 pub use progress::Progress;
-pub use registry::{LoginResult, PullRequest, PushRequest};
+pub use registry::{LoginResult, Parcel, PullRequest, PushRequest};
 pub use service::{Options, ResolvedImage, Service};
 pub use usage::{Keeper, Kept, Usage, Users};

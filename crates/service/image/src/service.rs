@@ -414,6 +414,10 @@ impl Service {
         reader
     }
 
+    pub(crate) fn shared(&self) -> Arc<Inner> {
+        Arc::clone(&self.0)
+    }
+
     pub(crate) fn inner(&self) -> &Inner {
         &self.0
     }

@@ -3,6 +3,7 @@
 //! The conversation itself is `host/registry`; here its bytes become images, through the same staging and the same unpacker
 //! as `load`, and images become its bytes.
 
+mod cache;
 mod flight;
 mod lookup;
 mod manifest;
@@ -12,6 +13,7 @@ mod resolve;
 mod tags;
 mod transfer;
 
+pub use cache::Parcel;
 pub use lookup::LoginResult;
 pub use pull::PullRequest;
 pub use push::PushRequest;

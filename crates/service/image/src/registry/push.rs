@@ -101,12 +101,12 @@ fn repositories(inner: &Inner, name: &ImageRef) -> BTreeSet<String> {
 }
 
 #[derive(Clone)]
-struct Pushing {
-    inner: Arc<Inner>,
-    session: Arc<Session>,
-    reporter: Reporter,
-    domain: Arc<str>,
-    others: Arc<BTreeSet<String>>,
+pub(super) struct Pushing {
+    pub(super) inner: Arc<Inner>,
+    pub(super) session: Arc<Session>,
+    pub(super) reporter: Reporter,
+    pub(super) domain: Arc<str>,
+    pub(super) others: Arc<BTreeSet<String>>,
 }
 
 impl Pushing {
@@ -153,7 +153,7 @@ impl Pushing {
         self.reporter.of_layer(&layer.diff_id, layer.blob_size)
     }
 
-    async fn layer(&self, repository: &str, layer: &LayerRecord) -> Result<(), Error> {
+    pub(super) async fn layer(&self, repository: &str, layer: &LayerRecord) -> Result<(), Error> {
         let step = self.step(layer);
         if self.session.has_blob(repository, &layer.blob).await? {
             step.say("Layer already exists").await;
