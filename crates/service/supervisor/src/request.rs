@@ -165,8 +165,18 @@ impl Server {
         let Some(signal) = hakone_sys::signal(number) else {
             return failed(&format!("invalid signal: {number}"));
         };
+        // Reaped in this very turn: what the signal was for has happened, and the number may soon be another's.
+        if self.has_init_ended() {
+            return Reply::Ok;
+        }
         // Our child, not reaped yet: the number cannot have become another process's.
         done("kill", kill_process(pid, signal))
+    }
+
+    /// Reports whether init was reaped, of which the conclusions are drawn at the end of a turn only.
+    fn has_init_ended(&self) -> bool {
+        let init = self.processes.get(&INIT);
+        init.is_none_or(|init| init.ended.is_some())
     }
 
     fn resize(&self, key: u32, size: WindowSize) -> Reply {
@@ -218,7 +228,7 @@ impl Server {
     }
 
     fn launch(&mut self, id: u32, order: &ExecOrder) -> Result<(u32, Pid), Error> {
-        let running = matches!(self.stage, Stage::Running { .. });
+        let running = matches!(self.stage, Stage::Running { .. }) && !self.has_init_ended();
         let container = self.container.as_mut().filter(|_| running);
         let container = container.ok_or_else(|| Error::Start {
             kind: FailureKind::Other,

@@ -12,6 +12,8 @@ use hakone_supervision::{
     CopyUp, Exit, FailureKind, Forward, Log, LogPeer, LogRetry, Notice, Reply, Request, WindowSize,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::{
     client::ALL,
     lab::{Lab, Maker, cgroups, wait_for},
@@ -30,6 +32,7 @@ macro_rules! cases {
 cases![
     a_container_runs_and_its_exit_is_on_record,
     a_signal_gives_128_plus_its_number,
+    a_signal_that_comes_with_the_end_is_no_failure,
     output_reaches_clients_and_the_log,
     input_echoes_and_ends,
     input_before_the_start_is_kept,
@@ -165,6 +168,27 @@ fn a_signal_gives_128_plus_its_number(maker: Maker) {
     let mut watch = lab.watch();
     lab.start();
     assert_eq!(lab.client().ask(&Request::Signal { number: 9 }), Reply::Ok);
+    assert_eq!(watch.exit().code, 137);
+    lab.assert_gone();
+}
+
+/// The supervisor is held, so that it finds the end and the request in one turn.
+fn a_signal_that_comes_with_the_end_is_no_failure(maker: Maker) {
+    let mut lab = Lab::new(maker, "exec sleep 1000").spawn();
+    let (mut watch, mut client) = (lab.watch(), lab.watch());
+    let init = Pid::from_raw(lab.start()).unwrap();
+    assert!(matches!(client.message(), Notice::Started { .. }));
+    let supervisor = lab.supervisor.as_ref().unwrap().pid();
+    kill_process(supervisor, Signal::STOP).unwrap();
+    kill_process(init, Signal::KILL).unwrap();
+    let state = format!("/proc/{}/status", init.as_raw_nonzero());
+    wait_for(
+        || fs::read_to_string(&state).unwrap().contains("Z (zombie)"),
+        "the end",
+    );
+    client.send(&Request::Signal { number: 15 });
+    kill_process(supervisor, Signal::CONT).unwrap();
+    assert_eq!(client.message::<Reply>(), Reply::Ok);
     assert_eq!(watch.exit().code, 137);
     lab.assert_gone();
 }
