@@ -10,7 +10,11 @@ use crate::{
 };
 
 /// Runs the same on both engines, turn by turn; the first turn warms up.
-fn paired(labs: [&Lab; 2], rounds: usize, work: fn(&Lab) -> Duration) -> [Series; 2] {
+pub(crate) fn paired(
+    labs: [&Lab; 2],
+    rounds: usize,
+    work: impl Fn(&Lab) -> Duration,
+) -> [Series; 2] {
     let mut times = [Vec::new(), Vec::new()];
     for round in 0..=rounds {
         for (lab, times) in labs.iter().zip(&mut times) {
@@ -82,7 +86,7 @@ fn life(lab: &Lab) -> Duration {
     clippy::disallowed_methods,
     reason = "the CLI is started as a user does"
 )]
-fn docker(lab: &Lab) -> std::process::Command {
+pub(crate) fn docker(lab: &Lab) -> std::process::Command {
     let mut command = std::process::Command::new("docker");
     let socket = lab.path("engine.sock");
     command.env("DOCKER_HOST", format!("unix://{}", socket.display()));

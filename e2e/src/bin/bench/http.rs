@@ -45,6 +45,19 @@ impl Client {
         String::from_utf8_lossy(&reply).into_owned()
     }
 
+    /// Sends a request that takes the connection over, and reads to its end.
+    pub(crate) fn call_to_end(mut self, path: &str, body: &str) -> Vec<u8> {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: e\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.0.get_mut().write_all(request.as_bytes()).ok();
+        let mut reply = Vec::new();
+        self.0.read_to_end(&mut reply).ok();
+        reply
+    }
+
     fn head(&mut self) -> Head {
         let mut head = Head::default();
         loop {

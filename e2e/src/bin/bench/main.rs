@@ -3,9 +3,11 @@
 //! `cargo xtask bench [NAME] [ROUNDS] [MEGABYTES]`. Run it on a quiet machine: load changes ratios, not only times.
 
 mod build;
+mod compose;
 mod copy;
 mod crowd;
 mod cycle;
+mod daily;
 mod dns;
 mod http;
 mod image;
@@ -32,7 +34,7 @@ struct Run<'a> {
 type Bench = fn(&Run<'_>) -> Result<()>;
 
 /// All benches, by the names that they are asked for by.
-const BENCHES: [(&str, Bench); 15] = [
+const BENCHES: [(&str, Bench); 19] = [
     ("memory", |run| {
         memory::memory(run.both);
         Ok(())
@@ -60,6 +62,22 @@ const BENCHES: [(&str, Bench); 15] = [
     }),
     ("copy", |run| {
         copy::cp(run.both, run.few);
+        Ok(())
+    }),
+    ("list", |run| {
+        daily::list(run.both, run.rounds);
+        Ok(())
+    }),
+    ("exec", |run| {
+        daily::exec(run.both, run.rounds);
+        Ok(())
+    }),
+    ("logs", |run| {
+        daily::logs(run.both, run.few);
+        Ok(())
+    }),
+    ("compose", |run| {
+        compose::compose(run.both, run.few);
         Ok(())
     }),
     ("registry", |run| {
