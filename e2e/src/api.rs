@@ -58,6 +58,22 @@ impl Api {
         serde_json::from_str(&text).expect("the engine answers in JSON")
     }
 
+    /// Calls what takes the connection over, and gives all that comes before the end: headers, then the stream.
+    ///
+    /// # Errors
+    /// When the engine hangs up.
+    pub fn take_over(mut self, path: &str, body: &str) -> io::Result<Vec<u8>> {
+        let head = format!(
+            "POST /v1.41{path} HTTP/1.1\r\nHost: e\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.0.get_mut().write_all(head.as_bytes())?;
+        let mut all = Vec::new();
+        self.0.read_to_end(&mut all)?;
+        Ok(all)
+    }
+
     /// Sends a request without waiting for its answer.
     ///
     /// # Errors

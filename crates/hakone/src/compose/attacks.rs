@@ -95,7 +95,7 @@ impl Joined {
             ..ListOptions::default()
         };
         let listed = self.containers.list(options).await.unwrap_or_default();
-        for id in listed.iter().filter_map(|one| one.get("Id")?.as_str()) {
+        for id in listed.iter().map(|one| one.id.as_str()) {
             let options = RemoveOptions {
                 force: true,
                 ..RemoveOptions::default()

@@ -238,9 +238,7 @@ impl Containers for Joined {
             };
             let found = self.0.list(options).await.map_err(boxed)?;
             let ids = found.iter();
-            Ok(ids
-                .filter_map(|one| one.get("Id")?.as_str()?.parse().ok())
-                .collect())
+            Ok(ids.filter_map(|one| one.id.parse().ok()).collect())
         })
     }
 }

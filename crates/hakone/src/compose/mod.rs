@@ -213,7 +213,7 @@ async fn stop_all(services: &Services, timeout: u32) {
         .await;
     let ids = running.unwrap_or_default().into_iter();
     let mut stopping = tokio::task::JoinSet::new();
-    for id in ids.filter_map(|entry| entry.get("Id")?.as_str().map(str::to_owned)) {
+    for id in ids.map(|entry| entry.id) {
         let containers = services.containers.clone();
         let options = hakone_container::StopOptions {
             signal: None,

@@ -2,12 +2,15 @@
 
 use std::{collections::BTreeMap, fmt, path::Path};
 
-use hakone_base::{PublishedPort, Timestamp};
+use hakone_base::PublishedPort;
 use hakone_container_model::{health::Health, state::State};
 use hakone_engine_api::wire;
 use serde_json::{Map, Value, json};
 
-use crate::{Mount, MountKind, Network, Record};
+use crate::{
+    Mount, MountKind, Network, Record,
+    endpoint::{self, Endpoint},
+};
 
 /// What is shown beside the record: where its files are, and what the host says.
 pub struct Around<'a> {
@@ -235,53 +238,12 @@ fn filled(defaults: Value, asked: Value) -> Value {
     }
 }
 
-/// Prints the endpoints of a container: live ones, or what was asked while it does not run.
-pub(crate) fn endpoints(record: &Record, networks: Networks<'_>) -> Map<String, Value> {
-    let live = record.sandbox.as_ref().map(|sandbox| &sandbox.endpoints);
-    let mut shown = Map::new();
-    for (name, asked) in &record.networks {
-        let known = networks(name);
-        let name = known
-            .as_ref()
-            .map_or(name.as_str(), |known| known.name.as_str());
-        let mut settings = match live.and_then(|live| live.get(name)) {
-            Some(endpoint) => endpoint.clone(),
-            None => at_rest(asked),
-        };
-        if settings
-            .network_id
-            .as_deref()
-            .unwrap_or_default()
-            .is_empty()
-            && record.run.started != Timestamp::default()
-        {
-            settings.network_id = known.as_ref().map(|known| known.id.clone());
-        }
-        shown.insert(name.to_owned(), endpoint(&settings));
-    }
-    shown
-}
-
-fn at_rest(asked: &wire::EndpointSettings) -> wire::EndpointSettings {
-    wire::EndpointSettings {
-        ipam_config: asked.ipam_config.clone(),
-        links: asked.links.clone(),
-        aliases: asked.aliases.clone(),
-        driver_opts: asked.driver_opts.clone(),
-        gw_priority: asked.gw_priority,
-        dns_names: asked.dns_names.clone(),
-        ..Default::default()
-    }
-}
-
-fn endpoint(settings: &wire::EndpointSettings) -> Value {
-    let defaults = json!({
-        "IPAMConfig": null, "Links": null, "Aliases": null, "MacAddress": "", "DriverOpts": null,
-        "GwPriority": 0, "NetworkID": "", "EndpointID": "", "Gateway": "", "IPAddress": "",
-        "IPPrefixLen": 0, "IPv6Gateway": "", "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0,
-        "DNSNames": null,
-    });
-    filled(defaults, serde_json::to_value(settings).unwrap_or_default())
+/// Prints the endpoints of a container.
+fn endpoints(record: &Record, networks: Networks<'_>) -> Map<String, Value> {
+    let value = |endpoint| serde_json::to_value(endpoint).unwrap_or_default();
+    let all = endpoint::all(record, networks).into_iter();
+    all.map(|(name, endpoint)| (name, value(endpoint)))
+        .collect()
 }
 
 fn network_settings(record: &Record, networks: Networks<'_>) -> Value {
@@ -290,7 +252,7 @@ fn network_settings(record: &Record, networks: Networks<'_>) -> Value {
         .get("bridge")
         .filter(|_| record.sandbox.is_some())
         .cloned();
-    let bridge = bridge.unwrap_or_else(|| endpoint(&wire::EndpointSettings::default()));
+    let bridge = bridge.unwrap_or_else(|| json!(Endpoint::default()));
     let legacy = |key: &str| bridge.get(key).cloned().unwrap_or_default();
     let running = record.sandbox.is_some();
     json!({

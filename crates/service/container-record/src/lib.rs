@@ -4,6 +4,7 @@
 //! pure function of it and of what neighbours say, so that all of it is tested without a container. The container
 //! service alone changes records.
 
+mod endpoint;
 mod filter;
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture;
@@ -14,6 +15,6 @@ mod sandbox;
 
 pub use filter::{Descent, LIST_FILTERS, Lookup, PRUNE_FILTERS, Prepared};
 pub use inspect::{Around, Networks, inspect};
-pub use list::entry;
+pub use list::Entry;
 pub use record::{FILE, Mount, MountKind, Record, Replugging};
 pub use sandbox::{Network, Replug, Sandbox};

@@ -1,34 +1,91 @@
 //! One line of the list of containers in the API's shape.
 
+use std::collections::HashMap;
+
 use hakone_base::{ExposedPort, Timestamp};
 use hakone_container_model::status::status;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::{
     Record,
+    endpoint::{self, Endpoint},
     inspect::{self, Networks, network_mode},
 };
 
-/// Shows a container as lists do, at this moment.
-#[must_use]
-pub fn entry(record: &Record, networks: Networks<'_>, now: Timestamp) -> Value {
-    let health = record.health.as_ref().map(|health| health.status);
-    let networks = inspect::endpoints(record, networks);
-    json!({
-        "Id": record.id.as_str(),
-        "Names": [format!("/{}", record.name)],
-        "Image": record.image_reference,
-        "ImageID": record.image.as_str(),
-        "Command": command(&record.command),
-        "Created": record.created.seconds(),
-        "Ports": ports(record),
-        "Labels": record.config.labels.clone().unwrap_or_default(),
-        "State": record.state.as_str(),
-        "Status": status(record.state, &record.run, health, now),
-        "HostConfig": {"NetworkMode": network_mode(record)},
-        "NetworkSettings": {"Networks": networks},
-        "Mounts": inspect::mounts(record),
-    })
+/// A container as lists show it. A type and no tree of values, for a list may have ten thousand.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Entry {
+    /// Its id.
+    pub id: String,
+    names: [String; 1],
+    image: String,
+    /// The id of its image.
+    #[serde(rename = "ImageID")]
+    pub image_id: String,
+    command: String,
+    created: i64,
+    ports: Vec<Value>,
+    labels: HashMap<String, String>,
+    state: &'static str,
+    status: String,
+    host_config: HostConfig,
+    network_settings: NetworkSettings,
+    mounts: Vec<Value>,
+    /// Bytes that it has written, when somebody asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_rw: Option<u64>,
+    /// The same with its image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_root_fs: Option<u64>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct HostConfig {
+    network_mode: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct NetworkSettings {
+    #[serde(serialize_with = "in_order")]
+    networks: Vec<(String, Endpoint)>,
+}
+
+impl Entry {
+    /// Shows a container at this moment.
+    #[must_use]
+    pub fn new(record: &Record, networks: Networks<'_>, now: Timestamp) -> Self {
+        let health = record.health.as_ref().map(|health| health.status);
+        Self {
+            id: record.id.as_str().to_owned(),
+            names: [format!("/{}", record.name)],
+            image: record.image_reference.clone(),
+            image_id: record.image.as_str().to_owned(),
+            command: command(&record.command),
+            created: record.created.seconds(),
+            ports: ports(record),
+            labels: record.config.labels.clone().unwrap_or_default(),
+            state: record.state.as_str(),
+            status: status(record.state, &record.run, health, now),
+            host_config: HostConfig {
+                network_mode: network_mode(record),
+            },
+            network_settings: NetworkSettings {
+                networks: endpoint::all(record, networks),
+            },
+            mounts: inspect::mounts(record),
+            size_rw: None,
+            size_root_fs: None,
+        }
+    }
+}
+
+/// Prints pairs as an object.
+fn in_order<S: Serializer>(pairs: &[(String, Endpoint)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, endpoint)| (name, endpoint)))
 }
 
 /// Prints path and arguments in one line; an argument with a space stands in single quotes.
@@ -67,6 +124,57 @@ fn ports(record: &Record) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Network, fixture::record};
+
+    #[test]
+    fn an_entry_has_the_keys_that_clients_read_and_sizes_only_when_asked() {
+        let mut record = record(7, "web");
+        record
+            .networks
+            .insert("blue".to_owned(), Default::default());
+        let find = |name: &str| {
+            (name == "blue").then(|| Network {
+                id: "b1".to_owned(),
+                name: "blue".to_owned(),
+            })
+        };
+        let mut entry = Entry::new(&record, &find, Timestamp::default());
+        let shown = json!(entry);
+        let keys: Vec<&String> = shown.as_object().unwrap().keys().collect();
+        assert_eq!(
+            keys.iter().map(|key| key.as_str()).collect::<Vec<_>>(),
+            [
+                "Id",
+                "Names",
+                "Image",
+                "ImageID",
+                "Command",
+                "Created",
+                "Ports",
+                "Labels",
+                "State",
+                "Status",
+                "HostConfig",
+                "NetworkSettings",
+                "Mounts"
+            ]
+        );
+        assert_eq!(shown["Names"], json!(["/web"]));
+        assert_eq!(
+            shown["NetworkSettings"]["Networks"]["blue"],
+            json!({
+                "IPAMConfig": null, "Links": null, "Aliases": null, "MacAddress": "", "DriverOpts": null,
+                "GwPriority": 0, "NetworkID": "", "EndpointID": "", "Gateway": "", "IPAddress": "",
+                "IPPrefixLen": 0, "IPv6Gateway": "", "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0,
+                "DNSNames": null,
+            })
+        );
+        (entry.size_rw, entry.size_root_fs) = (Some(1), Some(2));
+        assert_eq!(
+            (&json!(entry)["SizeRw"], &json!(entry)["SizeRootFs"]),
+            (&json!(1), &json!(2))
+        );
+    }
 
     #[test]
     fn arguments_with_spaces_are_quoted() {

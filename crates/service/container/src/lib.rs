@@ -49,7 +49,7 @@ mod wait;
 pub use config::Config;
 pub use error::Error;
 pub use hakone_container_model::LogOptions;
-pub use hakone_container_record::{Network, Replug, Sandbox};
+pub use hakone_container_record::{Entry, Network, Replug, Sandbox};
 pub use hakone_spec::IdMapping;
 pub use inside::{Glance, Inlay, Inside, Place};
 pub use neighbour::{

@@ -1,10 +1,9 @@
 //! The list of containers in the API's shape.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use hakone_base::Digest;
-use hakone_container_record::{Prepared, entry};
-use serde_json::{Value, json};
+use hakone_container_record::{Entry, Network, Prepared, Record};
 
 use crate::{
     Error, ListOptions,
@@ -15,22 +14,35 @@ use crate::{
 
 impl Inner {
     /// Lists containers, newest first.
-    pub(crate) async fn list(&self, options: &ListOptions) -> Result<Vec<Value>, Error> {
-        let mut shown = Vec::new();
-        for container in self.choose(options)? {
-            let record = container.record();
-            let mut entry = entry(&record, &|name| self.network(name), now());
-            if options.size
-                && let Some(entry) = entry.as_object_mut()
-            {
+    pub(crate) async fn list(&self, options: &ListOptions) -> Result<Vec<Entry>, Error> {
+        let chosen = self.choose(options)?;
+        let (known, now) = (self.known_networks(&chosen), now());
+        let find = |name: &str| known.get(name).cloned().flatten();
+        let mut shown = Vec::with_capacity(chosen.len());
+        for container in chosen {
+            let mut entry = container.with(|record| Entry::new(record, &find, now));
+            if options.size {
                 let written = size::writable(&container).await;
-                let image = self.image_size(&record).await;
-                entry.insert("SizeRw".to_owned(), json!(written));
-                entry.insert("SizeRootFs".to_owned(), json!(written + image));
+                let image = self.image_size(&container.record()).await;
+                entry.size_rw = Some(written);
+                entry.size_root_fs = Some(written + image);
             }
             shown.push(entry);
         }
         Ok(shown)
+    }
+
+    /// Looks each network up once for the whole list, and while no record is held.
+    fn known_networks(&self, chosen: &[Arc<Container>]) -> HashMap<String, Option<Network>> {
+        let mut known = HashMap::new();
+        for container in chosen {
+            let names = container.with(|record| missing(&known, record));
+            known.extend(names.into_iter().map(|name| {
+                let network = self.network(&name);
+                (name, network)
+            }));
+        }
+        known
     }
 
     fn choose(&self, options: &ListOptions) -> Result<Vec<Arc<Container>>, Error> {
@@ -43,10 +55,21 @@ impl Inner {
         chosen.retain(|container| {
             container.with(|record| (all || record.state.is_running()) && filters.passes(record))
         });
-        chosen.sort_by_key(|container| std::cmp::Reverse(container.with(|record| record.created)));
+        chosen.sort_by_cached_key(|container| {
+            std::cmp::Reverse(container.with(|record| record.created))
+        });
         if options.limit > 0 {
             chosen.truncate(options.limit);
         }
         Ok(chosen)
     }
+}
+
+/// Names the networks of a container that are not known yet.
+fn missing(known: &HashMap<String, Option<Network>>, record: &Record) -> Vec<String> {
+    let names = record.networks.keys();
+    names
+        .filter(|name| !known.contains_key(*name))
+        .cloned()
+        .collect()
 }

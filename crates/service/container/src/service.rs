@@ -10,7 +10,7 @@ use std::{
 };
 
 use hakone_base::{ContainerId, Secret};
-use hakone_container_record::{LIST_FILTERS, PRUNE_FILTERS};
+use hakone_container_record::{Entry, LIST_FILTERS, PRUNE_FILTERS};
 use hakone_control::Link;
 use hakone_engine_api::{Filters, wire};
 use hakone_events::Bus;
@@ -223,7 +223,7 @@ impl Service {
     ///
     /// # Errors
     /// When a filter's value is refused.
-    pub async fn list(&self, options: ListOptions) -> Result<Vec<Value>, Error> {
+    pub async fn list(&self, options: ListOptions) -> Result<Vec<Entry>, Error> {
         self.0.list(&options).await
     }
 

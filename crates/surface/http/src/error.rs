@@ -37,6 +37,8 @@ pub(crate) enum Error {
     TooLarge(usize),
     #[error("could not read the request body: {0}")]
     Read(String),
+    #[error("the request body came too slowly")]
+    Slow,
     #[error("a page of another site may not attach")]
     Origin,
     #[error("this socket is not open to you")]
@@ -78,6 +80,7 @@ impl Fault for Error {
             | Self::EmptyBody
             | Self::TooLarge(_)
             | Self::Read(_)
+            | Self::Slow
             | Self::Parameter(_)
             | Self::Filter(_) => Kind::InvalidParameter,
             Self::Unknown | Self::NoPlugin(_) => Kind::NotFound,

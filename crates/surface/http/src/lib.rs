@@ -5,6 +5,7 @@
 
 mod archive;
 mod authorize;
+mod body;
 mod build;
 mod buildkit;
 mod containers;

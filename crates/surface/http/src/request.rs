@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use hakone_authorize::Scope;
 use hakone_base::ApiVersion;
 use hakone_engine_api::{Filters, query, word};
-use http_body_util::{BodyExt as _, BodyStream, LengthLimitError, Limited};
+use http_body_util::BodyStream;
 use hyper::{
     Request,
     body::Incoming,
@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio_util::io::StreamReader;
 
-use crate::{departure::Departure, error::Error};
+use crate::{body::collect, departure::Departure, error::Error};
 
 /// The largest JSON body taken; a create request with a seccomp profile in it has some 20 kB.
 const JSON_LIMIT: usize = 4 << 20;
@@ -260,14 +260,6 @@ impl Call {
                 })
                 .boxed(),
         ))
-    }
-}
-
-async fn collect(body: &mut Incoming, limit: usize) -> Result<Bytes, Error> {
-    match Limited::new(body, limit).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge(limit)),
-        Err(error) => Err(Error::Read(error.to_string())),
     }
 }
 

@@ -4,8 +4,9 @@
 //! which containers use them is told of those of the label alone; the build cache, which tells what others build, is left out.
 
 use hakone_authorize::Scope;
+use hakone_container::Entry;
 use hakone_engine_api::{Filters, wire};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     Services,
@@ -35,6 +36,7 @@ pub(crate) async fn disk_usage(services: &Services, call: &Call) -> Reply {
         let mut list = images(services)?;
         if scope.is_some() {
             let seen = containers(services, &filters, false).await?;
+            let seen: Vec<String> = seen.into_iter().map(|one| one.image_id).collect();
             list.iter_mut().for_each(|image| recount(image, &seen));
         }
         let list = serde_json::to_value(list).map_err(Error::Json)?;
@@ -69,7 +71,7 @@ async fn containers(
     services: &Services,
     filters: &Filters,
     size: bool,
-) -> Result<Vec<Value>, Error> {
+) -> Result<Vec<Entry>, Error> {
     let options = hakone_container::ListOptions {
         all: true,
         size,
@@ -90,12 +92,10 @@ fn images(services: &Services) -> Result<Vec<wire::ImageSummary>, Error> {
     list.map_err(|error| Error::service(&error))
 }
 
-/// Counts only the containers that may be seen.
-fn recount(image: &mut wire::ImageSummary, seen: &[Value]) {
-    let of_it = |container: &&Value| {
-        container.get("ImageID").and_then(Value::as_str) == Some(image.id.as_str())
-    };
-    let count = seen.iter().filter(of_it).count();
+/// Counts only the containers that may be seen, by the ids of their images.
+fn recount(image: &mut wire::ImageSummary, seen: &[String]) {
+    let of_it = seen.iter().filter(|id| **id == image.id);
+    let count = of_it.count();
     image.containers = i64::try_from(count).unwrap_or(i64::MAX);
 }
 
@@ -110,7 +110,7 @@ mod tests {
             containers: 9,
             ..wire::ImageSummary::default()
         };
-        let seen = ["sha256:a", "sha256:b", "sha256:a"].map(|id| json!({ "ImageID": id }));
+        let seen = ["sha256:a", "sha256:b", "sha256:a"].map(str::to_owned);
         recount(&mut image, &seen);
         assert_eq!(image.containers, 2);
     }

@@ -11,6 +11,7 @@ mod daily;
 mod dns;
 mod http;
 mod image;
+mod load;
 mod memory;
 mod network;
 mod registry;
@@ -34,7 +35,7 @@ struct Run<'a> {
 type Bench = fn(&Run<'_>) -> Result<()>;
 
 /// All benches, by the names that they are asked for by.
-const BENCHES: [(&str, Bench); 19] = [
+const BENCHES: [(&str, Bench); 22] = [
     ("memory", |run| {
         memory::memory(run.both);
         Ok(())
@@ -76,6 +77,12 @@ const BENCHES: [(&str, Bench); 19] = [
         daily::logs(run.both, run.few);
         Ok(())
     }),
+    ("store", |run| {
+        load::store(run.both[0], run.rounds);
+        Ok(())
+    }),
+    ("followed", |run| load::followed(run.both[0])),
+    ("mix", |run| load::mixed(run.both[0], run.rounds)),
     ("compose", |run| {
         compose::compose(run.both, run.few);
         Ok(())
@@ -98,6 +105,9 @@ const BENCHES: [(&str, Bench); 19] = [
     }),
 ];
 
+/// What runs only when it is asked for.
+const LONG: [&str; 1] = ["mix"];
+
 fn main() -> Result<()> {
     let mut words = std::env::args().skip(1);
     let only = words.next().unwrap_or_default();
@@ -118,7 +128,8 @@ fn main() -> Result<()> {
         megabytes: megabytes.unwrap_or(400),
     };
     for (name, bench) in BENCHES {
-        if only.is_empty() || only == "all" || name == only {
+        let all = only.is_empty() || only == "all";
+        if name == only || all && !LONG.contains(&name) {
             bench(&run)?;
         }
     }

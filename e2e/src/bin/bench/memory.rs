@@ -92,7 +92,7 @@ fn resident(pid: u32) -> u64 {
     kilobytes(&format!("/proc/{pid}/status"), "VmRSS:")
 }
 
-fn proportional(pid: u32) -> u64 {
+pub(crate) fn proportional(pid: u32) -> u64 {
     kilobytes(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
 }
 
@@ -103,7 +103,7 @@ fn kilobytes(path: &str, key: &str) -> u64 {
     number.unwrap_or(0) * 1024
 }
 
-fn mib(bytes: u64) -> String {
+pub(crate) fn mib(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let value = bytes as f64 / f64::from(1 << 20);
     format!("{value:.2} MiB")
