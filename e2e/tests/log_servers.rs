@@ -8,7 +8,7 @@ mod tests {
         time::Duration,
     };
 
-    use hakone_e2e::{IMAGE, Lab, eventually};
+    use hakone_e2e::{Engine, IMAGE, Lab, eventually};
 
     /// A datagram socket in the laboratory's folder, as a local syslog daemon has it.
     fn daemon(lab: &Lab) -> UnixDatagram {
@@ -128,6 +128,45 @@ mod tests {
             "stdout",
         ] {
             assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    /// What dockerd refuses of fluentd's options at create, so do we; and what it takes.
+    #[test]
+    fn fluentds_options_are_judged_as_dockerd_does() {
+        for engine in [Engine::Dockerd, Engine::Hakone] {
+            let lab = Lab::with(engine, "");
+            let create = |options: &str| {
+                let options: Vec<_> = options.split(' ').collect();
+                let options = options.join(" --log-opt fluentd-");
+                let line =
+                    format!("create --log-driver fluentd --log-opt fluentd-{options} {IMAGE}");
+                lab.docker(&line).code == 0
+            };
+            for fine in [
+                "async=T",
+                "async-reconnect-interval=500ms async=true",
+                "async-reconnect-interval=0s",
+                "buffer-limit=2m",
+                "max-retries=3 retry-wait=1m1.5s",
+                "sub-second-precision=1",
+                "address=tcp://localhost:24224",
+            ] {
+                assert!(create(fine), "{engine:?}: {fine}");
+            }
+            for odd in [
+                "async=yes",
+                "async-reconnect-interval=11s",
+                "async-reconnect-interval=99ms",
+                "buffer-limit=much",
+                "max-retries=-1",
+                "retry-wait=1",
+                "sub-second-precision=maybe",
+                "address=udp://localhost:1",
+                "nosuch=1",
+            ] {
+                assert!(!create(odd), "{engine:?}: {odd}");
+            }
         }
     }
 

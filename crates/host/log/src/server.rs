@@ -56,8 +56,8 @@ pub fn find(address: &LogAddress, patient: bool) -> Result<LogPeer, String> {
 #[must_use]
 pub fn name(address: &LogAddress) -> Option<(String, u16)> {
     let host = match address {
-        LogAddress::Tcp(host) | LogAddress::Tls(host, _) => host,
-        LogAddress::Udp(_) | LogAddress::Unix(_) | LogAddress::Unixgram(_) => return None,
+        LogAddress::Udp(host) | LogAddress::Tcp(host) | LogAddress::Tls(host, _) => host,
+        LogAddress::Unix(_) | LogAddress::Unixgram(_) => return None,
     };
     let named = host.name.parse::<IpAddr>().is_err();
     named.then(|| (host.name.clone(), host.port))

@@ -1,6 +1,10 @@
 //! Closes what a child must not inherit.
 
-use std::{convert::Infallible, panic};
+use std::{
+    convert::Infallible,
+    os::fd::{AsRawFd as _, OwnedFd},
+    panic,
+};
 
 use rustix::io::Errno;
 
@@ -34,6 +38,33 @@ pub fn without_descriptors(first: u32, forever: impl FnOnce() -> Infallible) -> 
     // `forever` cannot return; a panic in it ends the process. So no closed descriptor is used again.
     unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
     let forever = panic::catch_unwind(panic::AssertUnwindSafe(forever));
+    match forever {
+        Ok(never) => match never {},
+        Err(_panic) => exit_now(255),
+    }
+}
+
+/// Closes every descriptor from `first` on but one, then runs `forever` with that one, which never returns.
+///
+/// For a forked process that stays in our program beside its parent: what it holds open is open although the parent has closed it,
+/// sockets of clients among it.
+pub fn with_one_descriptor(
+    first: u32,
+    kept: OwnedFd,
+    forever: impl FnOnce(OwnedFd) -> Infallible,
+) -> ! {
+    let number = kept.as_raw_fd().unsigned_abs();
+    for (from, to) in [
+        (first, number.saturating_sub(1)),
+        (first.max(number.saturating_add(1)), u32::MAX),
+    ] {
+        if from <= to {
+            // SAFETY: owners of these descriptors live in frames below this one, which are never returned to as
+            // `forever` cannot return; a panic in it ends the process. `kept` is in neither range.
+            unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) };
+        }
+    }
+    let forever = panic::catch_unwind(panic::AssertUnwindSafe(|| forever(kept)));
     match forever {
         Ok(never) => match never {},
         Err(_panic) => exit_now(255),

@@ -21,7 +21,7 @@ mod socket;
 
 pub use bpf::{Instruction, attach_device_program, load_device_program};
 pub use clone::{Forked, Namespaces, clone_process, fork, unshare};
-pub use descriptor::{close_from, without_descriptors};
+pub use descriptor::{close_from, with_one_descriptor, without_descriptors};
 pub use exec::{Program, exit_now};
 pub use fscrypt::{
     KEY_LENGTH, KeyIdentifier, add_encryption_key, encryption_policy, remove_encryption_key,

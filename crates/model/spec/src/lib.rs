@@ -43,7 +43,7 @@ pub use io::{BlockIo, Throttle, ThrottleKind, WeightDevice};
 pub use limit::{Limit, LimitKind};
 pub use log::{
     Delivery, GelfPacking, Host, LogAddress, LogDefault, LogFields, LogFile, LogForward,
-    LogProtocol, LogRetry, LogSpec, LogTls, SyslogForm,
+    LogProtocol, LogRetry, LogSpec, LogStream, LogTls, SyslogForm,
 };
 pub use memory::{Memory, Swap};
 pub use mount::{

@@ -15,7 +15,9 @@ pub use frame::{
 pub use message::{
     ExecOrder, Exit, FailureKind, Notice, Reply, Request, Streams, VANISHED, WindowSize,
 };
-pub use order::{CopyUp, Forward, Log, LogFile, LogPeer, LogRetry, LogTls, Order, Rootfs, Runtime};
+pub use order::{
+    CopyUp, Forward, Log, LogFile, LogPeer, LogRetry, LogStream, LogTls, Order, Rootfs, Runtime,
+};
 
 /// The supervisor's socket, in the container's run folder.
 pub const CONTROL_SOCKET: &str = "control.sock";

@@ -136,6 +136,19 @@ pub struct Forward {
     /// The server's name and port, to look up again before another connection; none when it has no name.
     #[serde(default)]
     pub name: Option<(String, u16)>,
+    /// How its stream is kept.
+    #[serde(default)]
+    pub stream: LogStream,
+}
+
+/// How a stream to a log server is kept, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogStream {
+    /// How long one line may take to go; `None` waits for ever.
+    pub patience: Option<u64>,
+    /// After how long the connection is made again; `None` keeps it.
+    pub renewal: Option<u64>,
 }
 
 /// How often a server that is away is tried before the lines that wait for it are given up.

@@ -17,7 +17,7 @@ use hakone_spec::{
     ContainerSpec, Delivery, GelfPacking, LogAddress, LogFields, LogFile, LogForward, LogProtocol,
     LogSpec, SyslogForm,
 };
-use hakone_supervision::{Forward, Log, LogFile as FileOrder, LogRetry};
+use hakone_supervision::{Forward, Log, LogFile as FileOrder, LogRetry, LogStream};
 use hakone_template::Template;
 use serde_json::{Value, json};
 
@@ -96,6 +96,10 @@ fn forward(log: &LogForward, plan: &Logged<'_>, path: PathBuf) -> Result<Forward
             attempts: log.retry.attempts,
             pause: millis(log.retry.pause),
             longest: millis(log.retry.longest),
+        },
+        stream: LogStream {
+            patience: log.stream.patience.map(millis),
+            renewal: log.stream.renewal.map(millis),
         },
         wire: wire(log, plan)?,
         room,

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{LogAddress, LogFields, LogFile, LogRetry, Refusal, file::size};
+use super::{LogAddress, LogFields, LogFile, LogRetry, LogStream, Refusal, file::size, fluentd};
 use crate::Error;
 
 /// What is done with lines that the server does not take as fast as they come.
@@ -79,6 +79,8 @@ pub struct LogForward {
     pub patient: bool,
     /// How long a server that is away is waited for.
     pub retry: LogRetry,
+    /// How its stream is kept.
+    pub stream: LogStream,
 }
 
 /// Drivers that forward, and their own options.
@@ -163,7 +165,8 @@ impl LogForward {
                 LogAddress::Unixgram(vec!["/run/systemd/journal/socket".into()]),
             ),
         };
-        let patient = given.flag("fluentd-async")? || given.flag("fluentd-async-connect")?;
+        let patient = given.asynchronous()?;
+        let stream = given.stream()?;
         let retry = match driver {
             "gelf" => given.gelf_retry()?,
             "fluentd" => given.fluentd_retry()?,
@@ -173,9 +176,10 @@ impl LogForward {
             protocol,
             address,
             fields: common.fields,
-            delivery: match common.blocking {
-                true => Delivery::Blocking,
-                false => Delivery::NonBlocking(common.waiting),
+            delivery: match (common.blocking, patient) {
+                (true, false) => Delivery::Blocking,
+                (true, true) => Delivery::NonBlocking(given.limit()?),
+                (false, _) => Delivery::NonBlocking(common.waiting),
             },
             cache: match common.cached {
                 true => Some(common.cache.check()?),
@@ -183,6 +187,7 @@ impl LogForward {
             },
             patient,
             retry,
+            stream,
         })
     }
 
@@ -268,9 +273,39 @@ impl Given<'_> {
 
     fn flag(&self, key: &str) -> Result<bool, Error> {
         match self.text(key) {
-            None => Ok(false),
-            Some(value) => value.parse().map_err(|_invalid| self.refuse(key)),
+            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
+            None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
+            Some(_) => Err(self.refuse(key)),
         }
+    }
+
+    /// Reports whether a container does not wait for fluentd; the older option means the same, and both at once mean nothing.
+    fn asynchronous(&self) -> Result<bool, Error> {
+        let [new, old] = ["fluentd-async", "fluentd-async-connect"];
+        if self.text(new).is_some() && self.text(old).is_some() {
+            return Err(self.refuse(old));
+        }
+        Ok(self.flag(new)? || self.flag(old)?)
+    }
+
+    fn stream(&self) -> Result<LogStream, Error> {
+        let read = |key, parse: fn(&str) -> Option<Option<Duration>>| match self.text(key) {
+            None => Ok(None),
+            Some(text) => parse(text).ok_or_else(|| self.refuse(key)),
+        };
+        let renewal = read("fluentd-async-reconnect-interval", fluentd::renewal)?;
+        // How long an answer may take: none is waited for.
+        read("fluentd-read-timeout", fluentd::patience)?;
+        Ok(LogStream {
+            patience: read("fluentd-write-timeout", fluentd::patience)?,
+            renewal: renewal.filter(|_| self.asynchronous().unwrap_or_default()),
+        })
+    }
+
+    /// Gives what may wait for a server that the container does not wait for.
+    fn limit(&self) -> Result<u64, Error> {
+        let key = "fluentd-buffer-limit";
+        fluentd::limit(self.text(key)).ok_or_else(|| self.refuse(key))
     }
 
     fn syslog(&self) -> Parsed {
@@ -366,6 +401,7 @@ impl Given<'_> {
         if self.flag("fluentd-request-ack")? {
             return Err(self.refuse("fluentd-request-ack"));
         }
+        self.limit()?;
         let subsecond = self.flag("fluentd-sub-second-precision")?;
         let text = self.text("fluentd-address").unwrap_or("127.0.0.1:24224");
         let address = match LogAddress::parse(text, "tcp", Some(24224)) {
@@ -491,5 +527,39 @@ mod tests {
             "unknown log opt 'gelf-address' for syslog log driver"
         );
         assert!(parsed("fluentd", &[("fluentd-request-ack", "true")]).is_err());
+    }
+
+    #[test]
+    fn fluentds_own_options_are_heeded_or_refused() {
+        let options = [
+            ("fluentd-async", "T"),
+            ("fluentd-buffer-limit", "2m"),
+            ("fluentd-async-reconnect-interval", "500ms"),
+            ("fluentd-write-timeout", "3s"),
+        ];
+        let log = parsed("fluentd", &options).unwrap();
+        let wanted = LogStream {
+            patience: Some(Duration::from_secs(3)),
+            renewal: Some(Duration::from_millis(500)),
+        };
+        assert_eq!((log.stream, log.patient), (wanted, true));
+        assert_eq!(log.delivery, Delivery::NonBlocking(2 << 20));
+        // Who waits keeps its connection.
+        let log = parsed("fluentd", &options[2..]).unwrap();
+        assert_eq!(
+            (log.stream.renewal, log.delivery),
+            (None, Delivery::Blocking)
+        );
+        for odd in [
+            ("fluentd-async", "yes"),
+            ("fluentd-async-reconnect-interval", "11s"),
+            ("fluentd-buffer-limit", "much"),
+            ("fluentd-write-timeout", "3"),
+            ("fluentd-read-timeout", "-1s"),
+        ] {
+            assert!(parsed("fluentd", &[odd]).is_err(), "{odd:?}");
+        }
+        let both = [("fluentd-async", "true"), ("fluentd-async-connect", "true")];
+        assert!(parsed("fluentd", &both).is_err());
     }
 }

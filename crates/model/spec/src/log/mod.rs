@@ -3,6 +3,7 @@
 mod address;
 mod fields;
 mod file;
+mod fluentd;
 mod forward;
 mod retry;
 
@@ -15,6 +16,7 @@ use crate::Error;
 pub use address::{Host, LogAddress, LogTls};
 pub use fields::LogFields;
 pub use file::LogFile;
+pub use fluentd::LogStream;
 pub use forward::{Delivery, GelfPacking, LogForward, LogProtocol, SyslogForm};
 pub use retry::LogRetry;
 

@@ -44,6 +44,8 @@ enum State {
 pub(super) enum Taken {
     /// It is gone.
     Whole,
+    /// It is gone, and nobody was there to hear it.
+    Unheard,
     /// Nothing more can be done now.
     Nothing,
 }
@@ -98,6 +100,16 @@ impl Channel {
         }
     }
 
+    /// Reports whether datagrams go out that the network may lose, so that nothing tells of a server that moved.
+    pub(super) fn is_lossy(&self) -> bool {
+        matches!(self.state, State::Lossy)
+    }
+
+    /// Reports whether no line is half sent.
+    pub(super) fn is_between_lines(&self) -> bool {
+        self.sent == 0 && !self.is_beginning() && !self.is_owing()
+    }
+
     /// Reports whether something that was taken is not with the kernel yet.
     pub(super) fn is_owing(&self) -> bool {
         match &self.state {
@@ -123,7 +135,7 @@ impl Channel {
                 // Nobody listens, or the network is full: such is this road.
                 Err(
                     Errno::CONNREFUSED | Errno::NOBUFS | Errno::HOSTUNREACH | Errno::NETUNREACH,
-                ) => Ok(Taken::Whole),
+                ) => Ok(Taken::Unheard),
                 taken => taken,
             },
             State::Datagrams => self.datagram(message),

@@ -1,7 +1,8 @@
 //! Looks a log server's name up again, in a process of its own: nothing here ever waits for a name server.
 //!
 //! The supervisor is single-threaded, so a fork may go on with any code. What the child found comes through a pipe, one address a
-//! line; a child that takes too long is ended.
+//! line; a child that takes too long is ended. It holds no other descriptor of ours: a client's connection ends when the
+//! supervisor ends it, however long a name server thinks.
 
 use std::{
     io::Write as _,
@@ -10,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hakone_sys::{exit_now, fork};
+use hakone_sys::{exit_now, fork, with_one_descriptor};
 use rustix::{
     io::{Errno, read},
     pipe::{PipeFlags, pipe_with},
@@ -42,10 +43,10 @@ impl Lookup {
                 heard: Vec::new(),
                 begun: Instant::now(),
             }),
-            Ok(None) => {
+            Ok(None) => with_one_descriptor(3, found, |found| {
                 tell(found, name);
-                exit_now(0);
-            }
+                exit_now(0)
+            }),
             Err(_) => None,
         }
     }

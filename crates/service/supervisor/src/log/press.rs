@@ -12,7 +12,7 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
-use hakone_sys::{close_from, exit_now, fork};
+use hakone_sys::{exit_now, fork, without_descriptors};
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 
 /// The compression under way.
@@ -25,10 +25,7 @@ impl Press {
         self.finish();
         match fork() {
             Ok(Some(child)) => self.0 = pidfd_open(child, PidfdFlags::empty()).ok(),
-            Ok(None) => {
-                close_from(3).ok();
-                exit_now(i32::from(compress(path).is_err()));
-            }
+            Ok(None) => without_descriptors(3, || exit_now(i32::from(compress(path).is_err()))),
             Err(_) => {}
         }
     }

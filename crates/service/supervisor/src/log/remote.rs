@@ -23,6 +23,10 @@ use super::{
 
 /// How long a server may take for a connection, TLS and all.
 const BEGINNING: Duration = Duration::from_secs(10);
+/// How old the address of a server may be that nothing is heard of, while lines go there.
+const FRESH: Duration = Duration::from_secs(60);
+/// The same when nobody is there.
+const DOUBTED: Duration = Duration::from_secs(5);
 /// How long a server may take nothing at the end before we leave without it.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -49,6 +53,13 @@ pub(super) struct Remote {
     /// What is looked up before another connection, and the look-up under way.
     name: Option<(String, u16)>,
     lookup: Option<Lookup>,
+    /// When the name was looked up, and whether somebody was there since.
+    looked: Instant,
+    doubted: bool,
+    /// Since when the first line of the queue waits for a server that took those before.
+    stuck: Option<Instant>,
+    patience: Option<Duration>,
+    renewal: Option<Duration>,
     zone: Option<TimeZone>,
     entries: u64,
     stdout: Long,
@@ -86,6 +97,11 @@ impl Remote {
             failures: 0,
             name: order.name,
             lookup: None,
+            looked: Instant::now(),
+            doubted: false,
+            stuck: None,
+            patience: order.stream.patience.map(Duration::from_millis),
+            renewal: order.stream.renewal.map(Duration::from_millis),
             zone,
             entries: 0,
             stdout: Long::default(),
@@ -144,7 +160,8 @@ impl Remote {
 
     pub(super) fn is_waiting(&self) -> bool {
         let begins = self.channel.as_ref().is_none_or(Channel::is_beginning);
-        (begins && !self.queue.is_empty()) || self.is_lingering()
+        let timed = begins || self.patience.is_some();
+        (timed && !self.queue.is_empty()) || self.lookup.is_some() || self.is_lingering()
     }
 
     pub(super) fn is_lingering(&self) -> bool {
@@ -154,6 +171,8 @@ impl Remote {
 
     /// Sends what can be sent.
     pub(super) fn work(&mut self) {
+        self.follow();
+        self.renew();
         if self.channel.is_none() && Instant::now() >= self.again {
             self.connect_again();
         }
@@ -163,19 +182,65 @@ impl Remote {
         }
         while let Some(channel) = &mut self.channel {
             match channel.send(self.queue.front().map(Vec::as_slice)) {
-                Ok(Taken::Whole) => {
+                Ok(taken @ (Taken::Whole | Taken::Unheard)) => {
                     // A server that takes lines is well.
                     self.pause = Duration::from_millis(self.retry.pause);
                     self.failures = 0;
+                    self.stuck = None;
+                    self.doubted = taken == Taken::Unheard;
                     self.forget_first();
                 }
-                Ok(Taken::Nothing) => return,
+                Ok(Taken::Nothing) => return self.wait(),
                 // Too long for a datagram: no later try would do better.
                 Err(Errno::MSGSIZE) => {
                     self.dropped = self.dropped.saturating_add(1);
                     self.forget_first();
                 }
                 Err(_) => return self.lose(),
+            }
+        }
+    }
+
+    /// Takes the connection for lost when a line has waited too long for it.
+    fn wait(&mut self) {
+        let begins = self.channel.as_ref().is_some_and(Channel::is_beginning);
+        let Some(patience) = self.patience.filter(|_| !begins && !self.queue.is_empty()) else {
+            return;
+        };
+        if self.stuck.get_or_insert_with(Instant::now).elapsed() >= patience {
+            self.lose();
+        }
+    }
+
+    /// Leaves a connection that is old enough, between two lines, so that the next one is made to where the name leads by then.
+    fn renew(&mut self) {
+        let old = self.renewal.is_some_and(|age| self.begun.elapsed() >= age);
+        let free = self.channel.as_ref().is_some_and(Channel::is_between_lines);
+        if old && free && !self.queue.is_empty() {
+            self.channel = None;
+            self.again = Instant::now();
+        }
+    }
+
+    /// Looks the name of a server up again that never says a word, and goes on to where it is now. Lines go on to the old address
+    /// meanwhile.
+    fn follow(&mut self) {
+        if !self.channel.as_ref().is_some_and(Channel::is_lossy) || self.name.is_none() {
+            return;
+        }
+        let age = match self.doubted {
+            true => DOUBTED,
+            false => FRESH,
+        };
+        let begins = !self.queue.is_empty() && self.looked.elapsed() >= age;
+        if !begins && self.lookup.is_none() {
+            return;
+        }
+        let before = self.peer.clone();
+        if self.is_found() {
+            self.looked = Instant::now();
+            if self.peer != before {
+                self.connect();
             }
         }
     }
@@ -224,6 +289,7 @@ impl Remote {
 
     fn lose(&mut self) {
         self.channel = None;
+        self.stuck = None;
         self.again = Instant::now() + self.pause;
         let longest = Duration::from_millis(self.retry.longest);
         self.pause = self.pause.saturating_mul(2).min(longest);
@@ -278,6 +344,7 @@ mod tests {
     use super::*;
     use hakone_base::Timestamp;
     use hakone_log_wire::Fluentd;
+    use hakone_supervision::LogStream;
     use std::{io::Read as _, net::TcpListener};
 
     fn forward(address: std::net::SocketAddr, room: u64, lossy: bool) -> Forward {
@@ -293,6 +360,7 @@ mod tests {
             cache: None,
             retry: LogRetry::default(),
             name: None,
+            stream: LogStream::default(),
         }
     }
 
@@ -383,6 +451,61 @@ mod tests {
         server.read_to_end(&mut bytes).unwrap();
         let text = String::from_utf8_lossy(&bytes);
         assert!(text.contains("later") && !text.contains("xxx"), "{text}");
+    }
+
+    /// A server of this host, and an order to it whose stream is kept so.
+    fn streaming(stream: LogStream) -> (TcpListener, Remote) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let order = forward(listener.local_addr().unwrap(), 1 << 30, false);
+        (listener, Remote::new(Forward { stream, ..order }))
+    }
+
+    #[test]
+    fn a_server_that_takes_nothing_for_too_long_is_left_and_the_line_goes_to_the_next() {
+        let (listener, mut remote) = streaming(LogStream {
+            patience: Some(50),
+            renewal: None,
+        });
+        let (deaf, _) = listener.accept().unwrap();
+        // More than the sockets' buffers take.
+        for _ in 0..20_000 {
+            push(&mut remote, &[b'x'; 1000]);
+        }
+        until(&mut remote, |remote| remote.stuck.is_some());
+        until(&mut remote, |remote| remote.channel.is_none());
+        assert!(remote.is_waiting() && !remote.queue.is_empty());
+        drop(deaf);
+        listener.set_nonblocking(true).unwrap();
+        let mut heard = None;
+        while heard.is_none() {
+            remote.work();
+            heard = listener.accept().ok();
+        }
+    }
+
+    #[test]
+    fn a_connection_is_renewed_between_two_lines_when_it_is_old_enough() {
+        let (listener, mut remote) = streaming(LogStream {
+            patience: None,
+            renewal: Some(100),
+        });
+        push(&mut remote, b"first");
+        until(&mut remote, |remote| remote.queue.is_empty());
+        let (mut before, _) = listener.accept().unwrap();
+        until(&mut remote, |remote| {
+            remote.begun.elapsed() >= Duration::from_millis(100)
+        });
+        assert!(remote.channel.is_some(), "without a line it stays");
+        push(&mut remote, b"second");
+        until(&mut remote, |remote| remote.queue.is_empty());
+        let (mut after, _) = listener.accept().unwrap();
+        drop(remote);
+        let mut told = [Vec::new(), Vec::new()];
+        before.read_to_end(&mut told[0]).unwrap();
+        after.read_to_end(&mut told[1]).unwrap();
+        let told = told.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        assert!(told[0].contains("first") && !told[0].contains("second"));
+        assert!(told[1].contains("second") && !told[1].contains("first"));
     }
 
     #[test]

@@ -3,13 +3,15 @@
 use std::{
     fs,
     io::Read as _,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, UdpSocket},
     path::Path,
+    time::Duration,
 };
 
 use hakone_log_wire::{Fluentd, Wire};
 use hakone_supervision::{
-    CopyUp, Exit, FailureKind, Forward, Log, LogPeer, LogRetry, Notice, Reply, Request, WindowSize,
+    CopyUp, Exit, FailureKind, Forward, Log, LogPeer, LogRetry, LogStream, Notice, Reply, Request,
+    WindowSize,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -64,6 +66,7 @@ cases![
     the_table_of_mounts_is_the_kernels,
     a_table_of_mounts_leads_nowhere_outside,
     a_log_server_is_looked_up_again_by_its_name,
+    a_log_server_over_udp_is_followed_by_its_name,
     a_log_server_that_stays_away_does_not_hold_the_container_up,
 ];
 
@@ -124,6 +127,7 @@ fn forward(address: SocketAddr, attempts: u32) -> Forward {
             longest: 10,
         },
         name: None,
+        stream: LogStream::default(),
     }
 }
 
@@ -141,6 +145,29 @@ fn a_log_server_is_looked_up_again_by_its_name(maker: Maker) {
     let mut bytes = Vec::new();
     server.read_to_end(&mut bytes).unwrap();
     assert!(String::from_utf8_lossy(&bytes).contains("moved"));
+}
+
+/// Nobody answers a datagram, so its sender learns that a server is gone at best, and never where it went.
+fn a_log_server_over_udp_is_followed_by_its_name(maker: Maker) {
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    server
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    let port = server.local_addr().unwrap().port();
+    let mut lab = Lab::new(maker, "while :; do echo moved; sleep 0.2; done");
+    // Nobody is there any more.
+    let mut order = forward(([127, 0, 0, 99], port).into(), u32::MAX);
+    order.peer = LogPeer::Udp(vec![([127, 0, 0, 99], port).into()]);
+    order.name = Some(("localhost".to_owned(), port));
+    lab.order.log = Log::Forward(Box::new(order));
+    let lab = lab.spawn();
+    let mut watch = lab.watch();
+    lab.start();
+    let mut bytes = [0; 512];
+    let length = server.recv(&mut bytes).unwrap();
+    assert!(String::from_utf8_lossy(&bytes[..length]).contains("moved"));
+    assert_eq!(lab.client().ask(&Request::Signal { number: 9 }), Reply::Ok);
+    watch.exit();
 }
 
 fn a_log_server_that_stays_away_does_not_hold_the_container_up(maker: Maker) {
