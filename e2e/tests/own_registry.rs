@@ -319,6 +319,47 @@ mod tests {
     }
 
     #[test]
+    fn a_registry_behind_that_swallows_everything_lets_the_first_wait_alone() {
+        let lab = Lab::with(Engine::Hakone, "--insecure-registry 10.99.0.2:5000");
+        let behind = "10.99.0.2:5000";
+        let rules = "[[rule]]\nwho = [\"anyone\"]\nrepositories = [\"**\"]\nrights = [\"pull\", \"push\"]\n";
+        let origin = lab.path("origin");
+        std::fs::create_dir_all(&origin).unwrap();
+        let _origin = OwnRegistry::start_in(&lab.outside, &origin, behind, rules);
+        let front = lab.path("front");
+        std::fs::create_dir_all(&front).unwrap();
+        let config = format!("[cache]\nremote = \"{behind}\"\ninsecure = true\n");
+        let _cache = OwnRegistry::start(&lab, &front, AT, &config);
+        let push = |from: &str| {
+            lab.docker(&format!("tag {from} {behind}/app:1")).ok();
+            lab.docker(&format!("push {behind}/app:1")).ok();
+        };
+        push(IMAGE);
+        // Status, seconds, and whether it may be out of date.
+        let ask = || {
+            let line = format!(
+                "curl -s -D heads -o body -w '%{{http_code}} %{{time_total}}' http://{AT}/v2/app/manifests/1; echo; grep -ci '^warning' heads; true"
+            );
+            let said = lab.shell(&line).stdout;
+            let mut words = said.split_whitespace();
+            let status = words.next().unwrap().to_owned();
+            let seconds: f64 = words.next().unwrap().parse().unwrap();
+            (status, seconds, words.next().unwrap() == "1")
+        };
+        let (status, _, stale) = ask();
+        assert_eq!((status.as_str(), stale), ("200", false));
+        lab.outside.sh("nft 'add table inet hole; add chain inet hole in { type filter hook input priority 0; policy drop; }'").ok();
+        let (status, seconds, stale) = ask();
+        assert!(status == "200" && stale && seconds > 5.0, "{seconds}");
+        for _ in 0..5 {
+            let (status, seconds, stale) = ask();
+            assert!(status == "200" && stale && seconds < 2.0, "{seconds}");
+        }
+        lab.outside.sh("nft delete table inet hole").ok();
+        eventually("the registry behind is asked again", || !ask().2);
+    }
+
+    #[test]
     fn a_cache_fetches_once_and_serves_when_nobody_is_behind() {
         let lab = Lab::new();
         let (behind, front) = (lab.path("behind"), lab.path("front"));

@@ -134,6 +134,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Reports whether nobody answered.
+    #[must_use]
+    pub const fn is_silence(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect { .. } | Self::Slow { .. } | Self::Broken { .. } | Self::Lookup { .. }
+        )
+    }
+
     /// Reports whether trying again may help.
     pub(crate) fn is_passing(&self) -> bool {
         match self {

@@ -11,6 +11,7 @@ use std::{
     os::unix::fs::FileExt as _,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -21,10 +22,11 @@ use hakone_registry_api::{
 };
 use hakone_store::Durability;
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     BlobFile, Body, Caller, Error, Registry, Stored,
+    away::Away,
     catalog::Entry,
     record::{ManifestRecord, TagRecord},
     service::{Inner, now},
@@ -82,9 +84,12 @@ enum Progress {
 pub(crate) struct Cache {
     upstream: OnceLock<Upstream>,
     fetches: Mutex<HashMap<ContentDigest, Arc<Fetch>>>,
+    /// Who lets us wait in vain.
+    away: Away,
 }
 
 /// Where a name leads behind, and what it is called here.
+#[derive(Clone)]
 struct Place {
     domain: String,
     path: String,
@@ -167,7 +172,11 @@ impl Registry {
             .map(|(digest, _)| digest);
         let fresh = match (reference, &held) {
             (Reference::Digest(_), Some(_)) => Ok(()),
-            _ => self.refresh(&place, reference, held.as_ref()).await,
+            (Reference::Tag(_), Some(held)) if self.is_away(&place) => {
+                self.look_again(&place, reference, held);
+                Err(Code::Unavailable.into())
+            }
+            _ => self.ask(&place, reference, held.as_ref()).await,
         };
         let stale = match (fresh, held) {
             (Err(error), None) => return Err(missing(error)),
@@ -226,6 +235,43 @@ impl Registry {
         let scopes = [(place.path.as_str(), Access::Pull)];
         let session = Box::pin(upstream.client.open(&endpoint, credentials, &scopes)).await?;
         Ok(Arc::new(session))
+    }
+
+    fn is_away(&self, place: &Place) -> bool {
+        self.0.cache.away.is_away(&place.domain, Instant::now())
+    }
+
+    /// Finds out, beside, whether a registry that let us wait answers again.
+    fn look_again(&self, place: &Place, reference: &Reference, held: &ContentDigest) {
+        let Some(attempt) = self.0.cache.away.attempt(&place.domain) else {
+            return;
+        };
+        let (this, place) = (self.clone(), place.clone());
+        let (reference, held) = (reference.clone(), held.clone());
+        tokio::spawn(async move {
+            let _attempt = attempt;
+            if let Err(error) = this.ask(&place, &reference, Some(&held)).await {
+                debug!(repository = %place.name, %error, "the registry behind is still away");
+            }
+        });
+    }
+
+    /// Refreshes a tag, and remembers whether somebody answered.
+    async fn ask(
+        &self,
+        place: &Place,
+        reference: &Reference,
+        held: Option<&ContentDigest>,
+    ) -> Result<(), Error> {
+        let began = Instant::now();
+        let done = self.refresh(place, reference, held).await;
+        let answered = match &done {
+            Err(Error::Upstream(error)) => !error.is_silence(),
+            _ => true,
+        };
+        let away = &self.0.cache.away;
+        away.note(&place.domain, answered, (began, Instant::now()));
+        done
     }
 
     /// Asks behind whether a tag still means the same, and fetches what it means now.

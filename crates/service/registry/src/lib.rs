@@ -5,6 +5,7 @@
 //! is safe while pushes run. Whose request may do what is decided by rules (`auth`), before any of this is asked.
 
 pub mod auth;
+mod away;
 mod blob;
 mod cache;
 mod catalog;
