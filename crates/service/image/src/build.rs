@@ -228,13 +228,7 @@ fn below(inner: &Inner, parent: Option<&Digest>) -> Result<Vec<LayerRecord>, Err
 fn top(inner: &Inner, area: &Area, top: Top) -> Result<Option<StagedLayer>, Error> {
     match top {
         Top::Nothing => Ok(None),
-        Top::Known(diff_id) => {
-            let catalog = inner.catalog();
-            let mut all = catalog.images.values().flat_map(|one| &one.record.layers);
-            let found = all.find(|layer| layer.diff_id == diff_id);
-            let record = found.ok_or_else(|| Error::NotFound(diff_id.to_string()))?;
-            Ok(Some(StagedLayer::known(record.clone())))
-        }
+        Top::Known(diff_id) => Ok(Some(StagedLayer::known(inner.stored(&diff_id)?))),
         Top::Lent {
             diff_id,
             blob,

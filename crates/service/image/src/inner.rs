@@ -60,6 +60,14 @@ impl Inner {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Finds a layer that the store has by its tar.
+    pub(crate) fn stored(&self, diff_id: &Digest) -> Result<LayerRecord, Error> {
+        let catalog = self.catalog();
+        let mut all = catalog.images.values().flat_map(|one| &one.record.layers);
+        let found = all.find(|layer| layer.diff_id == *diff_id).cloned();
+        found.ok_or_else(|| Error::NotFound(diff_id.to_string()))
+    }
+
     /// Finds a layer that the store has already by its blob: it need not be fetched or unpacked again.
     pub(crate) fn known_layer(&self, blob: &Digest) -> Option<LayerRecord> {
         let catalog = self.catalog();

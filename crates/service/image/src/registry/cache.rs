@@ -10,7 +10,7 @@ use hakone_image_model::Descriptor;
 use hakone_registry::{Access, Client, Credentials};
 
 use super::{push::Pushing, resolve::reference};
-use crate::{Error, Service, progress, record::LayerRecord};
+use crate::{Error, Service, progress};
 
 /// A cache to be put into a registry.
 #[derive(Clone, Debug)]
@@ -45,33 +45,23 @@ impl Service {
         let scopes = [(name.path(), Access::Push)];
         let opened = registry.open(&endpoint, credentials, &scopes).await;
         let session = opened.map_err(|error| Error::unreachable(error, &endpoint.url))?;
-        let session = Arc::new(session);
         // Nobody listens to how far each layer is.
         let (reporter, _) = progress::channel();
         let pushing = Pushing {
             inner: self.shared(),
-            session: Arc::clone(&session),
+            session: Arc::new(session),
             reporter,
             domain: name.domain().into(),
             others: Arc::default(),
         };
         for diff_id in &parcel.layers {
-            let layer = self.stored(diff_id)?;
+            let layer = self.inner().stored(diff_id)?;
             pushing.layer(name.path(), &layer).await?;
         }
-        session.put_blob(name.path(), parcel.config).await?;
-        let (kind, text) = parcel.manifest;
-        let body = (kind.as_str(), text);
-        Ok(session
-            .put_manifest(name.path(), &reference(name), body)
-            .await?)
-    }
-
-    fn stored(&self, diff_id: &Digest) -> Result<LayerRecord, Error> {
-        let catalog = self.inner().catalog();
-        let mut all = catalog.images.values().flat_map(|one| &one.record.layers);
-        let found = all.find(|layer| layer.diff_id == *diff_id).cloned();
-        found.ok_or_else(|| Error::NotFound(diff_id.to_string()))
+        let (session, path) = (&pushing.session, name.path());
+        session.put_blob(path, parcel.config).await?;
+        let body = (parcel.manifest.0.as_str(), parcel.manifest.1);
+        Ok(session.put_manifest(path, &reference(name), body).await?)
     }
 
     /// Describes the blob of a layer that the store has, and tells where it is.
@@ -79,7 +69,7 @@ impl Service {
     /// # Errors
     /// When it is gone.
     pub fn layer_blob(&self, diff_id: &Digest) -> Result<(Descriptor, std::path::PathBuf), Error> {
-        let layer = self.stored(diff_id)?;
+        let layer = self.inner().stored(diff_id)?;
         let place = self.inner().store.blob(&layer.blob);
         let blob = Descriptor::new(&layer.media_type, layer.blob, layer.blob_size);
         Ok((blob, place))
