@@ -46,6 +46,8 @@ pub(crate) fn peers() -> Result<()> {
             "buildx",
             "--test",
             "build_caches",
+            "--test",
+            "build_remote",
         ],
     )
 }

@@ -102,6 +102,17 @@ impl Builder for Joined {
         Box::pin(build_caches::open(&self.images, name, credentials))
     }
 
+    fn remote<'a>(
+        &'a self,
+        address: &'a str,
+        dockerfile: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<hakone_buildkit::Remote, Failure>> {
+        Box::pin(async move {
+            let fetched = remote(&self.builds, address, dockerfile).await;
+            fetched.map_err(|error| plain(&error))
+        })
+    }
+
     fn layer(&self, layer: &Digest) -> Result<(Descriptor, PathBuf), Failure> {
         self.images.layer_blob(layer).map_err(|error| plain(&error))
     }
@@ -251,6 +262,28 @@ fn request(order: Order, dockerfile: &Dockerfile) -> hakone_build::Request {
         cleanup: hakone_build::Cleanup::All,
         ..hakone_build::Request::default()
     }
+}
+
+/// Fetches a context, with its Dockerfile or without.
+async fn remote(
+    builds: &hakone_build::Service,
+    address: &str,
+    dockerfile: Option<&str>,
+) -> Result<hakone_buildkit::Remote, hakone_build::ContextError> {
+    let (place, dockerfile) = match dockerfile {
+        Some(name) => {
+            let context = hakone_build::Context::fetch(builds, address, name).await?;
+            (context.folder(), context.dockerfile().to_vec())
+        }
+        None => {
+            let place = hakone_build::fetch_files(builds, address).await?;
+            (Arc::new(place), Vec::new())
+        }
+    };
+    Ok(hakone_buildkit::Remote {
+        folder: hakone_buildkit::Folder::new(place.path().to_owned(), place),
+        dockerfile,
+    })
 }
 
 /// Images of this engine that have the name of a cache lend what they show, too.

@@ -17,10 +17,10 @@ pub struct Order {
     pub filename: String,
     /// The folder of the client that holds it.
     pub dockerfile_folder: String,
+    /// Whether that folder holds it wherever the context is.
+    pub own_dockerfile: bool,
     /// The main context.
     pub context: MainContext,
-    /// The folder inside a context from elsewhere.
-    pub subfolder: String,
     /// The stage wanted.
     pub target: Option<String>,
     /// Build arguments.
@@ -146,8 +146,8 @@ impl Order {
         Ok(Self {
             filename: values::filename(&or("filename", "Dockerfile"))?,
             dockerfile_folder: or("dockerfilekey", "dockerfile"),
+            own_dockerfile: text("dockerfilekey").is_some(),
             context: values::context(attributes),
-            subfolder: or("contextsubdir", ""),
             target: text("target").cloned(),
             arguments: prefixed(attributes, "build-arg:"),
             labels: prefixed(attributes, "label:"),
@@ -183,6 +183,14 @@ fn refuse(attributes: &BTreeMap<String, String>) -> Result<(), Error> {
         .is_some_and(|value| !value.is_empty())
     {
         return Err(Error::Unsupported("a CDI device".into()));
+    }
+    if attributes
+        .get("contextsubdir")
+        .is_some_and(|folder| !folder.is_empty())
+    {
+        return Err(Error::Unsupported(
+            "a folder of a context (contextsubdir)".into(),
+        ));
     }
     if flag(attributes, "multi-platform") || flag(attributes, "build-arg:BUILDKIT_MULTI_PLATFORM") {
         return Err(Error::Unsupported("an image of several platforms".into()));

@@ -122,30 +122,18 @@ impl Context {
         url: &str,
         dockerfile: &str,
     ) -> Result<Self, ContextError> {
-        let (place, download) = (service.scratch()?, service.scratch()?);
-        if let Some(source) = judge(url)? {
-            let archive = repository(service, &source, &download).await?;
-            let name = dockerfile.to_owned();
-            return read(move || {
-                let _download = download;
-                unpack(open(&archive)?, place.path())?;
-                Self::opened(place, &name, true)
-            })
-            .await;
-        }
-        let path = download.path().join("context");
-        let downloads = &service.inner().downloads;
-        let fetched = downloads.fetch(url, path.clone(), MOST_REMOTE).await;
-        fetched.map_err(|cause| ContextError::Fetch {
-            url: url.to_owned(),
-            cause,
-        })?;
-        let name = dockerfile.to_owned();
-        read(move || {
-            let _download = download;
-            remote(&path, place, &name)
-        })
-        .await
+        let (place, brought) = bring(service, url, "Dockerfile").await?;
+        let name = match brought {
+            Brought::Files => dockerfile.to_owned(),
+            Brought::File => "Dockerfile".to_owned(),
+        };
+        read(move || Self::opened(place, &name, brought == Brought::Files)).await
+    }
+
+    /// Gives the folder that it is in; it vanishes with its last holder.
+    #[must_use]
+    pub fn folder(&self) -> Arc<Temporary> {
+        Arc::clone(&self.place)
     }
 
     /// Gives credentials by the addresses of registries, as `X-Registry-Config` has them.
@@ -185,6 +173,61 @@ fn judge(url: &str) -> Result<Option<GitSource>, ContextError> {
         (None, true) => Ok(None),
         (None, false) => Err(ContextError::Remote(url.to_owned())),
     }
+}
+
+/// What a URL gave.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Brought {
+    /// A repository or an archive: its files.
+    Files,
+    /// A file alone.
+    File,
+}
+
+/// Fetches the files that a URL gives into a folder: those of a repository or an archive, or the file itself.
+///
+/// # Errors
+/// When the URL leads to where no build may look, or gives nothing.
+pub async fn fetch_files(service: &Service, url: &str) -> Result<Temporary, ContextError> {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let name = match name {
+        "" | "." | ".." => "index",
+        name => name,
+    };
+    Ok(bring(service, url, name).await?.0)
+}
+
+/// Fetches what a URL gives into a folder; a file alone gets the name `single`.
+async fn bring(
+    service: &Service,
+    url: &str,
+    single: &str,
+) -> Result<(Temporary, Brought), ContextError> {
+    let (place, download) = (service.scratch()?, service.scratch()?);
+    if let Some(source) = judge(url)? {
+        let archive = repository(service, &source, &download).await?;
+        return read(move || {
+            let _download = download;
+            unpack(open(&archive)?, place.path())?;
+            Ok((place, Brought::Files))
+        })
+        .await;
+    }
+    let path = download.path().join("context");
+    let downloads = &service.inner().downloads;
+    let fetched = downloads.fetch(url, path.clone(), MOST_REMOTE).await;
+    fetched.map_err(|cause| ContextError::Fetch {
+        url: url.to_owned(),
+        cause,
+    })?;
+    let single = single.to_owned();
+    read(move || {
+        let _download = download;
+        let brought = remote(&path, &place, &single)?;
+        Ok((place, brought))
+    })
+    .await
 }
 
 /// Fetches a repository; gives the tar of its files.
@@ -238,8 +281,8 @@ fn unpack(mut source: impl std::io::Read, place: &Path) -> Result<(), ContextErr
     extract(&root, Path::new("/"), inflated, &options).map_err(|error| refused(error.to_string()))
 }
 
-/// An archive is a context, a text is a Dockerfile.
-fn remote(path: &Path, place: Temporary, name: &str) -> Result<Context, ContextError> {
+/// An archive is unpacked, a text is a file.
+fn remote(path: &Path, place: &Temporary, name: &str) -> Result<Brought, ContextError> {
     let mut head = [0; 512];
     let count = open(path)?.read(&mut head).unwrap_or(0);
     let head = head.get(..count).unwrap_or_default();
@@ -248,11 +291,11 @@ fn remote(path: &Path, place: Temporary, name: &str) -> Result<Context, ContextE
         && std::str::from_utf8(head).is_ok_and(|text| !text.is_empty());
     if !text {
         unpack(open(path)?, place.path())?;
-        return Context::opened(place, name, true);
+        return Ok(Brought::Files);
     }
-    let to = place.path().join("Dockerfile");
+    let to = place.path().join(name);
     std::fs::copy(path, &to).map_err(Error::disk("write", &to))?;
-    Context::opened(place, "Dockerfile", false)
+    Ok(Brought::File)
 }
 
 fn dockerfile(root: &Root, name: &str) -> Result<Vec<u8>, ContextError> {

@@ -30,7 +30,7 @@ mod tell;
 pub use hakone_build_model::{GitSource, Shelf, Trace, shelf};
 
 pub use classic::{Classic, Lines};
-pub use context::{Context, ContextError};
+pub use context::{Context, ContextError, fetch_files};
 pub use error::Error;
 pub use neighbour::{
     BoxFuture, Claim, Cloned, Containers, Downloads, Fetch, Fetched, Ground, Images, Made, Refusal,

@@ -14,7 +14,7 @@ use hakone_buildkit_model::{
 use crate::{
     Error,
     contexts::Contexts,
-    materials::{self, Folder, Materials},
+    materials::{Folder, Materials},
     neighbour::{Builder, Built, Dockerfile, Failure, Job},
     receive::Asked,
     report::{Report, Warning},
@@ -193,8 +193,14 @@ async fn definition(order: &Order, materials: &Materials) -> Result<Dockerfile, 
     let name = &order.filename;
     let folder = match &order.context {
         MainContext::Upload(_) => materials.uploaded().await?,
-        MainContext::Remote(address) => return Err(materials::remote(address)),
-        MainContext::Folder | MainContext::Named(_) => {
+        MainContext::Remote(_) if !order.own_dockerfile => {
+            let text = materials.elsewhere(Some(name)).await?.dockerfile;
+            return Ok(Dockerfile {
+                name: name.clone(),
+                text,
+            });
+        }
+        MainContext::Remote(_) | MainContext::Folder | MainContext::Named(_) => {
             let vertex = definition_vertex(order);
             let asked = Asked {
                 folder: order.dockerfile_folder.clone(),

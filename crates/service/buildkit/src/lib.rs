@@ -36,7 +36,7 @@ pub use error::Error;
 pub use materials::{Folder, Materials, Named};
 pub use neighbour::{
     Archive, BoxFuture, Builder, Built, Dockerfile, Failure, Job, Parcel, Prune, Reader,
-    Remembered, Store,
+    Remembered, Remote, Store,
 };
 pub use report::{Count, Report, Warning, now};
 pub use service::{Facts, Service};

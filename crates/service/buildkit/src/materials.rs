@@ -2,7 +2,12 @@
 //!
 //! Secrets and passwords pass through memory alone: they are neither kept nor logged.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use hakone_base::Secret;
 use hakone_buildkit_model::{
@@ -16,7 +21,7 @@ use crate::{
     Agent, Error, agent,
     contexts::Contexts,
     frontend::Bench,
-    neighbour::Builder,
+    neighbour::{Builder, Remote},
     receive,
     receive::{Asked, Scratch},
     report::{Count, Report, now},
@@ -32,14 +37,33 @@ const LARGEST_SECRET: usize = 500 << 10;
 const LARGEST_LIST: u64 = 4 << 20;
 
 /// A folder of a context; it vanishes with its last holder.
-#[derive(Clone, Debug)]
-pub struct Folder(Scratch);
+#[derive(Clone)]
+pub struct Folder {
+    path: PathBuf,
+    _keep: Arc<dyn Any + Send + Sync>,
+}
 
 impl Folder {
+    /// Names a folder that `keep` holds.
+    #[must_use]
+    pub fn new(path: PathBuf, keep: Arc<dyn Any + Send + Sync>) -> Self {
+        Self { path, _keep: keep }
+    }
+
+    fn of(scratch: Scratch) -> Self {
+        Self::new(scratch.path().to_owned(), scratch)
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.0.path()
+        &self.path
+    }
+}
+
+impl std::fmt::Debug for Folder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Folder").field(&self.path).finish()
     }
 }
 
@@ -68,6 +92,8 @@ pub struct Materials {
     pub(crate) ignored: OnceCell<Vec<String>>,
     /// A context that came as an archive.
     pub(crate) archive: OnceCell<Folder>,
+    /// A context that is elsewhere, and its Dockerfile.
+    pub(crate) elsewhere: OnceCell<Remote>,
 }
 
 impl std::fmt::Debug for Materials {
@@ -92,6 +118,7 @@ impl Materials {
             builder: Arc::clone(&bench.builder),
             ignored: OnceCell::new(),
             archive: OnceCell::new(),
+            elsewhere: OnceCell::new(),
         }
     }
 
@@ -104,7 +131,7 @@ impl Materials {
             MainContext::Folder => "context",
             MainContext::Named(name) => name,
             MainContext::Upload(_) => return self.uploaded().await,
-            MainContext::Remote(address) => return Err(remote(address)),
+            MainContext::Remote(_) => return Ok(self.elsewhere(None).await?.folder),
         };
         let ignored = self.ignored(folder, None).await?;
         let asked = Asked {
@@ -175,7 +202,7 @@ impl Materials {
                 Ok::<_, Error>(())
             })
             .await?;
-        Ok(Folder(into))
+        Ok(Folder::of(into))
     }
 
     /// Gives what a name of a context means; none when the client did not say.
@@ -191,6 +218,10 @@ impl Materials {
             "docker-image" => Named::Image(rest.trim_start_matches("//").to_owned()),
             "local" => Named::Folder(self.local(name, rest).await?),
             "input" => self.input(rest)?,
+            "git" | "ssh" | "http" | "https" => {
+                let vertex = format!("[context {name}] load {}", shown(place));
+                Named::Folder(self.fetched(&vertex, place, None).await?.folder)
+            }
             _ => return Err(remote(place)),
         };
         Ok(Some(named))
@@ -206,6 +237,26 @@ impl Materials {
         };
         let vertex = format!("[context {name}] load from client");
         self.fetch(&vertex, "transferring context:", asked).await
+    }
+
+    /// Gives the main context that is at an address, and its Dockerfile when its name is told; fetched once.
+    pub(crate) async fn elsewhere(&self, dockerfile: Option<&str>) -> Result<Remote, Error> {
+        let MainContext::Remote(address) = &self.main else {
+            return Err(Error::Cancelled);
+        };
+        let vertex = format!("[internal] load remote build context {}", shown(address));
+        let load = || self.fetched(&vertex, address, dockerfile);
+        self.elsewhere.get_or_try_init(load).await.cloned()
+    }
+
+    async fn fetched(
+        &self,
+        vertex: &str,
+        address: &str,
+        dockerfile: Option<&str>,
+    ) -> Result<Remote, Error> {
+        let work = async |_: &str| Ok(self.builder.remote(address, dockerfile).await?);
+        self.report.during(vertex, work).await
     }
 
     /// The result of another build is handed over as a definition; those of this engine name an image.
@@ -241,7 +292,7 @@ impl Materials {
                 receive::archive(&self.session, id, Arc::clone(&into)).await
             })
             .await?;
-        Ok(Folder(into))
+        Ok(Folder::of(into))
     }
 
     /// Gives a secret; none when the client has none of that id.
@@ -315,7 +366,12 @@ pub(crate) async fn credentials(
     Ok(Some(Secret::new(document.to_string())))
 }
 
-/// Refuses a context that is neither at the client nor an image.
+/// Shortens an address for the eye.
+fn shown(address: &str) -> String {
+    address.chars().take(256).collect()
+}
+
+/// Refuses a context of a kind that is none of ours.
 pub(crate) fn remote(place: &str) -> Error {
     let kind: String = place.chars().take(128).collect();
     Error::Refused(hakone_buildkit_model::Error::Unsupported(format!(

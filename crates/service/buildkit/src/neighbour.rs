@@ -13,7 +13,10 @@ use prost::Message as _;
 use tokio::io::AsyncRead;
 use tonic::{Code, Status};
 
-use crate::{materials::Materials, report::Report};
+use crate::{
+    materials::{Folder, Materials},
+    report::Report,
+};
 
 /// A future that can be stored.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -58,6 +61,15 @@ pub struct Built {
     pub trail: Vec<Trace>,
     /// The same of all stages.
     pub trails: Vec<Trace>,
+}
+
+/// A context from elsewhere.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// Its files.
+    pub folder: Folder,
+    /// Its Dockerfile, when that was asked for.
+    pub dockerfile: Vec<u8>,
 }
 
 /// A cache to be put into a registry.
@@ -153,6 +165,13 @@ pub trait Builder: Send + Sync + 'static {
         name: &'a ImageRef,
         credentials: Option<Secret<String>>,
     ) -> BoxFuture<'a, Result<(), Failure>>;
+
+    /// Fetches a context from an address, judged as those of `ADD` are; with the name of a Dockerfile also that.
+    fn remote<'a>(
+        &'a self,
+        address: &'a str,
+        dockerfile: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Remote, Failure>>;
 
     /// Begins a conversation about a name in its registry.
     fn store<'a>(

@@ -16,7 +16,7 @@ mod tests {
     use hakone_base::{Digest, ImageRef, Kind, Secret};
     use hakone_buildkit::{
         Archive, BoxFuture, Builder, Built, Facts, Failure, Job, Offer, Parcel, Prune, Reader,
-        Remembered, Service, Store,
+        Remembered, Remote, Service, Store,
     };
     use hakone_buildkit_model::wire::{Packet, PacketType, Stat, bridge, control, secrets};
     use hakone_image_model::Descriptor;
@@ -97,6 +97,14 @@ mod tests {
             _: &'a ImageRef,
             _: Option<Secret<String>>,
         ) -> BoxFuture<'a, Result<Arc<dyn Store>, Failure>> {
+            Box::pin(async { Err(away()) })
+        }
+
+        fn remote<'a>(
+            &'a self,
+            _: &'a str,
+            _: Option<&'a str>,
+        ) -> BoxFuture<'a, Result<Remote, Failure>> {
             Box::pin(async { Err(away()) })
         }
 

@@ -1,0 +1,132 @@
+//! Contexts from elsewhere through buildx: repositories, archives, files; and the places where no build may look.
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use hakone_e2e::{Engine, IMAGE, Lab, Output};
+
+    const AGES: [&str; 2] = ["buildx-0.13", "buildx-sid"];
+    const WEB: &str = "http://10.99.0.2:8000";
+    const GIT: &str = "git -c user.name=t -c user.email=t@t.example -c init.defaultBranch=main";
+
+    /// A laboratory in which `docker build` is buildx's, and the machine outside serves the folder `srv`.
+    fn lab(age: &str) -> Lab {
+        let lab = Lab::with(Engine::Hakone, "--registry-allow 10.99.0.2");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let place = format!("target/clients/{age}/usr/libexec/docker/cli-plugins/docker-buildx");
+        let buildx = root.join(place);
+        assert!(buildx.exists(), "{}: scripts/clients", buildx.display());
+        lab.shell(&format!(
+            "mkdir -p config/cli-plugins app srv work/sub && ln -s {} config/cli-plugins/ && cd work && {GIT} init -q && \
+             printf 'FROM {IMAGE}\\nCOPY . /all\\n' | tee Dockerfile sub/Dockerfile > other && echo deep > sub/f && echo no > secret && \
+             echo secret > .dockerignore && {GIT} add -A && {GIT} commit -qm one && {GIT} clone -q --bare . ../srv/r.git && \
+             {GIT} --git-dir ../srv/r.git update-server-info && tar -cJf ../srv/c.tar.xz . && echo alone > ../srv/file && cp Dockerfile ../srv/text",
+            buildx.display()
+        ))
+        .ok();
+        serve(&lab);
+        lab
+    }
+
+    fn serve(lab: &Lab) {
+        let at = lab.path("srv").display().to_string();
+        let cgi = format!(
+            "mkdir -p srv/cgi-bin && printf '#!/bin/sh\\nGIT_PROJECT_ROOT={at} GIT_HTTP_EXPORT_ALL=1 GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=\"*\" exec git http-backend\\n' > srv/cgi-bin/git && \
+             chmod -R a+rX . && chmod a+x srv/cgi-bin/git"
+        );
+        lab.shell(&cgi).ok();
+        let server = "import warnings, http.server as h; h.CGIHTTPRequestHandler.have_fork = True; h.nobody = 0; h.nobody_uid = lambda: 0; h.HTTPServer((\"10.99.0.2\", 8000), h.CGIHTTPRequestHandler).serve_forever()";
+        lab.outside.sh(&format!(
+            "cd {at} && (timeout 120 python3 -c '{server}' >../served 2>&1 &)"
+        ));
+        hakone_e2e::eventually("the server answers", || {
+            lab.host.sh(&format!("curl -sf {WEB}/")).code == 0
+        });
+    }
+
+    fn run(lab: &Lab, line: &str) -> Output {
+        lab.shell(&format!(
+            "cd app && timeout 120 docker build --progress=plain {line} 2>&1"
+        ))
+    }
+
+    fn files(lab: &Lab, image: &str) -> String {
+        let find = format!(
+            "run --rm {image} sh -c 'cd /all && find . -type f ! -path \"./.git/*\" | sort'"
+        );
+        lab.docker(&find).ok()
+    }
+
+    #[test]
+    fn the_context_may_be_a_repository_an_archive_or_a_dockerfile_elsewhere() {
+        for age in AGES {
+            let lab = lab(age);
+            let git = format!("{WEB}/cgi-bin/git/r.git");
+            run(&lab, &format!("-t whole '{git}'")).ok();
+            let all = "./.dockerignore\n./Dockerfile\n./other\n./sub/Dockerfile\n./sub/f";
+            assert_eq!(files(&lab, "whole"), all, "{age}: without what is ignored");
+            run(&lab, &format!("-t sub '{git}#main:sub'")).ok();
+            assert_eq!(files(&lab, "sub"), "./Dockerfile\n./f", "{age}");
+            run(&lab, &format!("-t packed -f other {WEB}/c.tar.xz")).ok();
+            assert!(files(&lab, "packed").contains("./sub/f"), "{age}");
+            lab.shell(&format!("cd app && printf 'FROM {IMAGE}\\nCOPY sub/f /f\\n' | docker build -t piped -f - '{git}' 2>&1")).ok();
+            assert_eq!(lab.docker("run --rm piped cat /f").ok(), "deep", "{age}");
+        }
+    }
+
+    #[test]
+    fn named_contexts_are_elsewhere_too() {
+        for age in AGES {
+            let lab = lab(age);
+            let git = format!("{WEB}/cgi-bin/git/r.git#main:sub");
+            lab.shell(&format!(
+                "printf 'FROM {IMAGE}\\nCOPY --from=one f /one\\nCOPY --from=two other /two\\nCOPY --from=three file /three\\nADD {git} /four/\\n' > app/Dockerfile"
+            ))
+            .ok();
+            let named = format!(
+                "--build-context one={git} --build-context two={WEB}/c.tar.xz --build-context three={WEB}/file"
+            );
+            run(&lab, &format!("-t named {named} .")).ok();
+            let said = lab.docker("run --rm named cat /one /three /four/f").ok();
+            assert_eq!(said, "deep\nalone\ndeep", "{age}");
+        }
+    }
+
+    #[test]
+    fn a_build_looks_nowhere_where_a_dockerfile_may_not_lead() {
+        for age in AGES {
+            let lab = lab(age);
+            for (place, words) in [
+                ("http://10.99.0.1:8000/r.git", "refusing"),
+                ("http://127.0.0.1:8000/c.tar", "refusing"),
+                ("http://169.254.169.254/latest/x.git", "refusing"),
+                ("https://user:word@10.99.0.2/r.git", "password"),
+                ("git://10.99.0.2/r.git", "over http and https alone"),
+            ] {
+                let main = run(&lab, &format!("'{place}'"));
+                assert!(
+                    main.code != 0 && main.stdout.contains(words),
+                    "{age} {place}: {main:?}"
+                );
+                lab.shell(&format!(
+                    "printf 'FROM {IMAGE}\\nCOPY --from=x . /x\\n' > app/Dockerfile"
+                ))
+                .ok();
+                let named = run(&lab, &format!("--build-context 'x={place}' ."));
+                assert!(
+                    named.code != 0 && named.stdout.contains(words),
+                    "{age} {place}: {named:?}"
+                );
+            }
+            let missing = run(&lab, &format!("'{WEB}/cgi-bin/git/r.git#nosuch'"));
+            assert!(
+                missing.stdout.contains("couldn't find remote ref"),
+                "{missing:?}"
+            );
+            hakone_e2e::eventually("nothing of a context is left", || {
+                lab.shell("ls -A data/build/scratch").stdout.is_empty()
+            });
+        }
+    }
+}
