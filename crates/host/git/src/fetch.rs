@@ -140,8 +140,7 @@ pub fn fetch(order: &Order, place: &Path) -> Result<Fetched, Error> {
 
 /// git, with all that it is told before its verb.
 fn tool(order: &Order, place: &Path) -> Result<Tool, Error> {
-    let program = PROGRAMS.iter().find(|path| Path::new(path).exists());
-    let mut tool = Tool::new(*program.ok_or(Error::Missing)?)?
+    let mut tool = Tool::new(program(&PROGRAMS)?)?
         .folder(place)
         .deadline(PATIENCE)
         .largest_file(LARGEST)
@@ -153,6 +152,12 @@ fn tool(order: &Order, place: &Path) -> Result<Tool, Error> {
         tool = tool.arguments(["-c", setting]);
     }
     Ok(tool.arguments(["-c".to_owned(), resolve(order)]))
+}
+
+/// Finds git, where it may be.
+fn program(places: &[&'static str]) -> Result<&'static str, Error> {
+    let found = places.iter().find(|path| Path::new(path).exists());
+    found.copied().ok_or(Error::Missing)
 }
 
 /// Tells git's HTTP library where the host is, so that no second answer of a name server counts.
@@ -207,6 +212,14 @@ mod tests {
             resolve(&order("https://git.example/x")),
             "http.curloptResolve=git.example:443:192.0.2.1,[2001:db8::1]"
         );
+    }
+
+    #[test]
+    fn a_host_without_git_says_what_it_lacks() {
+        use hakone_base::{Fault as _, Kind};
+        let missing = program(&["/nonexistent/git", "/nonexistent/other"]).unwrap_err();
+        assert_eq!(missing.kind(), Kind::NotImplemented);
+        assert!(missing.to_string().contains("install the package git"));
     }
 
     #[test]
