@@ -5,7 +5,7 @@
 mod tests {
     use std::{collections::BTreeMap, path::Path};
 
-    use hakone_e2e::{Engine, IMAGE, Lab, Output, eventually, tree_digest};
+    use hakone_e2e::{Engine, IMAGE, Lab, Output, Registry, Serving, eventually, tree_digest};
 
     /// Builds a Dockerfile in a folder of the laboratory, as `docker build` without BuildKit does.
     fn build(lab: &Lab, dockerfile: &str, arguments: &str) -> Output {
@@ -198,6 +198,55 @@ mod tests {
                 "a trigger is for one generation"
             );
             nothing_is_left(&lab);
+        }
+    }
+
+    /// What a name means here and what it means in its registry, told apart by what each says.
+    #[test]
+    fn pull_asks_the_registry_when_it_is_told_to() {
+        for engine in [Engine::Hakone, Engine::Dockerd] {
+            let lab = lab(engine, "");
+            let registry = Registry::start(&lab, Serving::default());
+            let name = format!("{}/app:1", registry.address);
+            let made = |word: &str| {
+                build(
+                    &lab,
+                    &format!("FROM busybox\nRUN echo {word} > /word\n"),
+                    &format!("-t {name}"),
+                )
+                .ok();
+            };
+            made("new");
+            lab.docker(&format!("push {name}")).ok();
+            made("old");
+            let file = format!("FROM {name}\nRUN cp /word /seen\n");
+            let seen = |image: &str| lab.docker(&format!("run --rm {image} cat /seen")).ok();
+            build(&lab, &file, "-t here").ok();
+            assert_eq!(seen("here"), "old", "{engine:?}");
+            let word = |policy: &str| {
+                lab.docker(&format!("run --rm --pull {policy} {name} cat /word"))
+                    .stdout
+            };
+            assert_eq!(
+                (word("missing").trim(), word("never").trim()),
+                ("old", "old"),
+                "{engine:?}"
+            );
+            build(&lab, &file, "--pull -t there").ok();
+            assert_eq!(seen("there"), "new", "{engine:?}");
+            made("old");
+            assert_eq!(word("always").trim(), "new", "{engine:?}");
+            lab.docker(&format!("rmi -f {name} here there")).ok();
+            let never = lab.docker(&format!("create --pull never {name}"));
+            assert!(
+                never.code != 0 && never.stderr.contains("No such image"),
+                "{engine:?} {never:?}"
+            );
+            lab.docker(&format!("create --pull missing {name}")).ok();
+            drop(registry);
+            made("old");
+            let away = build(&lab, &file, "--pull -t away");
+            assert_ne!(away.code, 0, "{engine:?}: nobody answers: {away:?}");
         }
     }
 

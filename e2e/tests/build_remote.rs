@@ -4,7 +4,7 @@
 mod tests {
     use std::path::Path;
 
-    use hakone_e2e::{Engine, IMAGE, Lab, Output};
+    use hakone_e2e::{Engine, IMAGE, Lab, Output, Registry, Serving};
 
     const AGES: [&str; 2] = ["buildx-0.13", "buildx-sid"];
     const WEB: &str = "http://10.99.0.2:8000";
@@ -72,6 +72,43 @@ mod tests {
             assert!(files(&lab, "packed").contains("./sub/f"), "{age}");
             lab.shell(&format!("cd app && printf 'FROM {IMAGE}\\nCOPY sub/f /f\\n' | docker build -t piped -f - '{git}' 2>&1")).ok();
             assert_eq!(lab.docker("run --rm piped cat /f").ok(), "deep", "{age}");
+        }
+    }
+
+    #[test]
+    fn pull_asks_the_registry_when_it_is_told_to() {
+        for age in AGES {
+            let lab = lab(age);
+            let registry = Registry::start(&lab, Serving::default());
+            let name = format!("{}/app:1", registry.address);
+            let made = |word: &str| {
+                lab.shell(&format!(
+                    "printf 'FROM {IMAGE}\\nRUN echo {word} > /word\\n' > app/Dockerfile"
+                ))
+                .ok();
+                run(&lab, &format!("-t {name} .")).ok();
+            };
+            made("new");
+            lab.docker(&format!("push {name}")).ok();
+            made("old");
+            lab.shell(&format!(
+                "printf 'FROM {name}\\nRUN cp /word /seen\\n' > app/Dockerfile"
+            ))
+            .ok();
+            let seen = |image: &str| lab.docker(&format!("run --rm {image} cat /seen")).ok();
+            run(&lab, "-t here .").ok();
+            run(&lab, "--pull -t there .").ok();
+            assert_eq!(
+                (seen("here"), seen("there")),
+                ("old".into(), "new".into()),
+                "{age}"
+            );
+            drop(registry);
+            assert_ne!(
+                run(&lab, "--pull -t away .").code,
+                0,
+                "{age}: nobody answers"
+            );
         }
     }
 
