@@ -10,7 +10,7 @@ use hakone_base::Digest;
 use hakone_image_model::{Descriptor, MediaType};
 use serde::{Deserialize, Serialize};
 
-use crate::Key;
+use crate::{Effect, Key};
 
 /// The media type of the list of records.
 pub const CACHE_CONFIG: &str = "application/vnd.buildkit.cacheconfig.v0";
@@ -176,12 +176,17 @@ impl Shelf {
         Ok(())
     }
 
-    /// Finds what stands after a step upon these layers: the same, or one more.
+    /// Finds what stands after a step upon these layers: the same, or one more when the step touches files. Whatever a cache
+    /// says, a step that changes the config alone brings no layer.
     #[must_use]
-    pub fn find(&self, key: &Key, below: &[Digest]) -> Option<&Trace> {
+    pub fn find(&self, key: &Key, below: &[Digest], effect: &Effect) -> Option<&Trace> {
+        let most = match effect {
+            Effect::Config => 0,
+            Effect::Folder(_) | Effect::Run(_) | Effect::Copy(_) => 1,
+        };
         let fits = |trace: &&Trace| {
             let rest = trace.layers.strip_prefix(below);
-            rest.is_some_and(|rest| rest.len() <= 1)
+            rest.is_some_and(|rest| rest.len() <= most)
         };
         self.results.get(key.digest())?.iter().find(fits)
     }
@@ -358,7 +363,8 @@ mod tests {
 
     fn find(shelf: &Shelf, key: &str, below: &[&str]) -> Option<Vec<Digest>> {
         let below: Vec<_> = below.iter().map(|layer| digest(layer)).collect();
-        let found = shelf.find(&Key::from(digest(key)), &below)?;
+        let effect = Effect::Folder("/".to_owned());
+        let found = shelf.find(&Key::from(digest(key)), &below, &effect)?;
         Some(found.layers.clone())
     }
 
@@ -389,6 +395,18 @@ mod tests {
             assert_eq!(find(&shelf, key, below), None, "{key}");
         }
         assert_eq!(shelf.blob(&digest("b")).unwrap().digest, digest("b packed"));
+    }
+
+    #[test]
+    fn a_step_that_changes_the_config_brings_no_layer_whatever_a_cache_says() {
+        let traces = [trace("one", &["a", "b"]), trace("two", &["a"])];
+        let (config, named) = print(&traces, &blobs(&["a", "b"])).unwrap();
+        let shelf = Shelf::parse(&config, &named).unwrap();
+        let find = |key: &str| {
+            let below = [digest("a")];
+            shelf.find(&Key::from(digest(key)), &below, &Effect::Config)
+        };
+        assert!(find("one").is_none() && find("two").is_some());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hakone_base::{Digest, Timestamp};
-use hakone_build_model::{Key, Trace};
+use hakone_build_model::{Effect, Key, Trace};
 use hakone_image_model::Image;
 
 use crate::{
@@ -93,15 +93,15 @@ pub(crate) async fn borrowed(
 /// does not come, is a step to be done here.
 pub(crate) async fn lent(
     work: &mut Work<'_>,
-    history: &str,
+    planned: (&str, &Effect),
     parent: &Key,
     text: &str,
     voice: &Voice,
 ) -> Result<bool, Error> {
-    let build = work.build;
+    let (build, (history, effect)) = (work.build, planned);
     for lender in build.lenders().await {
         let below = &work.image.rootfs.diff_ids;
-        let found = lender.shelf.find(&work.key, below);
+        let found = lender.shelf.find(&work.key, below, effect);
         let Some(trace) = found.filter(|trace| trace.created.parse::<Timestamp>().is_ok()) else {
             continue;
         };

@@ -401,7 +401,16 @@ impl Work<'_> {
         {
             return Ok(true);
         }
-        if self.reuse && reuse::lent(self, &history, &parent, &step.text, voice).await? {
+        if self.reuse
+            && reuse::lent(
+                self,
+                (&history, &planned.effect),
+                &parent,
+                &step.text,
+                voice,
+            )
+            .await?
+        {
             return Ok(true);
         }
         // What comes after something new is new.
