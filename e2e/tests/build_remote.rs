@@ -113,6 +113,40 @@ mod tests {
     }
 
     #[test]
+    fn bake_reads_its_file_and_its_context_from_a_repository() {
+        for age in AGES {
+            let lab = lab(age);
+            let bake =
+                "{\"target\": {\"default\": {\"tags\": [\"baked\"], \"dockerfile\": \"other\"}}}";
+            lab.shell(&format!(
+                "cd work && echo '{bake}' > docker-bake.json && ln -s /etc/passwd evil.json && {GIT} add -A && {GIT} commit -qm bake && {GIT} push -q ../srv/r.git main && chmod -R a+rX ../srv"
+            ))
+            .ok();
+            let git = format!("{WEB}/cgi-bin/git/r.git");
+            lab.shell(&format!("timeout 120 docker buildx bake '{git}' 2>&1"))
+                .ok();
+            assert_eq!(
+                lab.docker("run --rm baked cat /all/sub/f").ok(),
+                "deep",
+                "{age}"
+            );
+            let evil = lab.shell(&format!(
+                "timeout 60 docker buildx bake --print -f evil.json '{git}' 2>&1"
+            ));
+            assert!(
+                evil.code != 0 && !evil.stdout.contains("root:"),
+                "{age}: {evil:?}"
+            );
+            let refused =
+                lab.shell("timeout 60 docker buildx bake 'http://127.0.0.1:8000/r.git' 2>&1");
+            assert!(
+                refused.code != 0 && refused.stdout.contains("refusing"),
+                "{age}: {refused:?}"
+            );
+        }
+    }
+
+    #[test]
     fn named_contexts_are_elsewhere_too() {
         for age in AGES {
             let lab = lab(age);

@@ -17,6 +17,7 @@ pub const FRONTEND: &[&str] = &[
     "gateway.solve.metadata",
     "gateway.solve.evaluate",
     "gateway.warnings",
+    "readfile",
     "statfile",
 ];
 
@@ -30,6 +31,8 @@ pub const LLB: &[&str] = &[
     "source.local.excludepatterns",
     "source.local.sharedkeyhint",
     "source.local.differ",
+    "source.git",
+    "source.git.fullurl",
     "file.base",
     "constraints",
     "platform",

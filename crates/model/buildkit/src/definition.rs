@@ -116,6 +116,26 @@ impl Graph {
         Ok(graph)
     }
 
+    /// Gives the address of the repository that the definition stands for, when it stands for one.
+    #[must_use]
+    pub fn repository(&self) -> Option<String> {
+        let Operation::Source {
+            identifier,
+            attributes,
+        } = &self.root()?.operation
+        else {
+            return None;
+        };
+        let place = identifier.strip_prefix("git://")?;
+        let (bare, fragment) = match place.split_once('#') {
+            Some((bare, fragment)) => (bare, format!("#{fragment}")),
+            None => (place, String::new()),
+        };
+        let whole = attributes.get("git.fullurl").cloned();
+        let whole = whole.unwrap_or_else(|| format!("https://{bare}"));
+        Some(format!("{whole}{fragment}"))
+    }
+
     /// Gives the node that the definition stands for.
     #[must_use]
     pub fn root(&self) -> Option<&Node> {

@@ -6,16 +6,20 @@ use std::{collections::HashMap, sync::Arc};
 
 use hakone_buildkit_model::{
     FRONTEND, LLB, capabilities,
-    wire::{bridge, pb},
+    wire::{Stat, bridge, pb},
 };
 use prost::Message as _;
 
 use crate::{
     Error, Service,
-    frontend::{self, Outcome},
+    frontend::{self, Outcome, Product},
     neighbour::Built,
     solve::Solve,
+    writer,
 };
+
+/// Bytes of a file that a client reads: of one message.
+const LARGEST: u64 = 3 << 20;
 
 type Kind = bridge::result::Result;
 
@@ -47,7 +51,8 @@ impl Service {
         request: bridge::SolveRequest,
     ) -> Result<bridge::SolveResponse, Error> {
         if request.frontend.is_empty() {
-            return defined(&request.definition.unwrap_or_default());
+            let definition = request.definition.unwrap_or_default();
+            return self.defined(solve, definition).await;
         }
         let (result, metadata) = match frontend::run(&self.bench(), solve, request).await? {
             Outcome::Answer(documents) => (None, documents.into_iter().collect()),
@@ -68,22 +73,78 @@ impl Service {
         Ok(response(result, metadata))
     }
 
-    /// Looks at a result: clients ask for its root to be sure that it was made. What lies in it is not looked at.
+    /// Carries out what a client defines itself: nothing at all, or a repository, whose files it then reads.
+    async fn defined(
+        &self,
+        solve: &Arc<Solve>,
+        definition: pb::Definition,
+    ) -> Result<bridge::SolveResponse, Error> {
+        let limits = hakone_buildkit_model::Limits::default();
+        let graph = hakone_buildkit_model::Graph::decode(&definition, limits)?;
+        let Some(node) = graph.root() else {
+            return Ok(response(None, HashMap::new()));
+        };
+        let address = graph.repository().ok_or_else(|| {
+            let what = format!(
+                "{} in a build that a client defines itself (LLB)",
+                node.operation.kind()
+            );
+            hakone_buildkit_model::Error::Unsupported(what)
+        })?;
+        let shown: String = address.chars().take(256).collect();
+        let vertex = format!("load git source {shown}");
+        let fetch = async |_: &str| self.0.builder.remote(&address, None).await;
+        let report = &solve.report;
+        let fetched = report.during(&vertex, fetch);
+        let id = solve.keep(Product {
+            files: Some(fetched.await?.folder),
+            ..Product::default()
+        })?;
+        let result = bridge::Ref {
+            id,
+            def: Some(definition),
+        };
+        Ok(response(Some(result), HashMap::new()))
+    }
+
+    /// Looks at a result: clients ask for the root of an image to be sure that it was made, and for files that they defined.
     pub(crate) fn stat(
         solve: &Solve,
         request: &bridge::StatFileRequest,
     ) -> Result<bridge::StatFileResponse, Error> {
-        let unknown = || Error::NoBuild(request.r#ref.chars().take(64).collect());
-        solve.result(&request.r#ref).ok_or_else(unknown)?;
-        match request.path.trim_matches('/') {
-            "" | "." => Ok(bridge::StatFileResponse {
-                stat: Some(hakone_buildkit_model::folder()),
-            }),
-            _ => {
-                let what = "a look at the files of a result".to_owned();
-                Err(hakone_buildkit_model::Error::Unsupported(what).into())
+        let stat = match request.path.trim_matches('/') {
+            "" | "." => {
+                known(solve, &request.r#ref)?;
+                hakone_buildkit_model::folder()
+            }
+            path => {
+                let text = content(solve, &request.r#ref, path)?;
+                Stat {
+                    path: path.to_owned(),
+                    mode: 0o644,
+                    size: i64::try_from(text.len()).unwrap_or(i64::MAX),
+                    ..Stat::default()
+                }
+            }
+        };
+        Ok(bridge::StatFileResponse { stat: Some(stat) })
+    }
+
+    /// Reads a file of what a client defined.
+    pub(crate) fn read(
+        solve: &Solve,
+        request: &bridge::ReadFileRequest,
+    ) -> Result<bridge::ReadFileResponse, Error> {
+        let mut data = content(solve, &request.r#ref, &request.file_path)?;
+        if let Some(range) = request.range {
+            let number = |number: i64| usize::try_from(number).unwrap_or(0);
+            let begin = number(range.offset).min(data.len());
+            data.drain(..begin);
+            if range.length > 0 {
+                data.truncate(number(range.length));
             }
         }
+        Ok(bridge::ReadFileResponse { data })
     }
 
     /// Takes what the gateway says that the results are.
@@ -100,20 +161,21 @@ impl Service {
     }
 }
 
-/// Only nothing at all is taken as a definition: an empty folder.
-fn defined(definition: &pb::Definition) -> Result<bridge::SolveResponse, Error> {
-    let graph =
-        hakone_buildkit_model::Graph::decode(definition, hakone_buildkit_model::Limits::default())?;
-    match graph.root() {
-        None => Ok(response(None, HashMap::new())),
-        Some(node) => {
-            let what = format!(
-                "{} in a build that a client defines itself (LLB)",
-                node.operation.kind()
-            );
-            Err(hakone_buildkit_model::Error::Unsupported(what).into())
-        }
-    }
+fn known(solve: &Solve, id: &str) -> Result<Arc<Product>, Error> {
+    let unknown = || Error::NoBuild(id.chars().take(64).collect());
+    solve.result(id).ok_or_else(unknown)
+}
+
+/// Reads a file of a result, beneath its folder and without following what leads out.
+fn content(solve: &Solve, id: &str, path: &str) -> Result<Vec<u8>, Error> {
+    let product = known(solve, id)?;
+    let folder = product.files.as_ref().ok_or_else(|| {
+        let what = "a look at the files of a result".to_owned();
+        hakone_buildkit_model::Error::Unsupported(what)
+    })?;
+    let read = writer::read(folder.path(), path.trim_start_matches('/'), LARGEST);
+    let text = read.map_err(Error::host("read a file of a result"))?;
+    text.ok_or_else(|| Error::NoFile(path.chars().take(256).collect()))
 }
 
 fn response(
@@ -169,7 +231,6 @@ fn ids(kind: Kind) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frontend::Product;
 
     #[test]
     fn a_result_is_defined_so_that_our_own_reader_takes_it() {

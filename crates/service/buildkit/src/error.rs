@@ -57,6 +57,9 @@ pub enum Error {
     /// A document of a cache is none, or of something else.
     #[error(transparent)]
     Document(#[from] hakone_image_model::Error),
+    /// There is no such file in a result.
+    #[error("open {0}: no such file or directory")]
+    NoFile(String),
     /// There is nothing where a cache should be.
     #[error("no build cache in it")]
     NoCache,
@@ -120,7 +123,9 @@ impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Refused(refusal) => refusal.kind(),
-            Self::NoSession(_) | Self::NoBuild(_) | Self::NoDockerfile(_) => Kind::NotFound,
+            Self::NoSession(_) | Self::NoBuild(_) | Self::NoDockerfile(_) | Self::NoFile(_) => {
+                Kind::NotFound
+            }
             Self::SessionTaken(_) | Self::BuildTaken(_) => Kind::Conflict,
             Self::TooMany(_) | Self::Connection(_) => Kind::Unavailable,
             Self::Cache(_) | Self::Document(_) | Self::NoCache => Kind::InvalidParameter,

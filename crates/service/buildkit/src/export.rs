@@ -33,6 +33,10 @@ pub(crate) async fn all(
     let Some(product) = results.first() else {
         return Ok(Answers::new());
     };
+    if product.files.is_some() && !solve.exports.is_empty() {
+        let words = "a result that is no image".to_owned();
+        return Err(hakone_buildkit_model::Error::Unsupported(words).into());
+    }
     if results.len() > 1 && !solve.exports.is_empty() {
         let words = "an image of several platforms".to_owned();
         return Err(hakone_buildkit_model::Error::Unsupported(words).into());

@@ -7,14 +7,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use hakone_base::Kind;
 use hakone_buildkit_model::{
-    Account, Attest, CachePlace, CacheSource, Documents, MainContext, Order, Target, patterns,
-    wire::bridge,
+    Account, Attest, CachePlace, CacheSource, Documents, Graph, Limits, MainContext, Order, Target,
+    patterns, wire::bridge,
 };
 
 use crate::{
     Error,
     contexts::Contexts,
-    materials::{Folder, Materials},
+    materials::{self, Folder, Materials},
     neighbour::{Builder, Built, Dockerfile, Failure, Job},
     receive::Asked,
     report::{Report, Warning},
@@ -43,6 +43,8 @@ pub(crate) struct Product {
     pub(crate) attest: Attest,
     /// How it was made.
     pub(crate) account: Account,
+    /// Files that a client defined, which are no image.
+    pub(crate) files: Option<Folder>,
 }
 
 /// What the front end works with.
@@ -66,6 +68,12 @@ pub(crate) async fn run(
     check(&request.frontend, &attributes)?;
     let mut order = Order::parse(&attributes)?;
     caches(&mut order, solve, &request)?;
+    if let Some(input) = request.frontend_inputs.get("context") {
+        let graph = Graph::decode(input, Limits::default())?;
+        let address = graph.repository();
+        let address = address.ok_or_else(|| materials::remote("the client's own definition"))?;
+        order.context = MainContext::Remote(address);
+    }
     let session = bench.sessions.wait(&solve.request.session).await?;
     let gone = session.gone.clone();
     let report = solve.report.clone();
@@ -93,7 +101,7 @@ pub(crate) async fn run(
     tokio::select! {
         built = bench.builder.build(job) => {
             let built = built?;
-            Ok(Outcome::Built(Box::new(Product { built, attest, account })))
+            Ok(Outcome::Built(Box::new(Product { built, attest, account, files: None })))
         }
         () = gone.cancelled() => Err(Error::NoSession(solve.request.session.clone())),
     }

@@ -185,6 +185,13 @@ impl Service {
                 })
                 .await
             }
+            "ReadFile" => {
+                grpc::unary(request, async |request: tonic::Request<_>| {
+                    let solve = self.build(request.metadata()).await;
+                    answer(solve.and_then(|solve| Self::read(&solve, request.get_ref())))
+                })
+                .await
+            }
             other => grpc::unknown(other),
         }
     }
