@@ -94,6 +94,24 @@ mod tests {
         assert!(text.contains("done\n"));
     }
 
+    /// The kernel watches 128 files for each user; who comes later must not go without.
+    #[test]
+    fn more_clients_follow_a_log_than_the_kernel_gives_watches() {
+        let lab = Lab::new();
+        let say = "while sleep 1; do echo tick; done";
+        lab.docker(&format!("run -d --name talker {IMAGE} sh -c '{say}'"))
+            .ok();
+        let socket = lab.path("engine.sock");
+        let path = "/v1.45/containers/talker/logs?follow=1&stdout=1&tail=0";
+        let streams: Vec<Unread> = (0..150)
+            .map(|_| Unread::open(&socket, path).unwrap())
+            .collect();
+        for (number, stream) in streams.into_iter().enumerate() {
+            let came = stream.comes("tick", Duration::from_secs(20)).unwrap();
+            assert!(came, "client {number}");
+        }
+    }
+
     /// Opens a request with a body that never ends.
     fn drip(lab: &Lab, path: &str) -> UnixStream {
         let mut stream = UnixStream::connect(lab.path("engine.sock")).unwrap();

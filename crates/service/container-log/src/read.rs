@@ -104,9 +104,7 @@ struct Reader {
 impl Reader {
     async fn run(mut self, ended: Option<End>) -> io::Result<()> {
         let ended = ended.filter(|_| self.options.follow);
-        let mut bell = ended
-            .map(|ended| Bell::new(&self.path, ended))
-            .transpose()?;
+        let mut bell = ended.map(|ended| Bell::new(&self.path, ended));
         let files = hakone_log::files(&self.path);
         let start = match self.options.tail {
             Some(count) => {
