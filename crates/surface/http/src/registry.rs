@@ -2,8 +2,7 @@
 
 use hakone_base::{Digest, ImageRef, ImageRefError};
 use hakone_image::{Credentials, Platform, PullRequest, PushRequest};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     Services,
@@ -70,24 +69,31 @@ pub(crate) async fn distribution(services: &Services, name: &str, call: Call) ->
     )?)
 }
 
-/// The part of the body of a login that is not credentials.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Server {
-    serveraddress: String,
-}
+/// The words of a login's body.
+const WORDS: [&str; 6] = [
+    "username",
+    "password",
+    "auth",
+    "serveraddress",
+    "identitytoken",
+    "registrytoken",
+];
 
-/// Checks a user's password at a registry.
+/// Checks a user's password at a registry. A body that is no login is refused: without its password the registry would be asked
+/// about nobody.
 pub(crate) async fn login(services: &Services, call: Call) -> Reply {
-    let body: Value = call.json().await?;
-    let server: Server = serde_json::from_value(body.clone()).unwrap_or_default();
-    let credentials = Credentials::from_json(body);
-    let done = answer(
-        services
-            .images
-            .login(&server.serveraddress, credentials)
-            .await,
-    )?;
+    let mut body: Map<String, Value> = call.json().await?;
+    body.retain(|_, value| !value.is_null());
+    let mut words = WORDS
+        .iter()
+        .filter_map(|word| Some((word, body.get(*word)?)));
+    if let Some((word, _)) = words.find(|(_, value)| !value.is_string()) {
+        return Err(Error::parameter(format!("{word} is no text")));
+    }
+    let server = body.get("serveraddress").and_then(Value::as_str);
+    let server = server.unwrap_or_default().to_owned();
+    let credentials = Credentials::from_json(Value::Object(body));
+    let done = answer(services.images.login(&server, credentials).await)?;
     reply::json(&json!({"Status": "Login Succeeded", "IdentityToken": done.identity_token}))
 }
 
