@@ -117,6 +117,11 @@ impl Lab {
         lab
     }
 
+    /// Says with which arguments the daemon starts next.
+    pub fn set_arguments(&mut self, arguments: &str) {
+        arguments.clone_into(&mut self.arguments);
+    }
+
     /// Starts the daemon and waits until it answers.
     pub fn start(&mut self) {
         let settings = (self.environment.as_str(), self.arguments.as_str());

@@ -43,6 +43,8 @@ pub(crate) struct Resolved {
     pub(crate) userns_remap: Option<String>,
     pub(crate) seccomp_profile: Option<String>,
     pub(crate) no_new_privileges: bool,
+    pub(crate) default_pids_limit: Option<u64>,
+    pub(crate) default_memory_limit: Option<u64>,
     pub(crate) init: bool,
     pub(crate) shutdown_timeout: u32,
     pub(crate) network: hakone_network::Config,
@@ -101,6 +103,12 @@ pub(crate) fn resolve(settings: Settings) -> Result<Resolved, Error> {
             .seccomp_profile
             .filter(|profile| profile != "builtin"),
         no_new_privileges: settings.no_new_privileges.unwrap_or(false),
+        default_pids_limit: settings.default_pids_limit,
+        default_memory_limit: settings
+            .default_memory_limit
+            .as_deref()
+            .map(|text| crate::settings::size("default-memory-limit", text))
+            .transpose()?,
         init: settings.init.unwrap_or(false),
         shutdown_timeout: settings.shutdown_timeout.unwrap_or(15),
         data_root,

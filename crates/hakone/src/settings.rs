@@ -147,6 +147,14 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "SIZE", env = "HAKONE_DEFAULT_SHM_SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) default_shm_size: Option<String>,
+    /// Processes and threads of a container that names no limit, 0 for no limit [default: 4096; 1024 for hardened ones]
+    #[arg(long, value_name = "NUMBER", env = "HAKONE_DEFAULT_PIDS_LIMIT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) default_pids_limit: Option<u64>,
+    /// Memory of a container that names no limit, in bytes or with a unit, 0 for no limit [default: 95 percent of the host's]
+    #[arg(long, value_name = "SIZE", env = "HAKONE_DEFAULT_MEMORY_LIMIT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) default_memory_limit: Option<String>,
     /// Runtime beside the built-in one, repeatable: NAME=PATH
     #[arg(
         long = "add-runtime",
@@ -312,8 +320,8 @@ pub(crate) struct Settings {
     #[arg(long, env = "HAKONE_ALLOW_DIRECT_ROUTING", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) allow_direct_routing: Option<bool>,
-    /// Close what Docker leaves open by design: the host's services and other networks' published ports, to networks that do not
-    /// ask for them (label dev.hakone.host-access)
+    /// Close what Docker leaves open by design: to networks the host's services and other networks' published ports (label
+    /// dev.hakone.host-access opens them), to containers the host's folders, devices and namespaces (label dev.hakone.hardened=false)
     #[arg(long, env = "HAKONE_HARDENED", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) hardened: Option<bool>,

@@ -54,6 +54,7 @@ impl Range for Joined {
             let request = CreateRequest {
                 name: Some(name.to_owned()),
                 body: parsed(body)?,
+                engine: true,
                 ..CreateRequest::default()
             };
             let created = self.containers.create(request).await.map_err(boxed)?;

@@ -154,6 +154,7 @@ impl Containers for Joined {
         Box::pin(async move {
             let request = CreateRequest {
                 body,
+                engine: true,
                 ..CreateRequest::default()
             };
             let created = self.0.create(request).await.map_err(boxed)?;

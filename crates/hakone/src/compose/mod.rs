@@ -192,6 +192,28 @@ fn config(resolved: &Resolved) -> hakone_container::Config {
         no_new_privileges: resolved.no_new_privileges,
         seccomp_profile: resolved.seccomp_profile.clone(),
         userns_remap: resolved.userns_remap.clone(),
+        hardened: resolved.network.hardened,
+        guarded: guarded(resolved),
+        pids_limit: resolved.default_pids_limit,
+        memory_limit: resolved.default_memory_limit,
+    }
+}
+
+/// A socket of a role is made for containers; over the others everything may be asked for.
+fn guarded(resolved: &Resolved) -> hakone_spec::Guarded {
+    let own = resolved.addresses.iter().filter_map(|one| match one {
+        hakone_http::Address::Unix(path) => Some(path.clone()),
+        hakone_http::Address::Tcp(_) | hakone_http::Address::Systemd => None,
+    });
+    let folders = [resolved.data_root.clone(), resolved.exec_root.clone()];
+    let closed = own.chain(resolved.docker_socket.clone()).chain(folders);
+    hakone_spec::Guarded {
+        closed: closed.collect(),
+        granted: resolved
+            .sockets
+            .iter()
+            .map(|one| one.path.clone())
+            .collect(),
     }
 }
 

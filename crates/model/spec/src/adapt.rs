@@ -61,7 +61,7 @@ fn limits(host: &mut HostConfig, defaults: &Defaults) {
         host.memory_swap = i64::try_from(memory.saturating_mul(2)).ok();
     }
     host.memory_swappiness = host.memory_swappiness.filter(|percent| *percent >= 0);
-    host.pids_limit = host.pids_limit.filter(|limit| *limit > 0);
+    host.pids_limit = host.pids_limit.filter(|limit| *limit != 0);
 }
 
 fn log(config: &mut HostConfigLogConfig, default: &LogDefault) {

@@ -128,7 +128,7 @@ pub(crate) fn choose(
     })
 }
 
-fn parse_list(names: &[String]) -> Result<(bool, CapabilitySet), Error> {
+pub(crate) fn parse_list(names: &[String]) -> Result<(bool, CapabilitySet), Error> {
     let mut all = false;
     let mut set = CapabilitySet::new();
     for name in names {

@@ -1,9 +1,13 @@
 //! What the daemon fills in where a request says nothing, and what this host has.
 
-use crate::{CgroupMode, IpcMode, Limit, LogDefault, SeccompChoice};
+use crate::{CgroupMode, Guarded, IpcMode, Limit, LogDefault, SeccompChoice};
 
 /// The daemon's defaults and the host's bounds; a value, so that parsing stays pure.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches of the daemon"
+)]
 pub struct Defaults {
     /// Processors online, the bound of `--cpus`.
     pub cpus: u32,
@@ -33,6 +37,14 @@ pub struct Defaults {
     pub no_new_privileges: bool,
     /// The seccomp profile of containers that name none.
     pub seccomp: SeccompChoice,
+    /// Whether containers are hardened unless their label says otherwise.
+    pub hardened: bool,
+    /// What of the host belongs to the engine.
+    pub guarded: Guarded,
+    /// Processes and threads of a container that names no limit; `None` for no limit.
+    pub pids: Option<u64>,
+    /// Bytes of memory of a container that names no limit; `None` for no limit.
+    pub memory: Option<u64>,
 }
 
 impl Default for Defaults {
@@ -56,6 +68,10 @@ impl Default for Defaults {
             userns_remap: false,
             no_new_privileges: false,
             seccomp: SeccompChoice::Default,
+            hardened: false,
+            guarded: Guarded::default(),
+            pids: None,
+            memory: None,
         }
     }
 }

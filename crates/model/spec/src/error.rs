@@ -44,6 +44,14 @@ pub enum Error {
     /// A seccomp profile that does not parse.
     #[error("decoding seccomp profile failed: {0}")]
     SeccompProfile(hakone_seccomp::Error),
+    /// What hardened containers may not have.
+    #[error(
+        "{0} is refused to hardened containers: the daemon's option --hardened or the label dev.hakone.hardened=true on the container closes it, the label dev.hakone.hardened=false opens it"
+    )]
+    Hardened(String),
+    /// Neither yes nor no.
+    #[error("the label dev.hakone.hardened is true or false")]
+    HardenedLabel,
     /// An AppArmor profile where there is no AppArmor.
     #[error("AppArmor is not enabled on the host: cannot apply profile {0:?}")]
     AppArmor(String),
@@ -397,8 +405,11 @@ impl Error {
 }
 
 impl Fault for Error {
-    /// A request that does not hold is wrong, whatever the reason.
+    /// A request that does not hold is wrong, whatever the reason, unless it is refused for what it would do.
     fn kind(&self) -> Kind {
-        Kind::InvalidParameter
+        match self {
+            Self::Hardened(_) => Kind::Forbidden,
+            _ => Kind::InvalidParameter,
+        }
     }
 }

@@ -55,7 +55,10 @@ pub(crate) fn parse(
     Ok(Resources {
         memory: memory::parse(host, warnings)?,
         cpu: cpu(host, defaults)?,
-        pids: positive(host.pids_limit),
+        pids: match host.pids_limit {
+            None | Some(0) => defaults.pids,
+            limit => positive(limit),
+        },
         io: io::parse(host)?,
     })
 }

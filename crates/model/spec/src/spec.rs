@@ -7,8 +7,8 @@ use hakone_engine_api::wire::{ContainerConfig, HostConfig, ImageConfig};
 use crate::{
     Command, Defaults, DeviceRequest, DeviceRule, Dns, Error, ExtraHost, Healthcheck, Limit, Link,
     LogSpec, MountSpec, Namespaces, NetworkMode, Ports, Resources, RestartPolicy, Security, Signal,
-    VolumesFrom, command, device, health, limit, mount, namespace, network, port, resources,
-    security, sysctl,
+    VolumesFrom, command, device, hardened, health, limit, mount, namespace, network, port,
+    resources, security, sysctl,
 };
 
 /// The parts of a create request, as the client sent them.
@@ -85,6 +85,8 @@ pub struct ContainerSpec {
     pub init: bool,
     /// The parent of its cgroup, if it asks for one.
     pub cgroup_parent: Option<String>,
+    /// Whether it is hardened.
+    pub hardened: bool,
 }
 
 /// How a container is stopped.
@@ -120,7 +122,7 @@ impl ContainerSpec {
         if host_network && !ports.bindings.is_empty() {
             warnings.push("Published ports are discarded when using host network mode".into());
         }
-        let spec = Self {
+        let mut spec = Self {
             command: command::parse(config, image, &groups, console)?,
             hostname: hostname(config)?,
             domainname: text(config.domainname.as_ref()).map(str::to_owned),
@@ -148,14 +150,29 @@ impl ContainerSpec {
             runtime: runtime(host, defaults)?,
             init: host.init.unwrap_or(defaults.init),
             cgroup_parent: cgroup_parent(host)?,
+            hardened: false,
             security,
             namespaces,
             network,
         };
+        spec.bound(create, defaults)?;
         match spec.auto_remove && spec.restart != RestartPolicy::No {
             true => Err(Error::AutoRemoveRestart),
             false => Ok((spec, warnings)),
         }
+    }
+
+    /// Sets the bounds of which the request says nothing.
+    fn bound(&mut self, create: &Create<'_>, defaults: &Defaults) -> Result<(), Error> {
+        // The host's services live on what is left, however much one container takes.
+        let memory = &mut self.resources.memory.limit;
+        *memory = memory.or(defaults.memory);
+        self.hardened = hardened::is_hardened(create.config, defaults)?;
+        if self.hardened {
+            let added = create.host.cap_add.as_deref().unwrap_or_default();
+            hardened::harden(self, added, defaults)?;
+        }
+        Ok(())
     }
 }
 

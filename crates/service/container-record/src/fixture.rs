@@ -22,6 +22,7 @@ pub fn record(byte: u8, name: &str) -> Record {
         config: Default::default(),
         host: Default::default(),
         networks: Default::default(),
+        engine: false,
         command: vec!["sleep".into(), "1".into()],
         mounts: Vec::new(),
         state: State::Created,

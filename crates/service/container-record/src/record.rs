@@ -38,6 +38,9 @@ pub struct Record {
     pub host: wire::HostConfig,
     /// Networks asked for, by name or id as typed; connect and disconnect change them.
     pub networks: BTreeMap<String, wire::EndpointSettings>,
+    /// Whether the engine made it for itself.
+    #[serde(default)]
+    pub engine: bool,
     /// The program and its arguments after merging.
     pub command: Vec<String>,
     /// What is mounted where.

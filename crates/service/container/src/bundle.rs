@@ -12,7 +12,7 @@ use std::{
 use hakone_base::Secret;
 use hakone_container_log::Logged;
 use hakone_spec::{
-    ContainerSpec, EtcFiles, Joined, MountSource, Netns, Propagation, ReadOnly, Resolved,
+    ContainerSpec, EtcFiles, Guarded, Joined, MountSource, Netns, Propagation, ReadOnly, Resolved,
     ResolvedMount, ResolvedSource, Shm, runtime_spec, seccomp_for_runc,
 };
 use hakone_supervision::WindowSize;
@@ -25,7 +25,7 @@ use tracing::warn;
 use crate::{
     Error, Etc,
     container::{Container, hold},
-    device,
+    device, hardened,
     inner::{Inner, now},
     mounts,
     record::{Mount, MountKind, Record},
@@ -222,7 +222,7 @@ fn resolve(plan: &Plan, container: &Container, inner: &Inner) -> Result<Resolved
         id: container.id.clone(),
         hostname: plan.hostname.clone(),
         rootfs: container.run_folder.join(ROOTFS),
-        mounts: mounts(plan)?,
+        mounts: mounts(plan, &inner.defaults.guarded)?,
         files: Some(EtcFiles {
             resolv_conf: plan.etc_folder.join("resolv.conf"),
             hostname: plan.etc_folder.join("hostname"),
@@ -240,9 +240,16 @@ fn resolve(plan: &Plan, container: &Container, inner: &Inner) -> Result<Resolved
     })
 }
 
-fn mounts(plan: &Plan) -> Result<Vec<ResolvedMount>, Error> {
+fn mounts(plan: &Plan, guarded: &Guarded) -> Result<Vec<ResolvedMount>, Error> {
     let all = plan.record.mounts.iter();
-    all.map(|mount| resolved_mount(plan, mount)).collect()
+    let resolved = all.map(|mount| {
+        let mut resolved = resolved_mount(plan, mount)?;
+        if plan.spec.hardened {
+            hardened::check(&mut resolved, mount.kind, guarded)?;
+        }
+        Ok(resolved)
+    });
+    resolved.collect()
 }
 
 fn resolved_mount(plan: &Plan, mount: &Mount) -> Result<ResolvedMount, Error> {

@@ -3,9 +3,14 @@
 use std::{fs, path::PathBuf, thread};
 
 use hakone_engine_api::wire;
-use hakone_spec::{CgroupMode, CgroupVersion, Defaults, Limit, LogDefault, LogSpec, SeccompChoice};
+use hakone_spec::{
+    CgroupMode, CgroupVersion, Defaults, Guarded, Limit, LogDefault, LogSpec, SeccompChoice,
+};
 
 use crate::Error;
+
+/// Processes and threads of a container that names no limit: more than services have, and few enough for the host to live on.
+const PROCESSES: u64 = 4096;
 
 /// The service's configuration.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +37,14 @@ pub struct Config {
     pub no_new_privileges: bool,
     /// `unconfined`, or the path of a profile in Docker's format; `None` means the engine's own.
     pub seccomp_profile: Option<String>,
+    /// Whether containers are hardened unless their label says otherwise.
+    pub hardened: bool,
+    /// What of the host belongs to the engine.
+    pub guarded: Guarded,
+    /// Processes and threads of a container that names no limit; 0 for no limit, `None` for what suits most.
+    pub pids_limit: Option<u64>,
+    /// Bytes of memory of a container that names no limit; 0 for no limit, `None` for nearly all of the host's.
+    pub memory_limit: Option<u64>,
     /// Whose subordinate ids containers are mapped to, `USER[:GROUP]` or `default`.
     pub userns_remap: Option<String>,
 }
@@ -92,6 +105,13 @@ impl Config {
             userns_remap: self.userns_remap.is_some(),
             no_new_privileges: self.no_new_privileges,
             seccomp: self.seccomp()?,
+            hardened: self.hardened,
+            guarded: self.guarded.clone(),
+            pids: Some(self.pids_limit.unwrap_or(PROCESSES)).filter(|limit| *limit > 0),
+            memory: self
+                .memory_limit
+                .or_else(nearly_all)
+                .filter(|limit| *limit > 0),
             ..base
         })
     }
@@ -115,6 +135,12 @@ impl Config {
                 .map_err(Error::host("read", path)),
         }
     }
+}
+
+/// Leaves a twentieth of the host's memory to the host, so that its own services outlive any container's hunger.
+fn nearly_all() -> Option<u64> {
+    let all = crate::facts::memory()?;
+    Some(all - all / 20)
 }
 
 /// Reads `nofile=1024:2048`; one number stands for both.

@@ -40,7 +40,7 @@ impl Inner {
                 host: &host,
                 image: &image.config,
             },
-            &self.defaults,
+            &self.defaults_of(request.engine),
         )?;
         warnings.extend(more);
         hakone_spec::adapt(&mut host, &self.defaults);
@@ -56,6 +56,7 @@ impl Inner {
             host,
             networks,
             reference,
+            engine: request.engine,
         };
         // Boxed: the largest part of the work, and a guest in every future above.
         match Box::pin(self.make(draft, &image, &spec)).await {
@@ -251,6 +252,7 @@ struct Draft {
     host: wire::HostConfig,
     networks: BTreeMap<String, wire::EndpointSettings>,
     reference: String,
+    engine: bool,
 }
 
 impl Draft {
@@ -269,6 +271,7 @@ impl Draft {
             config,
             host: self.host,
             networks: with_first(self.networks, &spec.network),
+            engine: self.engine,
             command: spec.command.args().cloned().collect(),
             mounts,
             state: State::Created,

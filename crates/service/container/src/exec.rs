@@ -93,6 +93,10 @@ impl Inner {
         let container = self.table.lookup(typed)?;
         container.state().may_exec(&container.id, typed)?;
         DetachKeys::parse(config.detach_keys.as_deref())?;
+        let (asked, engine) = container.with(|record| (record.asked.clone(), record.engine));
+        if hakone_spec::is_hardened(&asked, &self.defaults_of(engine))? {
+            hakone_spec::judge_exec(config.privileged == Some(true))?;
+        }
         let exec = Arc::new(Exec {
             id: ExecId::from_bytes(entropy()?),
             config,

@@ -21,6 +21,16 @@ pub(crate) fn read(host_gateway: Option<IpAddr>) -> HostFacts {
     }
 }
 
+/// Gives the bytes of the host's memory.
+pub(crate) fn memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kibibytes << 10)
+}
+
 /// Gives major and minor version of the kernel.
 pub(crate) fn kernel() -> (u16, u16) {
     let name = rustix::system::uname();

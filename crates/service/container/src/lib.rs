@@ -18,6 +18,7 @@ mod error;
 mod exec;
 mod exit;
 mod facts;
+mod hardened;
 mod inner;
 mod inside;
 mod inspect;

@@ -16,6 +16,8 @@ pub struct CreateRequest {
     pub mac: Option<String>,
     /// Config, HostConfig and NetworkingConfig.
     pub body: wire::ContainerCreateBody,
+    /// Whether the engine wants it for itself, as for a step of a build. It is not hardened: what it gets the engine chose.
+    pub engine: bool,
 }
 
 /// A container made.

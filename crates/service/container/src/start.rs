@@ -1,10 +1,10 @@
 //! Starts containers: sandbox, bundle, supervisor and wiring side by side, waiting clients, go; or all of it undone.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{borrow::Cow, fs, sync::Arc, time::Duration};
 
 use hakone_base::ContainerId;
 use hakone_control::{Link, LinkError};
-use hakone_spec::{ContainerSpec, Create, Netns};
+use hakone_spec::{ContainerSpec, Create, Defaults, Netns};
 use hakone_supervision::{FailureKind, Reply, Request};
 use rustix::process::{Pid, Signal, kill_process};
 use tracing::{info, warn};
@@ -127,6 +127,17 @@ impl Inner {
         self.run(container, plan, prepared).await
     }
 
+    /// Gives what a request falls back to: what the engine makes for itself is not hardened.
+    pub(crate) fn defaults_of(&self, engine: bool) -> Cow<'_, Defaults> {
+        match engine && self.defaults.hardened {
+            false => Cow::Borrowed(&self.defaults),
+            true => Cow::Owned(Defaults {
+                hardened: false,
+                ..self.defaults.clone()
+            }),
+        }
+    }
+
     /// Derives the specification again; it was checked when the container was made.
     pub(crate) fn parse(
         &self,
@@ -138,7 +149,7 @@ impl Inner {
             host: &record.host,
             image,
         };
-        Ok(ContainerSpec::parse(&create, &self.defaults)?.0)
+        Ok(ContainerSpec::parse(&create, &self.defaults_of(record.engine))?.0)
     }
 
     /// Makes the volumes' files reachable; gives the destinations of those still empty.

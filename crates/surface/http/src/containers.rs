@@ -44,6 +44,7 @@ pub(crate) async fn create(services: &Services, call: Call) -> Reply {
         platform,
         mac: older.mac_address,
         body,
+        engine: false,
     };
     let created = answer(services.containers.create(request).await)?;
     let body = json!({ "Id": created.id.as_str(), "Warnings": created.warnings });

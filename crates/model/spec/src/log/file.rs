@@ -34,6 +34,15 @@ impl LogFile {
         }
     }
 
+    /// What is kept where Docker keeps everything: no container fills the host's disk by talking (`max-size=-1` for that).
+    pub(super) const fn ample() -> Self {
+        Self {
+            max_size: Some(200 << 20),
+            max_files: 5,
+            compress: false,
+        }
+    }
+
     /// Takes an option; false when it is none of these.
     pub(super) fn set(&mut self, key: &str, value: &str) -> Result<bool, Refusal> {
         match key {

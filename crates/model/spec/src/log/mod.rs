@@ -104,6 +104,11 @@ impl LogSpec {
             "json-file" => {
                 let mut fields = LogFields::default();
                 let file = file("json-file", LogFile::default(), &options, Some(&mut fields))?;
+                let said = ["max-size", "max-file"].map(|key| options.contains_key(key));
+                let file = match said {
+                    [false, false] => LogFile::ample(),
+                    _ => file,
+                };
                 Ok(Self::JsonFile(file, fields))
             }
             "local" => file("local", LogFile::bounded(), &options, None).map(Self::Local),

@@ -10,17 +10,21 @@ use crate::{ContainerSpec, UtsMode};
 pub const INIT_ANNOTATION: &str = "dev.hakone.init";
 
 /// Paths that look empty: they tell of the host or reach its hardware.
-pub const MASKED_PATHS: [&str; 12] = [
+pub const MASKED_PATHS: [&str; 16] = [
     "/proc/acpi",
     "/proc/asound",
+    "/proc/cmdline",
     "/proc/interrupts",
+    "/proc/kallsyms",
     "/proc/kcore",
     "/proc/keys",
     "/proc/latency_stats",
+    "/proc/modules",
     "/proc/sched_debug",
     "/proc/scsi",
     "/proc/timer_list",
     "/proc/timer_stats",
+    "/proc/version_signature",
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
 ];

@@ -1,0 +1,41 @@
+//! Where the mounts of a hardened container really lead: a link has another name, and a volume may be a folder of the host.
+//!
+//! Judged at each start, just before the runtime opens what was found. Names alone were judged when the request was parsed.
+
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
+
+use hakone_spec::{Guarded, ReadOnly, ResolvedMount, ResolvedSource, closed, judge_source};
+
+use crate::{Error, record::MountKind};
+
+/// Refuses a source that is closed under its real name, and has the runtime open that one.
+pub(crate) fn check(
+    mount: &mut ResolvedMount,
+    kind: MountKind,
+    guarded: &Guarded,
+) -> Result<(), Error> {
+    let ResolvedSource::Path { path, .. } = &mut mount.source else {
+        return Ok(());
+    };
+    match kind {
+        MountKind::Bind => {
+            let real = fs::canonicalize(&*path).map_err(Error::host("find", &*path))?;
+            judge_source(&real, mount.read_only != ReadOnly::No, guarded)?;
+            *path = real;
+            Ok(())
+        }
+        // Its own place is among the engine's folders; what was mounted there must not be one that is closed.
+        _ => not_closed(path, guarded),
+    }
+}
+
+/// Refuses what is the root of the host or one of the closed folders, under whatever name.
+fn not_closed(path: &Path, guarded: &Guarded) -> Result<(), Error> {
+    let identity = |path: &Path| fs::metadata(path).map(|it| (it.dev(), it.ino())).ok();
+    let own = identity(path);
+    let mut roots = closed(guarded).flat_map(Path::ancestors);
+    match roots.find(|root| own.is_some() && identity(root) == own) {
+        Some(root) => judge_source(root, false, guarded).map_err(Error::from),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,162 @@
+//! What a container may take from the host: bounded by default, and closed where the daemon or a label hardens it. Each attack has
+//! its control.
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use hakone_e2e::{Engine, IMAGE, Lab};
+
+    fn refused(lab: &Lab, flags: &str) -> String {
+        let run = lab.docker(&format!("run --rm {flags} {IMAGE} true"));
+        assert_ne!(run.code, 0, "{flags}");
+        run.stderr
+    }
+
+    /// Runs in a container; every line of the attack ends with a word when it works.
+    fn inside(lab: &Lab, flags: &str, line: &str) -> String {
+        let run = lab.docker(&format!("run --rm {flags} {IMAGE} sh -c '{line}'"));
+        run.stdout.trim().to_owned()
+    }
+
+    #[test]
+    fn no_container_takes_all_processes_or_all_memory_unless_it_may() {
+        let lab = Lab::new();
+        let limits = "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max \
+                      /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null";
+        let told = inside(&lab, "", limits);
+        let told: Vec<u64> = told.lines().map(|line| line.parse().unwrap()).collect();
+        let all = fs::read_to_string("/proc/meminfo").unwrap();
+        let all: u64 = all.split_whitespace().nth(1).unwrap().parse().unwrap();
+        assert_eq!(told[0], 4096);
+        assert!(told[1] < (all << 10) && told[1] > (all << 9), "{told:?}");
+        let free = inside(&lab, "--pids-limit -1 --memory 64m", limits);
+        assert_eq!(free.lines().collect::<Vec<_>>(), ["max", "67108864"]);
+        let lab = Lab::with(
+            Engine::Hakone,
+            "--default-pids-limit 0 --default-memory-limit 0",
+        );
+        let free = inside(&lab, "", limits);
+        assert!(free.starts_with("max\n"), "{free}");
+    }
+
+    #[test]
+    fn facts_of_the_host_are_not_told() {
+        let lab = Lab::new();
+        let look =
+            "cat /proc/cmdline /proc/modules /proc/kallsyms /proc/interrupts 2>/dev/null | wc -c";
+        assert_eq!(inside(&lab, "", look), "0");
+        assert_ne!(inside(&lab, "--privileged", look), "0", "the control");
+    }
+
+    #[test]
+    fn a_hardened_daemons_containers_have_what_services_need_and_no_more() {
+        let lab = Lab::with(Engine::Hakone, "--hardened");
+        let power = "grep -E \"CapBnd|NoNewPrivs\" /proc/self/status | tr -d \"\\t\\n\"";
+        assert_eq!(
+            inside(&lab, "", power),
+            "CapBnd:00000000800005fbNoNewPrivs:1"
+        );
+        assert_eq!(inside(&lab, "", "mknod /d b 8 0 && echo made"), "");
+        let own = "--label dev.hakone.hardened=false";
+        assert_eq!(inside(&lab, own, "mknod /d b 8 0 && echo made"), "made");
+        assert_eq!(
+            inside(&lab, "--cap-add MKNOD", "mknod /d b 8 0 && echo made"),
+            "made"
+        );
+        lab.docker(&format!("run -d --name web -p 8080:80 {IMAGE} sleep 100"))
+            .ok();
+        assert_eq!(lab.docker("port web").ok(), "80/tcp -> 127.0.0.1:8080");
+        let exec = lab.docker("exec --privileged web true");
+        assert!(exec.stderr.contains("dev.hakone.hardened=false"));
+        lab.docker("exec web true").ok();
+    }
+
+    #[test]
+    fn what_leads_to_the_host_is_refused_with_the_name_of_the_setting() {
+        let lab = Lab::with(Engine::Hakone, "--hardened");
+        let socket = lab.path("engine.sock").display().to_string();
+        let folder = lab.path("").display().to_string();
+        lab.shell("mkdir plain && ln -s / link && ln -s /etc plain/etc")
+            .ok();
+        let (link, plain) = (lab.path("link"), lab.path("plain"));
+        let (link, plain) = (link.display(), plain.display());
+        lab.docker("volume create -o type=none -o o=bind -o device=/ whole")
+            .ok();
+        for flags in [
+            "--privileged".to_owned(),
+            "--cap-add SYS_ADMIN".to_owned(),
+            "--cap-add ALL".to_owned(),
+            "--net host".to_owned(),
+            "--pid host".to_owned(),
+            "--ipc host".to_owned(),
+            "--security-opt seccomp=unconfined".to_owned(),
+            "--security-opt systempaths=unconfined".to_owned(),
+            "--device /dev/loop-control".to_owned(),
+            "-v /:/h".to_owned(),
+            "-v /proc:/h".to_owned(),
+            format!("-v {socket}:/s"),
+            format!("-v {folder}:/s"),
+            format!("-v {folder}/data:/s"),
+            format!("-v {link}:/h"),
+            format!("-v {plain}/etc:/h"),
+            format!("--mount type=bind,source={link},target=/h"),
+            "-v whole:/h".to_owned(),
+        ] {
+            let told = refused(&lab, &flags);
+            assert!(
+                told.contains("dev.hakone.hardened=false"),
+                "{flags}: {told}"
+            );
+        }
+        for flags in [
+            format!("-v {plain}:/d"),
+            "-v named:/d".to_owned(),
+            "--tmpfs /t".to_owned(),
+            "-v /etc/ssl/certs:/c:ro".to_owned(),
+            "--label dev.hakone.hardened=false --privileged".to_owned(),
+        ] {
+            lab.docker(&format!("run --rm {flags} {IMAGE} true")).ok();
+        }
+    }
+
+    #[test]
+    fn a_label_hardens_one_container_of_a_compatible_daemon() {
+        let lab = Lab::new();
+        let hardened = "--label dev.hakone.hardened=true";
+        let told = refused(&lab, &format!("{hardened} --privileged"));
+        assert!(told.contains("--privileged is refused"), "{told}");
+        assert_eq!(inside(&lab, hardened, "mknod /d b 8 0 && echo made"), "");
+        assert_eq!(inside(&lab, "", "mknod /d b 8 0 && echo made"), "made");
+    }
+
+    #[test]
+    fn a_container_made_before_is_judged_at_its_next_start() {
+        let mut lab = Lab::new();
+        lab.docker(&format!("create --name old --privileged {IMAGE} true"))
+            .ok();
+        lab.docker(&format!("create --name plain {IMAGE} true"))
+            .ok();
+        lab.stop(rustix::process::Signal::TERM);
+        lab.set_arguments("--hardened");
+        lab.start();
+        let start = lab.docker("start old");
+        assert!(
+            start.stderr.contains("--privileged is refused"),
+            "{}",
+            start.stderr
+        );
+        lab.docker("start -a plain").ok();
+    }
+
+    #[test]
+    fn builds_of_a_hardened_daemon_work() {
+        let lab = Lab::with(Engine::Hakone, "--hardened");
+        let file = format!(
+            "FROM {IMAGE}\\nRUN --mount=type=tmpfs,target=/t touch /t/x && mknod /d b 8 0\\nCOPY . /c\\n"
+        );
+        lab.shell(&format!("mkdir ctx && printf '{file}' > ctx/Dockerfile"))
+            .ok();
+        lab.shell("DOCKER_BUILDKIT=0 docker build -q ctx").ok();
+    }
+}
