@@ -150,6 +150,45 @@ mod tests {
     }
 
     #[test]
+    fn no_neighbour_takes_anothers_name_or_one_of_the_world_outside() {
+        let lab = Lab::new();
+        lab.docker("network create --label dev.hakone.hardened=true closed")
+            .ok();
+        lab.docker("network create open").ok();
+        for network in ["closed", "open"] {
+            lab.docker(&format!(
+                "run -d --name {network}-bank --network {network} {IMAGE} sleep 100"
+            ))
+            .ok();
+        }
+        for alias in ["bank.example", "closed-bank", "CLOSED-bank"] {
+            let run = format!("run --rm --network closed --network-alias {alias} {IMAGE} true");
+            let told = lab.docker(&run).stderr;
+            assert!(told.contains("dev.hakone.hardened=false"), "{told}");
+        }
+        // Who takes such a name by another way is not found by it.
+        lab.docker(&format!(
+            "run -d --name thief -h bank.example {IMAGE} sleep 100"
+        ))
+        .ok();
+        for network in ["closed", "open"] {
+            let names = format!("--alias bank.example --alias {network}-bank --alias plain");
+            lab.docker(&format!("network connect {names} {network} thief"))
+                .ok();
+        }
+        let found = |network: &str, name: &str| {
+            let ask = format!("exec {network}-bank nslookup -type=a {name} 127.0.0.11");
+            lab.docker(&ask).stdout.matches("Address").count() - 1
+        };
+        assert_eq!(found("closed", "closed-bank"), 1);
+        assert_eq!(found("closed", "bank.example"), 0);
+        assert_eq!(found("closed", "plain"), 1);
+        assert_eq!(found("closed", "thief"), 1);
+        assert_eq!(found("open", "open-bank"), 1, "a name goes before an alias");
+        assert_eq!(found("open", "bank.example"), 1, "as in Docker");
+    }
+
+    #[test]
     fn builds_of_a_hardened_daemon_work() {
         let lab = Lab::with(Engine::Hakone, "--hardened");
         let file = format!(

@@ -3,7 +3,7 @@
 //! Closed is the default wherever Docker's own leaves a hole that nobody asked for. An unknown word is an error when the network
 //! is created, so that a typing mistake opens nothing and closes nothing by accident.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hakone_base::ExposedPort;
 use hakone_policy::{HostAccess, Metadata, Multicast};
@@ -64,14 +64,29 @@ impl Defences {
         Self::parse(&spec.labels, &spec.options).unwrap_or_default()
     }
 
-    /// Says what of the host members reach, by the network's own word or the daemon's.
+    /// Reports whether the network is hardened, by its own word or the daemon's.
     #[must_use]
-    pub fn host_access(&self, hardened: bool) -> HostAccess {
-        match self.hardened.unwrap_or(hardened) {
+    pub fn is_hardened(&self, daemon: bool) -> bool {
+        self.hardened.unwrap_or(daemon)
+    }
+
+    /// Says what of the host members reach.
+    #[must_use]
+    pub fn host_access(&self, daemon: bool) -> HostAccess {
+        match self.is_hardened(daemon) {
             true => HostAccess::Ports(self.host_ports.clone()),
             false => HostAccess::All,
         }
     }
+}
+
+/// Reports whether a name that a member takes beside its own leads neighbours astray: a name of the world outside, or another
+/// member's (attacks `dns_alias_outside_domain`, `dns_alias_shadows_name`).
+#[must_use]
+pub fn leads_astray(alias: &str, own: &str, members: &BTreeSet<&str>) -> bool {
+    let (alias, own) = (alias.to_ascii_lowercase(), own.to_ascii_lowercase());
+    let anothers = |name: &&str| name.eq_ignore_ascii_case(&alias);
+    alias != own && (alias.contains('.') || members.iter().any(anothers))
 }
 
 fn is_allowed(key: &str, value: Option<&String>) -> Result<bool, Error> {

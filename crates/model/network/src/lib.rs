@@ -9,7 +9,7 @@ mod report;
 mod request;
 mod spec;
 
-pub use defence::Defences;
+pub use defence::{Defences, leads_astray};
 pub use error::Error;
 pub use report::{
     EndpointAddress, EndpointReport, RemoteLink, Resolver, Route, SHARED_ADDRESSES, SandboxReport,

@@ -12,7 +12,7 @@ mod wire;
 pub use prepare::Sandbox;
 
 pub(crate) use live::{connect, disconnect, mend, rename};
-pub(crate) use plan::check;
+pub(crate) use plan::{check, check_aliases};
 pub(crate) use prepare::prepare;
 pub(crate) use release::release;
 pub(crate) use restore::{Survivor, restore};

@@ -191,7 +191,10 @@ impl Service {
     pub fn check(&self, asked: &EndpointRequest) -> Result<(), Error> {
         let state = lock(&self.inner.state);
         match state.network(&asked.network) {
-            Ok(network) => sandbox::check(network, asked),
+            Ok(network) => {
+                sandbox::check(network, asked)?;
+                sandbox::check_aliases(&state, network, asked, self.inner.config.hardened)
+            }
             Err(_) => Ok(()),
         }
     }

@@ -47,3 +47,19 @@ fn a_network_may_be_softer_than_the_daemon() {
     let soft = parsed(&[(HARDENED, "false")]).unwrap();
     assert_eq!(soft.host_access(true), HostAccess::All);
 }
+
+#[test]
+fn a_name_beside_the_own_one_leads_astray_when_it_is_anothers_or_of_the_world_outside() {
+    let members = ["web", "db"].into();
+    for (alias, own, astray) in [
+        ("api", "web", false),
+        ("web", "web", false),
+        ("Web", "web", false),
+        ("db", "web", true),
+        ("DB", "web", true),
+        ("bank.example", "web", true),
+        ("web.v1", "web.v1", false),
+    ] {
+        assert_eq!(leads_astray(alias, own, &members), astray, "{alias} {own}");
+    }
+}

@@ -1,12 +1,14 @@
 //! What a container may know by name, derived from the state and kept until the state changes.
 
 use std::{
+    collections::BTreeSet,
     net::IpAddr,
     sync::{Arc, Mutex, Weak},
 };
 
 use hakone_base::ContainerId;
 use hakone_dns::{Forwarding, Member, Opened, Zone};
+use hakone_network_model::{Defences, leads_astray};
 use hakone_resolver::{Directory, Facts, Names, View};
 
 use crate::{
@@ -118,16 +120,18 @@ fn leads_out(state: &State, endpoints: &[EndpointReport]) -> bool {
 /// Gives the directory of the present state, made anew after a change.
 fn directory(service: &Inner, state: &State) -> Arc<Directory> {
     let mut kept = lock(&service.directory);
-    let derived = Kept::current(&mut kept, state.generation, || Some(all_names(state)));
+    let derived = Kept::current(&mut kept, state.generation, || {
+        Some(all_names(state, service.config.hardened))
+    });
     derived.unwrap_or_default()
 }
 
-fn all_names(state: &State) -> Directory {
+fn all_names(state: &State, hardened: bool) -> Directory {
     let networks = state.networks.values();
     let named = networks.filter(|network| !network.is_predefined());
     Directory {
         zones: named
-            .map(|network| (network.id.clone(), zone(state, network)))
+            .map(|network| (network.id.clone(), zone(state, network, hardened)))
             .collect(),
         subnets: state
             .subnets()
@@ -137,15 +141,25 @@ fn all_names(state: &State) -> Directory {
     }
 }
 
-fn zone(state: &State, network: &Network) -> Zone {
+/// In a hardened network nobody is found by a name that leads astray.
+fn zone(state: &State, network: &Network, hardened: bool) -> Zone {
     let mut zone = Zone::new(network.name());
-    let live = state
-        .endpoints(&network.id)
-        .filter(|(_, attached, _)| attached.stage == Stage::Live);
-    for (container, attached, endpoint) in live {
+    let live = || {
+        let all = state.endpoints(&network.id);
+        all.filter(|(_, attached, _)| attached.stage == Stage::Live)
+    };
+    let hardened = Defences::of(&network.spec).is_hardened(hardened);
+    let members: BTreeSet<&str> = live()
+        .filter(|_| hardened)
+        .map(|(_, attached, _)| attached.report.name.as_str())
+        .collect();
+    for (container, attached, endpoint) in live() {
+        let name = attached.report.name.as_str();
+        let astray = |alias: &&String| hardened && leads_astray(alias, name, &members);
+        let aliases = endpoint.dns_names.iter().filter(|alias| !astray(alias));
         let member = Member {
-            name: attached.report.name.to_string(),
-            aliases: endpoint.dns_names.clone(),
+            name: name.to_owned(),
+            aliases: aliases.cloned().collect(),
             addresses: endpoint.addresses().collect(),
         };
         zone.insert(container.clone(), member);

@@ -1,9 +1,12 @@
 //! Decides a sandbox's endpoints: interfaces, addresses, names. Pure, but for the entropy that comes in.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use hakone_base::{ContainerName, EndpointId, IfName, MacAddr};
-use hakone_network_model::SHARED_ADDRESSES;
+use hakone_network_model::{Defences, SHARED_ADDRESSES, leads_astray};
 use hakone_network_plugin::Lease;
 
 use crate::{
@@ -235,6 +238,28 @@ pub(crate) fn check(network: &Network, asked: &EndpointRequest) -> Result<(), Er
     match reasons.is_empty() {
         true => Ok(()),
         false => Err(Error::Settings(reasons)),
+    }
+}
+
+/// Refuses aliases that lead neighbours astray, where the network or the daemon is hardened.
+pub(crate) fn check_aliases(
+    state: &State,
+    network: &Network,
+    asked: &EndpointRequest,
+    hardened: bool,
+) -> Result<(), Error> {
+    if !Defences::of(&network.spec).is_hardened(hardened) {
+        return Ok(());
+    }
+    let members = state.endpoints(&network.id);
+    let members = members.map(|(_, attached, _)| attached.report.name.as_str());
+    let members: BTreeSet<&str> = members.collect();
+    let mut aliases = asked.aliases.iter();
+    match aliases.find(|alias| leads_astray(alias, "", &members)) {
+        None => Ok(()),
+        Some(alias) => Err(Error::Settings(vec![format!(
+            "the alias {alias} would hide another's name, which is refused on a hardened network; dev.hakone.hardened=false on the network opens it"
+        )])),
     }
 }
 
