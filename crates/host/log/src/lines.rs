@@ -9,6 +9,8 @@ use tokio::io::{AsyncBufRead as _, AsyncBufReadExt as _, AsyncRead, BufReader};
 const LONGEST: usize = 1 << 20;
 /// Bytes read at once.
 const BUFFER: usize = 64 * 1024;
+/// Bytes read at once where few come.
+const NARROW: usize = 4 * 1024;
 
 /// The lines of a file.
 #[derive(Debug)]
@@ -30,6 +32,16 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             line: Vec::new(),
             given: false,
             dropping: false,
+        }
+    }
+
+    /// Goes on with little memory, for where lines come one by one and many readers wait. Only at the end, where nothing read
+    /// waits to be given.
+    #[must_use]
+    pub fn waiting(self) -> Self {
+        Self {
+            source: BufReader::with_capacity(NARROW, self.source.into_inner()),
+            ..self
         }
     }
 

@@ -129,7 +129,7 @@ impl Reader {
             last = Some(lines);
         }
         match &mut bell {
-            Some(bell) => self.follow(bell, last).await,
+            Some(bell) => self.follow(bell, last.map(Lines::waiting)).await,
             None => Ok(()),
         }
     }
