@@ -58,7 +58,13 @@ pub(crate) async fn look_at_parameters(service: Weak<Inner>) {
             return;
         };
         let looking = tokio::task::spawn_blocking(move || {
+            if wrong_parameters(&lock(&service.state)).is_empty() {
+                return;
+            }
+            // One that is being made is not wrong: who makes it has the host meanwhile.
+            let host = lock(&service.host);
             let wrong = wrong_parameters(&lock(&service.state));
+            drop(host);
             if !wrong.is_empty() {
                 look_at(&service, &wrong);
             }
