@@ -114,7 +114,8 @@ fn services_of_the_host_are_reached_as_in_docker_unless_hardened() {
         network(&lab, 1, "red", options);
         lab.probe(
             "probe",
-            "--network red --add-host host.docker.internal:host-gateway",
+            // This ping wants a raw socket, which a hardened container has when it asks for it.
+            "--network red --add-host host.docker.internal:host-gateway --cap-add NET_RAW",
         );
         let server = lab.host.on(|| UdpSocket::bind("0.0.0.0:7000").unwrap());
         server.set_nonblocking(true).unwrap();
@@ -142,7 +143,8 @@ fn a_hardened_network_reaches_no_published_port_of_another() {
     let lab = Lab::with(Engine::Hakone, "--hardened");
     network(&lab, 1, "red", "");
     network(&lab, 2, "blue", "");
-    lab.server("web", "--network blue -p 8080:80");
+    // A hardened container is published beyond the loopback when it names an address.
+    lab.server("web", "--network blue -p 0.0.0.0:8080:80");
     lab.probe("probe", "--network red");
     for address in ["10.71.0.1:8080", "10.99.0.1:8080", "10.72.0.1:8080"] {
         assert!(!lab.reaches("probe", address), "{address}");
