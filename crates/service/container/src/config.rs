@@ -161,6 +161,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn inspect_shows_what_is_masked() {
+        let text = include_str!("../../container-record/src/host_defaults.json");
+        let shown: serde_json::Value = serde_json::from_str(text).unwrap();
+        let list = |key: &str| {
+            let mut paths: Vec<String> = serde_json::from_value(shown[key].clone()).unwrap();
+            paths.sort();
+            paths
+        };
+        assert_eq!(list("MaskedPaths"), hakone_spec::MASKED_PATHS);
+        assert_eq!(list("ReadonlyPaths"), hakone_spec::READ_ONLY_PATHS);
+    }
+
+    #[test]
     fn a_limit_of_one_number_is_soft_and_hard() {
         let both = limit("nofile=1024").unwrap();
         assert_eq!((both.soft, both.hard), (1024, 1024));
