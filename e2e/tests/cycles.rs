@@ -7,7 +7,7 @@ mod tests {
     use hakone_e2e::{Api, IMAGE, Lab, eventually, sh, strays};
 
     /// Lives that the daemon gets used to: caches fill, the allocator finds its size.
-    const FIRST: u32 = 800;
+    const FIRST: u32 = 2000;
     const CYCLES: u32 = 2000;
     const CLIENTS: u32 = 4;
     /// What the daemon may keep of the cycles: a leak of 2 KiB a container would be twice this.
