@@ -1,6 +1,6 @@
 //! Reads what a request says: query parameters, JSON bodies with a limit, raw bodies as a reader.
 
-use std::{collections::HashMap, io};
+use std::{collections::HashMap, io, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -221,6 +221,15 @@ impl Call {
             Some(length) if length <= NOTHING => Ok(()),
             Some(_) | None => Err(Error::parameter(refusal)),
         }
+    }
+
+    /// Takes what is left of a short body and drops it: a client that is still sending it when the reply comes would see its
+    /// connection break, and not why.
+    pub(crate) async fn drain(self) {
+        const SHORT: usize = 64 << 10;
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let rest = collect(self.request.into_body(), SHORT);
+        tokio::time::timeout(PATIENCE, rest).await.ok();
     }
 
     /// Reads a JSON body that may be absent.

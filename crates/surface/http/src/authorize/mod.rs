@@ -62,7 +62,10 @@ impl Judging<'_> {
         object: String,
         call: Call,
     ) -> Result<Judged, Error> {
-        self.grant.action(self.action)?;
+        if let Err(denial) = self.grant.action(self.action) {
+            call.drain().await;
+            return Err(denial.into());
+        }
         match self.action {
             Action::Events
             | Action::ContainerList
