@@ -42,7 +42,13 @@ pub(crate) async fn judge(
         grant,
         action,
     };
-    let judged = judging.whole(operation, object, call).await;
+    let judged = match grant.action(action) {
+        Ok(()) => judging.whole(operation, object, call).await,
+        Err(denial) => {
+            call.drain().await;
+            Err(denial.into())
+        }
+    };
     if let Err(Error::Denied(denial)) = &judged {
         info!(socket = client.gate().name, peer.uid = client.uid(), %action, %denial, "request denied");
     }
@@ -62,10 +68,6 @@ impl Judging<'_> {
         object: String,
         call: Call,
     ) -> Result<Judged, Error> {
-        if let Err(denial) = self.grant.action(self.action) {
-            call.drain().await;
-            return Err(denial.into());
-        }
         match self.action {
             Action::Events
             | Action::ContainerList
