@@ -263,7 +263,7 @@ mod tests {
             assert_ne!(ci(&format!("create {flags} {IMAGE}")).code, 0, "{flags}");
         }
         let told =
-            ci("events --since 1 --until 0s --format '{{.Type}} {{.Actor.Attributes.name}}'").ok();
+            ci("events --since 1 --until $(($(date +%s) + 1)) --format '{{.Type}} {{.Actor.Attributes.name}}'").ok();
         assert!(
             told.contains("container mine") && !told.contains("theirs"),
             "{told}"
