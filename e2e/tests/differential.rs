@@ -47,7 +47,7 @@ mod tests {
         let queue = Mutex::new(all);
         let failures = Mutex::new(Vec::new());
         let work = || {
-            let (ours, theirs) = (Lab::new(), Lab::with(Engine::Dockerd, ""));
+            let (ours, theirs) = engines();
             while let Some(script) = next(&queue) {
                 let found = differences(&run((&ours, &theirs), &script), &script);
                 let found = look_again(found, &script);
@@ -60,6 +60,12 @@ mod tests {
             }
         });
         failures.into_inner().unwrap()
+    }
+
+    /// Ours with Docker's capabilities, on which the answers of programs in containers depend.
+    fn engines() -> (Lab, Lab) {
+        let ours = Lab::with(Engine::Hakone, "--default-capabilities docker");
+        (ours, Lab::with(Engine::Dockerd, ""))
     }
 
     fn next(queue: &Mutex<Vec<Script>>) -> Option<Script> {
@@ -104,7 +110,7 @@ mod tests {
         if found.is_empty() {
             return Vec::new();
         }
-        let (ours, theirs) = (Lab::new(), Lab::with(Engine::Dockerd, ""));
+        let (ours, theirs) = engines();
         let again = run((&ours, &theirs), script);
         let differing = differences(&again, script);
         let stays = |first: &Difference| {

@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_hardened_daemons_containers_have_what_services_need_and_no_more() {
-        let lab = Lab::with(Engine::Hakone, "--hardened");
+        let lab = Lab::with(Engine::Hakone, "--hardened --default-capabilities docker");
         let power = "grep -E \"CapBnd|NoNewPrivs\" /proc/self/status | tr -d \"\\t\\n\"";
         assert_eq!(
             inside(&lab, "", power),
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_label_hardens_one_container_of_a_compatible_daemon() {
-        let lab = Lab::new();
+        let lab = Lab::with(Engine::Hakone, "--default-capabilities docker");
         let hardened = "--label dev.hakone.hardened=true";
         let told = refused(&lab, &format!("{hardened} --privileged"));
         assert!(told.contains("--privileged is refused"), "{told}");

@@ -43,6 +43,7 @@ pub(crate) struct Resolved {
     pub(crate) userns_remap: Option<String>,
     pub(crate) seccomp_profile: Option<String>,
     pub(crate) no_new_privileges: bool,
+    pub(crate) default_capabilities: Option<String>,
     pub(crate) default_pids_limit: Option<u64>,
     pub(crate) default_memory_limit: Option<u64>,
     pub(crate) init: bool,
@@ -103,6 +104,7 @@ pub(crate) fn resolve(settings: Settings) -> Result<Resolved, Error> {
             .seccomp_profile
             .filter(|profile| profile != "builtin"),
         no_new_privileges: settings.no_new_privileges.unwrap_or(false),
+        default_capabilities: settings.default_capabilities,
         default_pids_limit: settings.default_pids_limit,
         default_memory_limit: settings
             .default_memory_limit

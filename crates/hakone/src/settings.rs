@@ -147,6 +147,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "SIZE", env = "HAKONE_DEFAULT_SHM_SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) default_shm_size: Option<String>,
+    /// Capabilities of containers: services, docker, none, or names between commas [default: services]
+    #[arg(long, value_name = "CAPABILITIES", env = "HAKONE_DEFAULT_CAPABILITIES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) default_capabilities: Option<String>,
     /// Processes and threads of a container that names no limit, 0 for no limit [default: 4096; 1024 for hardened ones]
     #[arg(long, value_name = "NUMBER", env = "HAKONE_DEFAULT_PIDS_LIMIT")]
     #[serde(skip_serializing_if = "Option::is_none")]

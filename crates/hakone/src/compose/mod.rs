@@ -190,6 +190,7 @@ fn config(resolved: &Resolved) -> hakone_container::Config {
         shm_size: resolved.default_shm_size,
         init: resolved.init,
         no_new_privileges: resolved.no_new_privileges,
+        capabilities: resolved.default_capabilities.clone(),
         seccomp_profile: resolved.seccomp_profile.clone(),
         userns_remap: resolved.userns_remap.clone(),
         hardened: resolved.network.hardened,

@@ -31,6 +31,8 @@ pub(crate) enum Message {
     Warning(String),
     /// Child: here is the master side of my terminal.
     Console(OwnedFd),
+    /// Child: here is the listener of my filter.
+    Listener(OwnedFd),
     /// Child: all is prepared. Parent: go on.
     Ready,
     /// Child: I give up.
@@ -57,10 +59,10 @@ impl Channel {
         bytes.extend(text.bytes().take(LONGEST - 1));
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        let console: [BorrowedFd<'_>; 1];
-        if let Message::Console(descriptor) = message {
-            console = [descriptor.as_fd()];
-            ancillary.push(SendAncillaryMessage::ScmRights(&console));
+        let given: [BorrowedFd<'_>; 1];
+        if let Message::Console(descriptor) | Message::Listener(descriptor) = message {
+            given = [descriptor.as_fd()];
+            ancillary.push(SendAncillaryMessage::ScmRights(&given));
         }
         let parts = [IoSlice::new(&bytes)];
         sendmsg(&self.0, &parts, &mut ancillary, SendFlags::NOSIGNAL).map(drop)
@@ -92,6 +94,7 @@ fn encode(message: &Message) -> (u8, &str) {
         Message::Map => (b'm', ""),
         Message::Warning(text) => (b'w', text),
         Message::Console(_) => (b'c', ""),
+        Message::Listener(_) => (b'l', ""),
         Message::Ready => (b'r', ""),
         Message::Failed(StartError::NotFound(text)) => (b'n', text),
         Message::Failed(StartError::Permission(text)) => (b'p', text),
@@ -106,6 +109,7 @@ fn decode(bytes: &[u8], descriptor: Option<OwnedFd>) -> Option<Message> {
         b'm' => Some(Message::Map),
         b'w' => Some(Message::Warning(text())),
         b'c' => descriptor.map(Message::Console),
+        b'l' => descriptor.map(Message::Listener),
         b'r' => Some(Message::Ready),
         b'n' => Some(Message::Failed(StartError::NotFound(text()))),
         b'p' => Some(Message::Failed(StartError::Permission(text()))),

@@ -63,6 +63,11 @@ pub(crate) fn give_console(channel: &Channel, console: OwnedFd) -> Result<(), St
     say(channel, &Message::Console(console))
 }
 
+/// Gives the parent the listener of the filter, to answer what the program asks.
+pub(crate) fn give_listener(channel: &Channel, listener: OwnedFd) -> Result<(), StartError> {
+    say(channel, &Message::Listener(listener))
+}
+
 pub(crate) fn say(channel: &Channel, message: &Message) -> Result<(), StartError> {
     channel
         .send(message)

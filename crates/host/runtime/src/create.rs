@@ -1,6 +1,6 @@
 //! The parent's side of a new container.
 
-use std::path::PathBuf;
+use std::{os::fd::OwnedFd, path::PathBuf};
 
 use hakone_sys::{Forked, Namespaces, clone_process};
 use oci_spec::runtime::Spec;
@@ -53,6 +53,7 @@ pub fn create(launch: Launch<'_>) -> Result<Created, StartError> {
                 pid: child,
                 pidfd,
                 console: None,
+                listener: None,
                 warnings: Vec::new(),
             };
             prepare(running, ours, &launch.spec, plan.order.oom_score)
@@ -111,6 +112,7 @@ fn prepare(
             }
             Some(Message::Ready) => return Ok(created),
             Some(Message::Failed(error)) => return Err(error),
+            Some(Message::Listener(_)) => return Err(StartError::of("unexpected word of init")),
             None => return Err(died()),
         }
     }
@@ -136,17 +138,21 @@ pub(crate) fn set_oom_score(pid: Pid, score: Option<i32>) -> Option<String> {
     Some(format!("oom_score_adj {score} could not be set: {reason}"))
 }
 
-/// Opens the barrier and waits until the process is the program or says why not.
-pub(crate) fn release(channel: &Channel) -> Result<(), StartError> {
+/// Opens the barrier and waits until the process is the program or says why not; gives the listener of its filter.
+pub(crate) fn release(channel: &Channel) -> Result<Option<OwnedFd>, StartError> {
     // A process that died in between is told by the closed channel.
     channel.send(&Message::Ready).map_err(|_gone| died())?;
-    match channel
-        .receive()
-        .map_err(StartError::step("hear of init"))?
-    {
-        None => Ok(()),
-        Some(Message::Failed(error)) => Err(error),
-        Some(_) => Err(StartError::of("unexpected word of init")),
+    let mut listener = None;
+    loop {
+        match channel
+            .receive()
+            .map_err(StartError::step("hear of init"))?
+        {
+            None => return Ok(listener),
+            Some(Message::Listener(given)) => listener = Some(given),
+            Some(Message::Failed(error)) => return Err(error),
+            Some(_) => return Err(StartError::of("unexpected word of init")),
+        }
     }
 }
 

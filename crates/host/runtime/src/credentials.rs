@@ -31,7 +31,9 @@ use rustix::{
 };
 
 use crate::{
-    StartError, capability, child,
+    StartError, capability,
+    channel::Channel,
+    child,
     child::Never,
     environment, executable, limit,
     process::{Order, User},
@@ -128,23 +130,25 @@ fn stay_inside() -> Result<(), StartError> {
 
 impl Ready {
     /// Gives the rights away and becomes the program.
-    pub(crate) fn execute(mut self) -> Never {
-        self.confine()?;
+    pub(crate) fn execute(mut self, channel: &Channel) -> Never {
+        self.confine(channel)?;
         self.become_program()
     }
 
-    /// Gives the rights away. What is open stays open until the program starts.
-    pub(crate) fn confine(&mut self) -> Result<(), StartError> {
+    /// Gives the rights away. What is open stays open until the program starts. The parent gets the filter's listener.
+    pub(crate) fn confine(&mut self, channel: &Channel) -> Result<(), StartError> {
         close_from(3).map_err(StartError::step("close descriptors"))?;
         let filter = self.order.seccomp.take();
-        if self.order.no_new_privileges {
+        let listener = if self.order.no_new_privileges {
             set_no_new_privs(true).map_err(StartError::step("set no_new_privs"))?;
             self.give_rights_away()?;
-            filter.map_or(Ok(()), |filter| load(&filter))?;
+            load(filter)?
         } else {
-            filter.map_or(Ok(()), |filter| load(&filter))?;
+            let listener = load(filter)?;
             self.give_rights_away()?;
-        }
+            listener
+        };
+        listener.map_or(Ok(()), |listener| child::give_listener(channel, listener))?;
         // Both were undone by the change of ids.
         child::hide()
     }
@@ -192,8 +196,9 @@ impl Ready {
     }
 }
 
-fn load(filter: &[u8]) -> Result<(), StartError> {
-    load_filter(filter).map_err(StartError::step("load seccomp filter"))
+fn load(filter: Option<Vec<u8>>) -> Result<Option<OwnedFd>, StartError> {
+    let listener = filter.map_or(Ok(None), |filter| load_filter(&filter));
+    listener.map_err(StartError::step("load seccomp filter"))
 }
 
 fn strings(texts: &[String]) -> Result<Vec<CString>, StartError> {

@@ -72,6 +72,7 @@ pub fn exec(launch: ExecLaunch<'_>) -> Result<Running, StartError> {
                 pid: child,
                 pidfd,
                 console: None,
+                listener: None,
                 warnings: Vec::new(),
             };
             let oom_score = plan.order.oom_score;
@@ -143,6 +144,7 @@ fn follow(
             Ok(None) => return Ok(running),
             Ok(Some(Message::Warning(text))) => running.warnings.push(text),
             Ok(Some(Message::Console(console))) => running.console = Some(console),
+            Ok(Some(Message::Listener(listener))) => running.listener = Some(listener),
             Ok(Some(Message::Failed(error))) | Err(error) => break error,
             Ok(Some(Message::Map | Message::Ready)) => {
                 break StartError::of("unexpected word of the process");
@@ -155,7 +157,7 @@ fn follow(
 
 fn run(plan: Plan, channel: &Channel) -> ! {
     let _never = NeverReturn;
-    match prepare(plan, channel).and_then(Ready::execute) {
+    match prepare(plan, channel).and_then(|ready: Ready| ready.execute(channel)) {
         Ok(never) => match never {},
         Err(error) => child::fail(channel, error),
     }

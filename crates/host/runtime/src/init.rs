@@ -24,7 +24,7 @@ pub(crate) fn run(plan: Plan<'_>, channel: &Channel) -> ! {
     let has_init = has_init(plan.spec);
     let error = match prepare(plan, channel) {
         Ok(ready) if has_init => reaper::become_init(ready, channel),
-        Ok(ready) => ready.execute(),
+        Ok(ready) => ready.execute(channel),
         Err(error) => Err(error),
     };
     match error {

@@ -90,6 +90,8 @@ pub struct Running {
     pub pidfd: OwnedFd,
     /// The master side of its terminal.
     pub console: Option<OwnedFd>,
+    /// Where the calls are asked that its seccomp program puts to a listener; unanswered, they wait for ever.
+    pub listener: Option<OwnedFd>,
     /// What could not be done and was gone without, such as raising a limit.
     pub warnings: Vec<String>,
 }
@@ -119,8 +121,9 @@ impl Created {
     /// # Errors
     /// When the program cannot be run; the process is reaped.
     pub fn start(mut self) -> Result<Running, StartError> {
-        create::release(&self.channel)?;
+        let listener = create::release(&self.channel)?;
         let mut running = self.running.take().ok_or_else(create::died)?;
+        running.listener = listener;
         running.warnings = std::mem::take(&mut self.warnings);
         Ok(running)
     }

@@ -20,7 +20,7 @@ use crate::{StartError, channel::Channel, child::Never, credentials::Ready};
 /// Forks the program off and stays as PID 1.
 pub(crate) fn become_init(mut ready: Ready, channel: &Channel) -> Never {
     block_all_signals();
-    ready.confine()?;
+    ready.confine(channel)?;
     match fork().map_err(StartError::step("fork"))? {
         None => become_program(ready),
         Some(program) => {

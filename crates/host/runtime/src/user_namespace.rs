@@ -41,6 +41,7 @@ fn make(spec: &Spec) -> Result<OwnedFd, StartError> {
         }
         Forked::Parent { child, pidfd } => {
             let holder = Running {
+                listener: None,
                 pid: child,
                 pidfd,
                 console: None,

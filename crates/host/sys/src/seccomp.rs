@@ -1,16 +1,19 @@
 //! Loads a compiled seccomp program into the calling thread.
 
+use std::os::fd::{FromRawFd as _, OwnedFd};
+
 use rustix::io::Errno;
 
 use crate::result::check;
 
 const INSTRUCTION: usize = 8;
 
-/// Confines the calling thread by `program`, classic BPF instructions as the kernel lays them out.
+/// Confines the calling thread by `program`, classic BPF instructions as the kernel lays them out. Gives the listener, closed by
+/// `execve`, if the program puts calls to one.
 ///
 /// # Errors
 /// `INVAL` for a program the kernel's checker refuses, `ACCES` without both `no_new_privs` and `CAP_SYS_ADMIN`.
-pub fn load_filter(program: &[u8]) -> Result<(), Errno> {
+pub fn load_filter(program: &[u8]) -> Result<Option<OwnedFd>, Errno> {
     let mut filter: Vec<libc::sock_filter> = program
         .chunks_exact(INSTRUCTION)
         .map(instruction)
@@ -24,16 +27,32 @@ pub fn load_filter(program: &[u8]) -> Result<(), Errno> {
         len: length,
         filter: filter.as_mut_ptr(),
     };
+    let flags = match filter.iter().any(asks) {
+        true => libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
+        false => 0,
+    };
     // SAFETY: `header` points to `length` initialised instructions that outlive the call; the kernel copies them.
     let done = unsafe {
         libc::syscall(
             libc::SYS_seccomp,
             libc::SECCOMP_SET_MODE_FILTER,
-            0,
+            flags,
             &raw const header,
         )
     };
-    check(done).map(drop)
+    let answer = check(done)?;
+    if flags == 0 {
+        return Ok(None);
+    }
+    let listener = i32::try_from(answer).map_err(|_no_descriptor| Errno::BADF)?;
+    // SAFETY: the kernel just opened it for us.
+    Ok(Some(unsafe { OwnedFd::from_raw_fd(listener) }))
+}
+
+/// Reports whether an instruction ends with a question to the listener.
+fn asks(instruction: &libc::sock_filter) -> bool {
+    const RETURN: u16 = 0x06;
+    instruction.code == RETURN && instruction.k == libc::SECCOMP_RET_USER_NOTIF
 }
 
 fn instruction(bytes: &[u8]) -> Option<libc::sock_filter> {

@@ -73,6 +73,7 @@ fn value(action: Action) -> u32 {
         Action::Trap => 0x0003_0000,
         Action::Errno(number) => 0x0005_0000 | u32::from(number),
         Action::Trace(number) => 0x7ff0_0000 | u32::from(number),
+        Action::Notify => 0x7fc0_0000,
         Action::Log => 0x7ffc_0000,
         Action::Allow => 0x7fff_0000,
     }

@@ -8,6 +8,7 @@ mod assembler;
 mod call;
 mod compile;
 mod default;
+mod ping;
 mod profile;
 mod program;
 mod resolve;

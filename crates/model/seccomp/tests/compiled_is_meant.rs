@@ -70,6 +70,7 @@ mod tests {
             Action::Trap => 0x3_0000,
             Action::Errno(number) => 0x5_0000 | u32::from(number),
             Action::Trace(number) => 0x7ff0_0000 | u32::from(number),
+            Action::Notify => 0x7fc0_0000,
             Action::Log => 0x7ffc_0000,
             Action::Allow => 0x7fff_0000,
         }
@@ -87,6 +88,7 @@ mod tests {
             Just(Action::KillProcess),
             Just(Action::KillThread),
             Just(Action::Trap),
+            Just(Action::Notify),
             Just(Action::Log),
             (0_u16..4096).prop_map(Action::Errno),
             (0_u16..4096).prop_map(Action::Trace),

@@ -56,19 +56,45 @@ const NAMES: [&str; 41] = [
     "CHECKPOINT_RESTORE",
 ];
 
-/// What a container keeps unless told otherwise: Docker's fourteen.
-const DEFAULT: [u8; 14] = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31];
+/// What services need of root's power: files, ids, signals, low ports.
+const SERVICES: [u8; 10] = [0, 1, 3, 4, 5, 6, 7, 8, 10, 31];
+
+/// What Docker leaves to a container besides: raw frames, other roots, device nodes, the audit log.
+const DOCKERS_OTHERS: [u8; 4] = [13, 18, 27, 29];
 
 impl Capability {
+    /// Raw sockets and frames.
+    pub const NET_RAW: Self = Self(13);
+
     /// Lists every capability that this engine knows.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..=u8::MAX).zip(NAMES).map(|(number, _)| Self(number))
     }
 
-    /// Gives Docker's default set.
+    /// Gives what a container keeps unless told otherwise: what services need.
     #[must_use]
     pub fn defaults() -> CapabilitySet {
-        DEFAULT.into_iter().map(Self).collect()
+        SERVICES.into_iter().map(Self).collect()
+    }
+
+    /// Gives Docker's default set, fourteen.
+    #[must_use]
+    pub fn docker_defaults() -> CapabilitySet {
+        let all = SERVICES.into_iter().chain(DOCKERS_OTHERS);
+        all.map(Self).collect()
+    }
+
+    /// Reads the default set of a daemon: `services`, `docker`, `none`, or names between commas.
+    ///
+    /// # Errors
+    /// The first name that is no capability.
+    pub fn read_defaults(text: &str) -> Result<CapabilitySet, Error> {
+        match text {
+            "services" => Ok(Self::defaults()),
+            "docker" => Ok(Self::docker_defaults()),
+            "none" => Ok(CapabilitySet::new()),
+            names => names.split(',').map(|name| name.trim().parse()).collect(),
+        }
     }
 
     /// Gives the kernel's number.
@@ -108,6 +134,7 @@ pub(crate) fn choose(
     add: &[String],
     drop: &[String],
     privileged: bool,
+    defaults: &CapabilitySet,
 ) -> Result<CapabilitySet, Error> {
     let (all_added, added) = parse_list(add).map_err(|error| Error::CapAdd(Box::new(error)))?;
     let (all_dropped, dropped) =
@@ -119,10 +146,7 @@ pub(crate) fn choose(
         (true, _) => Capability::all().filter(|c| !dropped.contains(c)).collect(),
         (false, true) => added,
         (false, false) => {
-            let kept = Capability::defaults()
-                .difference(&dropped)
-                .copied()
-                .collect();
+            let kept = defaults - &dropped;
             &added | &kept
         }
     })
@@ -148,15 +172,36 @@ mod tests {
 
     fn chosen(add: &[&str], drop: &[&str]) -> Vec<String> {
         let own = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-        let set = choose(&own(add), &own(drop), false).unwrap();
+        let defaults = Capability::defaults();
+        let set = choose(&own(add), &own(drop), false, &defaults).unwrap();
         set.iter().map(ToString::to_string).collect()
     }
 
     #[test]
-    fn the_defaults_are_dockers_fourteen() {
+    fn the_defaults_are_what_services_need() {
         let expected = "CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID CAP_SETUID CAP_SETPCAP \
-             CAP_NET_BIND_SERVICE CAP_NET_RAW CAP_SYS_CHROOT CAP_MKNOD CAP_AUDIT_WRITE CAP_SETFCAP";
+             CAP_NET_BIND_SERVICE CAP_SETFCAP";
         assert_eq!(chosen(&[], &[]).join(" "), expected);
+    }
+
+    #[test]
+    fn the_defaults_of_a_daemon_are_a_name_or_a_list() {
+        let docker = "CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW SYS_CHROOT \
+             MKNOD AUDIT_WRITE SETFCAP";
+        let read = |text| {
+            let set = Capability::read_defaults(text).unwrap();
+            let names: Vec<_> = set.iter().map(|one| one.short_name()).collect();
+            names.join(" ")
+        };
+        assert_eq!(read("docker"), docker);
+        assert_eq!(read("none"), "");
+        assert_eq!(read("net_raw, CAP_KILL"), "KILL NET_RAW");
+        assert_eq!(
+            Capability::read_defaults("services").unwrap(),
+            Capability::defaults()
+        );
+        Capability::read_defaults("").unwrap_err();
+        Capability::read_defaults("KILL,NOSUCH").unwrap_err();
     }
 
     #[test]
@@ -178,7 +223,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_refused_in_dockers_words() {
-        let error = choose(&["nosuch".into()], &[], false).unwrap_err();
+        let error = choose(&["nosuch".into()], &[], false, &CapabilitySet::new()).unwrap_err();
         assert_eq!(
             error.to_string(),
             r#"invalid CapAdd: unknown capability: "CAP_NOSUCH""#

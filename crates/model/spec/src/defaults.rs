@@ -1,6 +1,8 @@
 //! What the daemon fills in where a request says nothing, and what this host has.
 
-use crate::{CgroupMode, Guarded, IpcMode, Limit, LogDefault, SeccompChoice};
+use crate::{
+    Capability, CapabilitySet, CgroupMode, Guarded, IpcMode, Limit, LogDefault, SeccompChoice,
+};
 
 /// The daemon's defaults and the host's bounds; a value, so that parsing stays pure.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub struct Defaults {
     pub userns_remap: bool,
     /// Whether every container gets `no-new-privileges`.
     pub no_new_privileges: bool,
+    /// The capabilities of containers that neither add nor drop any.
+    pub capabilities: CapabilitySet,
     /// The seccomp profile of containers that name none.
     pub seccomp: SeccompChoice,
     /// Whether containers are hardened unless their label says otherwise.
@@ -67,6 +71,7 @@ impl Default for Defaults {
             init: false,
             userns_remap: false,
             no_new_privileges: false,
+            capabilities: Capability::defaults(),
             seccomp: SeccompChoice::Default,
             hardened: false,
             guarded: Guarded::default(),

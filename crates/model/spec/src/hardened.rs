@@ -22,9 +22,6 @@ pub const HARDENED: &str = "dev.hakone.hardened";
 /// Processes and threads of a hardened container that names no limit.
 const PROCESSES: u64 = 1024;
 
-/// Of Docker's default capabilities, those that services do not need: raw frames, device nodes, other roots, the audit log.
-const NEEDLESS: [&str; 4] = ["NET_RAW", "MKNOD", "SYS_CHROOT", "AUDIT_WRITE"];
-
 /// Capabilities that are power over the host and not over the container.
 const OVER_THE_HOST: [&str; 16] = [
     "AUDIT_CONTROL",
@@ -173,8 +170,9 @@ fn powers(spec: &mut ContainerSpec, added: &[String], defaults: &Defaults) -> Re
         return Err(refuse(format!("--cap-add {}", power.short_name())));
     }
     let (_, asked) = capability::parse_list(added)?;
-    let needless: CapabilitySet = &named(&NEEDLESS) - &asked;
-    security.capabilities = &security.capabilities - &needless;
+    // Whatever the daemon's default is.
+    let wanted = &Capability::defaults() | &asked;
+    security.capabilities = &security.capabilities & &wanted;
     if !spec.devices.is_empty() || !spec.device_rules.is_empty() {
         return Err(refuse("--device"));
     }
@@ -259,6 +257,7 @@ mod tests {
                 closed: vec!["/srv/engine".into(), "/tmp/e/engine.sock".into()],
                 granted: vec!["/run/readers.sock".into()],
             },
+            capabilities: Capability::docker_defaults(),
             ..Defaults::default()
         }
     }

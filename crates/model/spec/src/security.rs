@@ -2,7 +2,7 @@
 
 use hakone_engine_api::wire::HostConfig;
 
-use crate::{CapabilitySet, Defaults, Error, capability};
+use crate::{Capability, CapabilitySet, Defaults, Error, capability};
 
 /// The limits of a container's power, namespaces apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Security {
     pub capabilities: CapabilitySet,
     /// The system calls it may make.
     pub seccomp: SeccompChoice,
+    /// Whether raw sockets were not given up by name: then a program without `CAP_NET_RAW` may ask for an ICMP socket.
+    pub may_ask_for_ping: bool,
     /// Whether set-user-id programs bring no power.
     pub no_new_privileges: bool,
     /// Whether the root file system is read-only.
@@ -27,6 +29,17 @@ pub struct Security {
     pub masked_paths: Option<Vec<String>>,
     /// Paths that are read-only; `None` means the default list.
     pub readonly_paths: Option<Vec<String>>,
+}
+
+impl Security {
+    /// Reports whether the filter puts the question for an ICMP socket to the supervisor: the engine's own profile, and no
+    /// raw sockets anyway.
+    #[must_use]
+    pub fn asks_for_ping(&self) -> bool {
+        self.may_ask_for_ping
+            && self.seccomp == SeccompChoice::Default
+            && !self.capabilities.contains(&Capability::NET_RAW)
+    }
 }
 
 /// Which seccomp profile holds.
@@ -56,9 +69,17 @@ pub(crate) fn parse(host: &HostConfig, defaults: &Defaults) -> Result<Security, 
     }
     let bare = options.system_paths_unconfined.then(Vec::new);
     let list = |names: &Option<Vec<String>>| names.clone().unwrap_or_default();
+    let (all_dropped, dropped) = capability::parse_list(&list(&host.cap_drop))
+        .map_err(|error| Error::CapDrop(Box::new(error)))?;
     Ok(Security {
         privileged,
-        capabilities: capability::choose(&list(&host.cap_add), &list(&host.cap_drop), privileged)?,
+        may_ask_for_ping: !all_dropped && !dropped.contains(&Capability::NET_RAW),
+        capabilities: capability::choose(
+            &list(&host.cap_add),
+            &list(&host.cap_drop),
+            privileged,
+            &defaults.capabilities,
+        )?,
         seccomp: match options.seccomp {
             Some(choice) => choice,
             None if privileged => SeccompChoice::Unconfined,

@@ -68,10 +68,10 @@ pub(crate) fn write(plan: &Plan, container: &Container, inner: &Inner) -> Result
     if let Some(owner) = plan.owner {
         give_away(plan, owner)?;
     }
-    let program = seccomp::ensure(&plan.spec, &inner.config.data_root)?;
+    let runtime = runtime(&plan.spec, container, inner);
+    let program = seccomp::ensure(&plan.spec, &runtime, &inner.config.data_root)?;
     let resolved = resolve(plan, container, inner)?;
     let mut document = runtime_spec(&plan.spec, &resolved);
-    let runtime = runtime(&plan.spec, container, inner);
     check_subpaths(&plan.spec, &runtime)?;
     if let (Runtime::External { .. }, Some(program)) = (&runtime, &program)
         && let Some(linux) = document.linux_mut()

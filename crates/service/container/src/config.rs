@@ -4,7 +4,8 @@ use std::{fs, path::PathBuf, thread};
 
 use hakone_engine_api::wire;
 use hakone_spec::{
-    CgroupMode, CgroupVersion, Defaults, Guarded, Limit, LogDefault, LogSpec, SeccompChoice,
+    Capability, CgroupMode, CgroupVersion, Defaults, Guarded, Limit, LogDefault, LogSpec,
+    SeccompChoice,
 };
 
 use crate::Error;
@@ -35,6 +36,9 @@ pub struct Config {
     pub init: bool,
     /// Whether set-user-id programs bring no power in any container.
     pub no_new_privileges: bool,
+    /// The capabilities of containers that neither add nor drop any, as [`Capability::read_defaults`] takes them; `None`
+    /// for what services need.
+    pub capabilities: Option<String>,
     /// `unconfined`, or the path of a profile in Docker's format; `None` means the engine's own.
     pub seccomp_profile: Option<String>,
     /// Whether containers are hardened unless their label says otherwise.
@@ -104,6 +108,10 @@ impl Config {
             init: self.init,
             userns_remap: self.userns_remap.is_some(),
             no_new_privileges: self.no_new_privileges,
+            capabilities: match &self.capabilities {
+                Some(text) => Capability::read_defaults(text)?,
+                None => base.capabilities,
+            },
             seccomp: self.seccomp()?,
             hardened: self.hardened,
             guarded: self.guarded.clone(),

@@ -10,6 +10,7 @@ use hakone_base::Digest;
 use hakone_seccomp::{KernelVersion, Profile, Resolved, compile};
 use hakone_spec::{ContainerSpec, SeccompChoice};
 use hakone_store::{Durability, write_atomic};
+use hakone_supervision::Runtime;
 
 use crate::{Error, facts};
 
@@ -25,8 +26,12 @@ pub(crate) struct Compiled {
     pub(crate) resolved: Resolved,
 }
 
-/// Makes sure that a container's filter exists; none for an unconfined one.
-pub(crate) fn ensure(spec: &ContainerSpec, data_root: &Path) -> Result<Option<Compiled>, Error> {
+/// Makes sure that a container's filter exists; none for an unconfined one. Who answers what a filter asks is our own runtime.
+pub(crate) fn ensure(
+    spec: &ContainerSpec,
+    runtime: &Runtime,
+    data_root: &Path,
+) -> Result<Option<Compiled>, Error> {
     let profile = match &spec.security.seccomp {
         SeccompChoice::Unconfined => return Ok(None),
         SeccompChoice::Default => Profile::default_profile(),
@@ -42,6 +47,10 @@ pub(crate) fn ensure(spec: &ContainerSpec, data_root: &Path) -> Result<Option<Co
         .collect();
     let holds = |capability: &str| names.iter().any(|name| name == capability);
     let resolved = profile.resolve(holds, kernel);
+    let resolved = match runtime {
+        Runtime::Builtin if spec.security.asks_for_ping() => resolved.with_ping(kernel),
+        Runtime::Builtin | Runtime::External { .. } => resolved,
+    };
     let digest = Digest::of(format!("{resolved:?}").as_bytes());
     let folder = data_root.join("seccomp");
     let path = folder.join(format!("{}.bpf", digest.hex()));

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fs, sync::Arc, time::Duration};
 
 use hakone_base::ContainerId;
 use hakone_control::{Link, LinkError};
-use hakone_spec::{ContainerSpec, Create, Defaults, Netns};
+use hakone_spec::{Capability, ContainerSpec, Create, Defaults, Netns};
 use hakone_supervision::{FailureKind, Reply, Request};
 use rustix::process::{Pid, Signal, kill_process};
 use tracing::{info, warn};
@@ -127,12 +127,14 @@ impl Inner {
         self.run(container, plan, prepared).await
     }
 
-    /// Gives what a request falls back to: what the engine makes for itself is not hardened.
+    /// Gives what a request falls back to. What the engine makes for itself, as the steps of builds are, is not hardened and
+    /// has Docker's capabilities: packages are installed with `chroot` and `mknod`.
     pub(crate) fn defaults_of(&self, engine: bool) -> Cow<'_, Defaults> {
-        match engine && self.defaults.hardened {
+        match engine {
             false => Cow::Borrowed(&self.defaults),
             true => Cow::Owned(Defaults {
                 hardened: false,
+                capabilities: Capability::docker_defaults(),
                 ..self.defaults.clone()
             }),
         }

@@ -1,7 +1,7 @@
 //! The end of a container: everything it wrote is kept, everything it had is undone, and the exit is on record before
 //! anyone hears of it.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use hakone_store::{Durability, write_atomic};
 use hakone_supervision::{EXIT_FILE, Exit, Notice};
@@ -60,6 +60,7 @@ impl Server {
     pub(crate) fn clean_up(&mut self) {
         self.daemon = None;
         self.oom = None;
+        self.filters = BTreeMap::new();
         if let Some(container) = self.container.take() {
             container.remove();
         }

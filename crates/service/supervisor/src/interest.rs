@@ -33,6 +33,8 @@ pub(crate) enum Token {
     Listener,
     /// The container ran out of memory.
     Oom,
+    /// A process under a filter asks for something; the filter's key.
+    Filter(u32),
     /// The log server is ready.
     Log,
     /// A client sent or took something.
@@ -70,6 +72,8 @@ impl Server {
         all.extend(daemon.map(|daemon| (Token::Daemon, daemon.as_fd(), PollFlags::IN)));
         let oom = self.oom.as_ref();
         all.extend(oom.map(|oom| (Token::Oom, oom.as_fd(), PollFlags::IN)));
+        let filters = self.filters.iter();
+        all.extend(filters.map(|(key, one)| (Token::Filter(*key), one.as_fd(), PollFlags::IN)));
         let log = self.log.interest();
         all.extend(log.map(|(socket, flags)| (Token::Log, socket, flags)));
         for (id, connection) in &self.connections {

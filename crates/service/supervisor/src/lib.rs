@@ -15,6 +15,7 @@ mod error;
 mod interest;
 mod log;
 mod mtab;
+mod ping;
 mod prepare;
 mod process;
 mod request;

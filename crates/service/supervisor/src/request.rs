@@ -11,6 +11,7 @@ use crate::{
     connection::Purpose,
     error::Error,
     process::{INIT, Process},
+    runtime::Started,
     server::{Server, Stage, now},
     stdio::resize,
 };
@@ -104,7 +105,8 @@ impl Server {
         };
         let pid = init.pid;
         match container.start() {
-            Ok(warnings) => {
+            Ok(Started { warnings, listener }) => {
+                self.listen(listener);
                 let at = now();
                 self.stage = Stage::Running { pid, at };
                 let pid = pid.as_raw_nonzero().get();
@@ -234,12 +236,13 @@ impl Server {
             kind: FailureKind::Other,
             message: "the container is not running".to_owned(),
         })?;
-        let (pid, ours) = container.exec(order)?;
+        let (pid, ours, listener) = container.exec(order)?;
         let mut process = Process::new(pid, ours);
         process.exec = Some(order.id.clone());
         process.client = (!order.detach).then_some(id);
         let key = self.key();
         self.processes.insert(key, process);
+        self.listen(listener);
         Ok((key, pid))
     }
 

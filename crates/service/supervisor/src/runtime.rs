@@ -23,6 +23,15 @@ pub(crate) enum Container {
     External(External),
 }
 
+/// What comes of letting a program run.
+#[derive(Debug, Default)]
+pub(crate) struct Started {
+    /// What was gone without.
+    pub(crate) warnings: Vec<String>,
+    /// Where its filter asks.
+    pub(crate) listener: Option<OwnedFd>,
+}
+
 impl Container {
     /// Makes the container up to the barrier: everything but its program.
     pub(crate) fn create(
@@ -42,19 +51,22 @@ impl Container {
         }
     }
 
-    /// Lets the program run; gives what was gone without.
-    pub(crate) fn start(&mut self) -> Result<Vec<String>, Error> {
+    /// Lets the program run.
+    pub(crate) fn start(&mut self) -> Result<Started, Error> {
         match self {
             Self::Builtin(made) => made.start(),
-            Self::External(made) => made.start().map(|()| Vec::new()),
+            Self::External(made) => made.start().map(|()| Started::default()),
         }
     }
 
-    /// Runs one more process; it is a child of ours.
-    pub(crate) fn exec(&mut self, order: &ExecOrder) -> Result<(Pid, Ours), Error> {
+    /// Runs one more process; it is a child of ours, and may come with the listener of its filter.
+    pub(crate) fn exec(
+        &mut self,
+        order: &ExecOrder,
+    ) -> Result<(Pid, Ours, Option<OwnedFd>), Error> {
         match self {
             Self::Builtin(made) => made.exec(order),
-            Self::External(made) => made.exec(order),
+            Self::External(made) => made.exec(order).map(|(pid, ours)| (pid, ours, None)),
         }
     }
 

@@ -27,6 +27,8 @@ fn action(action: Action) -> (LinuxSeccompAction, Option<u32>) {
         Action::KillProcess => (LinuxSeccompAction::ScmpActKillProcess, None),
         Action::KillThread => (LinuxSeccompAction::ScmpActKillThread, None),
         Action::Trap => (LinuxSeccompAction::ScmpActTrap, None),
+        // Programs that compile filters themselves hold no listener of ours.
+        Action::Notify => (LinuxSeccompAction::ScmpActErrno, Some(1)),
         Action::Errno(number) => (LinuxSeccompAction::ScmpActErrno, Some(number.into())),
         Action::Trace(number) => (LinuxSeccompAction::ScmpActTrace, Some(number.into())),
         Action::Log => (LinuxSeccompAction::ScmpActLog, None),

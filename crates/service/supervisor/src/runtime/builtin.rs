@@ -12,7 +12,7 @@ use hakone_supervision::{ExecOrder, FailureKind, Order, WindowSize};
 use oci_spec::runtime::{LinuxResources, Spec};
 use rustix::{io::fcntl_dupfd_cloexec, process::Pid};
 
-use super::{exec, init_streams};
+use super::{Started, exec, init_streams};
 use crate::{
     error::{Error, chain},
     prepare,
@@ -78,17 +78,20 @@ impl Builtin {
         }
     }
 
-    pub(super) fn start(&mut self) -> Result<Vec<String>, Error> {
+    pub(super) fn start(&mut self) -> Result<Started, Error> {
         let created = self.created.take().ok_or_else(|| Error::Start {
             kind: FailureKind::Other,
             message: "the container was started already".to_owned(),
         })?;
         // The process is our child as long as it is not reaped, so its number is all we need of it.
         let running = created.start().map_err(|error| refusal(&error))?;
-        Ok(running.warnings)
+        Ok(Started {
+            warnings: running.warnings,
+            listener: running.listener,
+        })
     }
 
-    pub(super) fn exec(&self, order: &ExecOrder) -> Result<(Pid, Ours), Error> {
+    pub(super) fn exec(&self, order: &ExecOrder) -> Result<(Pid, Ours, Option<OwnedFd>), Error> {
         let spec = prepare::spec(&self.bundle)?;
         let base = spec.process().clone().unwrap_or_default();
         let (ours, theirs) = streams(order.terminal, order.streams, order.console)?;
@@ -105,15 +108,14 @@ impl Builtin {
             stdio: stdio(theirs),
             cgroup: &self.cgroup,
         };
-        let Running { pid, console, .. } =
-            hakone_runtime::exec(launch).map_err(|error| refusal(&error))?;
-        let ours = match console {
+        let running: Running = hakone_runtime::exec(launch).map_err(|error| refusal(&error))?;
+        let ours = match running.console {
             Some(master) => {
                 Ours::terminal(master, order.streams.stdin).map_err(Error::kernel("terminal"))?
             }
             None => ours,
         };
-        Ok((pid, ours))
+        Ok((running.pid, ours, running.listener))
     }
 
     pub(super) fn cgroup(&self) -> &Cgroup {
