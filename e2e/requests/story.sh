@@ -45,5 +45,5 @@ docker container prune -f
 docker network prune -f
 docker volume prune -af
 docker image prune -f
-docker run --name o1 -m 8m --memory-swap 8m $IMAGE sh -c 'a=x; while :; do a=$a$a; done'
+docker run --name o1 -m 24m --memory-swap 24m $IMAGE sh -c 'a=x; while :; do a=$a$a; done'
 docker rm -v o1
