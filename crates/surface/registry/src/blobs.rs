@@ -1,8 +1,13 @@
 //! Blobs over HTTP: the whole or a part, read a block at a time, so that a download costs the same memory however large it is.
 
-use std::{fs::File, io, sync::Arc};
+use std::{
+    fs::File,
+    io::{self, IoSliceMut},
+    os::unix::fs::FileExt as _,
+    sync::Arc,
+};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use hakone_registry_service::{
     Body as Pieces, Cached,
@@ -15,15 +20,15 @@ use hyper::{
         RANGE,
     },
 };
-use rustix::{buffer::spare_capacity, io::pread};
-use tokio::task::{JoinHandle, spawn_blocking};
+use rustix::io::{ReadWriteFlags, preadv2};
+use tokio::task::spawn_blocking;
 
 use crate::{
     dispatch::{Asked, Server},
     reply::{self, Body, Reply},
 };
 
-/// Bytes read at once. A reader has two blocks, one on its way and one that is read meanwhile; larger ones are hardly faster.
+/// Bytes read at once. A reader has two blocks on their way and the next; larger ones are hardly faster.
 const BLOCK: u64 = 256 * 1024;
 
 /// Gives a blob.
@@ -99,18 +104,19 @@ fn read(file: File, first: u64, count: u64) -> Pieces {
         file: Arc::new(file),
         at: first,
         end: first + count,
-        coming: None,
+        sent: [Bytes::new(), Bytes::new()],
     };
     Box::pin(stream::unfold(blocks, Blocks::next))
 }
 
-/// A file on its way out: while the client takes a block the next one is read. No thread is held meanwhile, however slowly the
-/// client reads.
+/// A file on its way out. What the kernel has in memory is copied at once, the rest is read on a thread that may wait; none is
+/// held while the client reads, however slowly.
 struct Blocks {
     file: Arc<File>,
     at: u64,
     end: u64,
-    coming: Option<JoinHandle<io::Result<Bytes>>>,
+    /// The two blocks before, the older one first: its memory is used again when it has left.
+    sent: [Bytes; 2],
 }
 
 impl Blocks {
@@ -118,37 +124,41 @@ impl Blocks {
         if self.at >= self.end {
             return None;
         }
-        let coming = self.coming.take().unwrap_or_else(|| self.begin());
-        let read = coming
-            .await
-            .unwrap_or_else(|error| Err(io::Error::other(error)));
+        let count = usize::try_from((self.end - self.at).min(BLOCK)).unwrap_or_default();
+        let [older, newer] = std::mem::take(&mut self.sent);
+        let mut block = older.try_into_mut().unwrap_or_default();
+        block.resize(count, 0);
+        let read = match read_cached(&self.file, &mut block, self.at) {
+            Some(read) => {
+                block.truncate(read);
+                Ok(block.freeze())
+            }
+            None => self.read_waiting(block).await,
+        };
         match &read {
-            Ok(block) => self.at += block.len() as u64,
+            Ok(block) => {
+                self.at += block.len() as u64;
+                self.sent = [newer, block.clone()];
+            }
             Err(_) => self.at = self.end,
         }
-        self.coming = (self.at < self.end).then(|| self.begin());
         Some((read, self))
     }
 
-    fn begin(&self) -> JoinHandle<io::Result<Bytes>> {
-        let (file, at, count) = (
-            Arc::clone(&self.file),
-            self.at,
-            (self.end - self.at).min(BLOCK),
-        );
-        spawn_blocking(move || block(&file, at, usize::try_from(count).unwrap_or_default()))
+    async fn read_waiting(&self, mut block: BytesMut) -> io::Result<Bytes> {
+        let (file, at) = (Arc::clone(&self.file), self.at);
+        let read = spawn_blocking(move || {
+            file.read_exact_at(&mut block, at)?;
+            Ok(block.freeze())
+        });
+        read.await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 }
 
-fn block(file: &File, at: u64, count: usize) -> io::Result<Bytes> {
-    let mut block = Vec::with_capacity(count);
-    while block.len() < count {
-        let from = at + block.len() as u64;
-        if pread(file, spare_capacity(&mut block), from)? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    }
-    // The file may be longer than what was asked for.
-    block.truncate(count);
-    Ok(Bytes::from(block))
+/// Copies what the kernel has in memory; none when it would have to wait for the disk, or does not know.
+fn read_cached(file: &File, block: &mut [u8], at: u64) -> Option<usize> {
+    let mut parts = [IoSliceMut::new(block)];
+    let read = preadv2(file, &mut parts, at, ReadWriteFlags::NOWAIT);
+    read.ok().filter(|count| *count > 0)
 }
