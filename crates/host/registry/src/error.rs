@@ -40,13 +40,8 @@ pub enum Error {
         source: io::Error,
     },
     /// A file of `certs.d` cannot be used.
-    #[error("could not use {path}: {reason}")]
-    Certificate {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[error("could not use {0}")]
+    Certificate(#[from] hakone_tls::Error),
     /// The proxy did not let us through.
     #[error("proxy {proxy}: {reason}")]
     Proxy {
@@ -154,7 +149,7 @@ impl Error {
             | Self::Denied(_)
             | Self::Lookup { .. }
             | Self::Tls { .. }
-            | Self::Certificate { .. }
+            | Self::Certificate(_)
             | Self::Proxy { .. }
             | Self::NoRegistry(_)
             | Self::NoCredentials
@@ -224,7 +219,7 @@ impl Fault for Error {
             Self::Lookup { .. }
             | Self::Connect { .. }
             | Self::Tls { .. }
-            | Self::Certificate { .. }
+            | Self::Certificate(_)
             | Self::Proxy { .. }
             | Self::Broken { .. }
             | Self::Slow { .. }

@@ -3,7 +3,7 @@
 //! One line for the reader; a hint on how to go on where there is one. Exit codes are docker's: 125 when `run` fails before the
 //! container's process, 126 and 127 when that process cannot be executed, 1 for the rest.
 
-use std::{io, path::PathBuf};
+use std::io;
 
 use hakone_base::{Fault, Kind};
 
@@ -25,13 +25,8 @@ pub enum Error {
         source: io::Error,
     },
     /// The certificates for the connection cannot be used.
-    #[error("could not read {path}: {reason}")]
-    Certificate {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[error("could not read {0}")]
+    Certificate(#[from] hakone_tls::Error),
     /// The daemon refused.
     #[error("Error response from daemon: {message}")]
     Daemon {
@@ -165,7 +160,7 @@ impl Fault for Error {
             Self::Daemon { status, .. } => kind_of(*status),
             Self::Advised { error, .. } => error.kind(),
             Self::Program { .. } => Kind::NotFound,
-            Self::Certificate { .. }
+            Self::Certificate(_)
             | Self::Reply(_)
             | Self::Io { .. }
             | Self::Progress(_)

@@ -10,11 +10,8 @@ use std::{
     sync::Arc,
 };
 
-use rustls::{
-    RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::WebPkiClientVerifier,
-};
+use hakone_tls::{Identity, authorities};
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -52,13 +49,8 @@ pub enum ListenError {
         source: io::Error,
     },
     /// A certificate or key cannot be used.
-    #[error("could not use {path}: {reason}")]
-    Certificate {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[error("could not use {0}")]
+    Certificate(#[from] hakone_tls::Error),
     /// `fd://` without sockets from systemd.
     #[error(
         "no sockets found from socket activation: make sure the service was started by systemd"
@@ -178,44 +170,10 @@ async fn tcp(address: SocketAddr, files: &TlsFiles) -> Result<Listener, ListenEr
 }
 
 fn server_config(files: &TlsFiles) -> Result<ServerConfig, ListenError> {
-    let refuse = |path: &Path, reason: String| ListenError::Certificate {
-        path: path.to_owned(),
-        reason,
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&files.ca)? {
-        roots
-            .add(certificate)
-            .map_err(|error| refuse(&files.ca, error.to_string()))?;
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .build()
-            .map_err(|error| refuse(&files.ca, error.to_string()))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|error| refuse(&files.key, error.to_string()))?;
-    ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| refuse(&files.certificate, error.to_string()))?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(certificates(&files.certificate)?, key)
-        .map_err(|error| refuse(&files.certificate, error.to_string()))
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ListenError> {
-    let refuse = |reason: String| ListenError::Certificate {
-        path: path.to_owned(),
-        reason,
-    };
-    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
-        .map_err(|error| refuse(error.to_string()))?
-        .collect();
-    match found {
-        Ok(list) if list.is_empty() => Err(refuse("no certificate in it".into())),
-        Ok(list) => Ok(list),
-        Err(error) => Err(refuse(error.to_string())),
-    }
+    let identity = Identity::read(&files.certificate, &files.key)?;
+    let clients = authorities(&files.ca)?;
+    hakone_tls::server(identity, Some(clients))
+        .map_err(|error| hakone_tls::Error::new(&files.certificate, error.to_string()).into())
 }
 
 fn systemd() -> Result<Vec<Listener>, ListenError> {

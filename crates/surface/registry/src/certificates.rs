@@ -9,11 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use rustls::{
-    RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::WebPkiClientVerifier,
-};
+use hakone_tls::{Identity, authorities};
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
@@ -85,47 +81,11 @@ fn versions(files: &Tls) -> [Version; 3] {
 }
 
 fn acceptor(files: &Tls) -> Result<TlsAcceptor, Error> {
-    let refuse = |path: &Path| {
-        let path = path.to_owned();
-        move |reason: String| Error::Certificate { path, reason }
-    };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| refuse(&files.certificate)(error.to_string()))?;
-    let builder = match &files.client_ca {
-        None => builder.with_no_client_auth(),
-        Some(path) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(path)? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| refuse(path)(error.to_string()))?;
-            }
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-            builder.with_client_cert_verifier(
-                verifier.map_err(|error| refuse(path)(error.to_string()))?,
-            )
-        }
-    };
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|error| refuse(&files.key)(error.to_string()))?;
-    let config = builder.with_single_cert(certificates(&files.certificate)?, key);
-    let mut config = config.map_err(|error| refuse(&files.certificate)(error.to_string()))?;
+    let identity = Identity::read(&files.certificate, &files.key)?;
+    let clients = files.client_ca.as_deref().map(authorities).transpose()?;
+    let config = hakone_tls::server(identity, clients);
+    let mut config =
+        config.map_err(|error| hakone_tls::Error::new(&files.certificate, error.to_string()))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let refuse = |reason: String| Error::Certificate {
-        path: path.to_owned(),
-        reason,
-    };
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match read {
-        Ok(list) if list.is_empty() => Err(refuse("no certificate in it".to_owned())),
-        Ok(list) => Ok(list),
-        Err(error) => Err(refuse(error.to_string())),
-    }
 }

@@ -37,13 +37,8 @@ pub enum Error {
     #[error(transparent)]
     Registry(#[from] hakone_registry_service::Error),
     /// A certificate cannot be used.
-    #[error("could not use {path}: {reason}")]
-    Certificate {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[error("could not use {0}")]
+    Certificate(#[from] hakone_tls::Error),
     /// An address cannot be listened on.
     #[error("could not listen on {address}: {source}")]
     Listen {

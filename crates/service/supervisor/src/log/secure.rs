@@ -7,16 +7,12 @@ use std::{
 };
 
 use hakone_supervision::LogTls;
+use hakone_tls::{Identity, Peers, authorities, client};
 use rustix::{
     io::Errno,
     net::{RecvFlags, recv},
 };
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
-};
+use rustls::{ClientConnection, pki_types::ServerName};
 
 use super::channel::{Taken, put};
 
@@ -27,29 +23,17 @@ pub(super) struct Session(Box<ClientConnection>);
 impl Session {
     /// Prepares a session; nothing when a file or the name is of no use.
     pub(super) fn new(tls: &LogTls) -> Option<Self> {
-        let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
-        let builder = builder.with_safe_default_protocol_versions().ok()?;
-        let builder = match tls.skip_verify {
-            true => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Anyone(provider))),
-            false => {
-                let mut roots = RootCertStore::empty();
-                let found = CertificateDer::pem_file_iter(&tls.ca).ok()?;
-                roots.add_parsable_certificates(found.filter_map(Result::ok));
-                builder.with_root_certificates(roots)
-            }
+        let peers = match tls.skip_verify {
+            true => Peers::Anybody,
+            false => Peers::Authorities(authorities(tls.ca.as_ref()).ok()?),
         };
-        let config = match &tls.identity {
-            None => builder.with_no_client_auth(),
+        let identity = match &tls.identity {
+            None => None,
             Some((certificate, key)) => {
-                let chain = CertificateDer::pem_file_iter(certificate).ok()?;
-                let chain = chain.collect::<Result<_, _>>().ok()?;
-                let key = PrivateKeyDer::from_pem_file(key).ok()?;
-                builder.with_client_auth_cert(chain, key).ok()?
+                Some(Identity::read(certificate.as_ref(), key.as_ref()).ok()?)
             }
         };
+        let config = client(peers, identity).ok()?;
         let name = ServerName::try_from(tls.name.clone()).ok()?;
         let session = ClientConnection::new(Arc::new(config), name).ok()?;
         Some(Self(Box::new(session)))
@@ -142,54 +126,5 @@ impl Write for Socket<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Takes any certificate: `syslog-tls-skip-verify`, which the user asked for.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

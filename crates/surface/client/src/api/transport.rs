@@ -1,14 +1,9 @@
 //! A byte stream to the daemon: a unix socket, or TCP under TLS with certificates on both sides.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
-};
+use hakone_tls::{Peers, authorities, client};
+use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
@@ -69,29 +64,8 @@ fn name(host: &str) -> Result<ServerName<'static>, Error> {
 }
 
 fn config(identity: &Identity) -> Result<ClientConfig, Error> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&identity.ca)? {
-        roots
-            .add(certificate)
-            .map_err(|error| bad(&identity.ca, &error))?;
-    }
-    let key =
-        PrivateKeyDer::from_pem_file(&identity.key).map_err(|error| bad(&identity.key, &error))?;
-    ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_client_auth_cert(certificates(&identity.certificate)?, key)
-        .map_err(|error| bad(&identity.certificate, &error))
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|error| bad(path, &error))
-}
-
-fn bad(path: &Path, reason: &dyn std::fmt::Display) -> Error {
-    Error::Certificate {
-        path: path.to_owned(),
-        reason: reason.to_string(),
-    }
+    let own = hakone_tls::Identity::read(&identity.certificate, &identity.key)?;
+    let peers = Peers::Authorities(authorities(&identity.ca)?);
+    client(peers, Some(own))
+        .map_err(|error| hakone_tls::Error::new(&identity.certificate, error.to_string()).into())
 }
