@@ -13,7 +13,7 @@ const NOBODY: [&str; 3] = ["02:00:00:00:00:77", "10.71.0.99", "fd71::99"];
 
 /// Fails when any attack of the table was heard, or when the table is not what it was: a lost line is a lost promise.
 #[track_caller]
-fn judge(
+pub(crate) fn judge(
     table: &str,
     sent: &[String],
     heard: impl IntoIterator<Item = BTreeSet<String>>,
@@ -171,11 +171,11 @@ fn without_rules_the_same_frames_get_through() {
     assert!(peer * 10 > all * 6, "{peer} of {all}");
 }
 
-fn neighbours(lab: &Lab) -> String {
+pub(crate) fn neighbours(lab: &Lab) -> String {
     lab.host.sh("ip neigh show nud permanent | sort").ok()
 }
 
-fn bridge_of(lab: &Lab, number: u8) -> String {
+pub(crate) fn bridge_of(lab: &Lab, number: u8) -> String {
     let find = format!("ip -o addr show to 10.7{number}.0.1 | cut -d' ' -f2");
     lab.host.sh(&find).ok()
 }

@@ -9,11 +9,17 @@ mod dns;
 #[cfg(test)]
 mod ear;
 #[cfg(test)]
+mod everywhere;
+#[cfg(test)]
 mod flows;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]
+mod host;
+#[cfg(test)]
 mod inside;
+#[cfg(test)]
+mod kernel;
 #[cfg(test)]
 mod opened;
 #[cfg(test)]

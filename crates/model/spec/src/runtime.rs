@@ -81,6 +81,8 @@ pub enum ResolvedSource {
         recursive: bool,
         /// Whether the path was followed to its end, through what others may change meanwhile: a link on it is refused.
         plain: bool,
+        /// Whether device nodes in it open devices; in a volume they do nobody's work but that of who wants out.
+        devices: bool,
     },
     /// Memory.
     Tmpfs {

@@ -311,6 +311,7 @@ mod tests {
             propagation,
             recursive: true,
             plain: false,
+            devices: true,
         };
         let mut with = resolved();
         with.mounts = vec![

@@ -12,8 +12,8 @@ use std::{
 use hakone_base::Secret;
 use hakone_container_log::Logged;
 use hakone_spec::{
-    ContainerSpec, EtcFiles, Guarded, Joined, MountSource, Netns, Propagation, ReadOnly, Resolved,
-    ResolvedMount, ResolvedSource, Shm, runtime_spec, seccomp_for_runc,
+    Capability, ContainerSpec, EtcFiles, Guarded, Joined, MountSource, Netns, Propagation,
+    ReadOnly, Resolved, ResolvedMount, ResolvedSource, Shm, runtime_spec, seccomp_for_runc,
 };
 use hakone_supervision::WindowSize;
 use hakone_supervision::{
@@ -252,6 +252,16 @@ fn mounts(plan: &Plan, guarded: &Guarded) -> Result<Vec<ResolvedMount>, Error> {
     resolved.collect()
 }
 
+/// Reports whether device nodes in volumes open devices: for who was given devices, or asked for the making of nodes.
+fn opens_devices(plan: &Plan) -> bool {
+    let security = &plan.spec.security;
+    let asked = security
+        .capabilities
+        .difference(&Capability::defaults())
+        .any(|one| one.to_string() == "CAP_MKNOD");
+    security.privileged || asked
+}
+
 fn resolved_mount(plan: &Plan, mount: &Mount) -> Result<ResolvedMount, Error> {
     let asked = plan
         .spec
@@ -274,6 +284,7 @@ fn resolved_mount(plan: &Plan, mount: &Mount) -> Result<ResolvedMount, Error> {
                 propagation: bind.propagation,
                 recursive: bind.recursive,
                 plain: false,
+                devices: true,
             }
         }
         Some(MountSource::Volume(volume)) if mount.kind == MountKind::Volume => {
@@ -282,6 +293,7 @@ fn resolved_mount(plan: &Plan, mount: &Mount) -> Result<ResolvedMount, Error> {
                 propagation: volume.propagation,
                 recursive: true,
                 plain: volume.subpath.is_some(),
+                devices: opens_devices(plan),
             }
         }
         Some(MountSource::Bind(_) | MountSource::Volume(_)) | None => ResolvedSource::Path {
@@ -289,6 +301,7 @@ fn resolved_mount(plan: &Plan, mount: &Mount) -> Result<ResolvedMount, Error> {
             propagation: Propagation::RPrivate,
             recursive: true,
             plain: false,
+            devices: mount.kind != MountKind::Volume || opens_devices(plan),
         },
     };
     Ok(ResolvedMount {

@@ -10,7 +10,7 @@ use crate::{ContainerSpec, UtsMode};
 pub const INIT_ANNOTATION: &str = "dev.hakone.init";
 
 /// Paths that look empty: they tell of the host or reach its hardware.
-pub const MASKED_PATHS: [&str; 16] = [
+pub const MASKED_PATHS: [&str; 20] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/cmdline",
@@ -18,6 +18,9 @@ pub const MASKED_PATHS: [&str; 16] = [
     "/proc/kallsyms",
     "/proc/kcore",
     "/proc/keys",
+    "/proc/kpagecgroup",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
     "/proc/latency_stats",
     "/proc/modules",
     "/proc/sched_debug",
@@ -25,6 +28,7 @@ pub const MASKED_PATHS: [&str; 16] = [
     "/proc/timer_list",
     "/proc/timer_stats",
     "/proc/version_signature",
+    "/proc/vmallocinfo",
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
 ];

@@ -196,6 +196,7 @@ fn files(files: &EtcFiles) -> [ResolvedMount; 3] {
             propagation: Propagation::RPrivate,
             recursive: true,
             plain: false,
+            devices: true,
         },
         read_only: ReadOnly::No,
     };
@@ -221,11 +222,13 @@ fn user(resolved_mount: &ResolvedMount, resolved: &Resolved) -> Mount {
             propagation,
             recursive,
             plain,
+            devices,
         } => {
             let bind = if *recursive { "rbind" } else { "bind" };
             let mut options = vec![bind.to_owned()];
             options.extend(access(*read_only, resolved).into_iter().map(str::to_owned));
             options.push(propagation.as_str().to_owned());
+            options.extend((!devices).then(|| "nodev".to_owned()));
             options.extend(plain.then(|| PLAIN.to_owned()));
             mount(target, "bind", path.clone(), options)
         }
