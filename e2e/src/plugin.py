@@ -90,6 +90,10 @@ def network(verb, asked):
         gateway = networks[asked["NetworkID"]].split("/")[0]
         assert os.path.exists(asked["SandboxKey"])
         return {"InterfaceName": {"SrcName": source, "DstPrefix": "net"}, "Gateway": gateway, "StaticRoutes": routes}
+    elif verb == "Leave":
+        # What was lent should be back on the host by now.
+        with open(os.path.join(folder, "back"), "a") as kept:
+            kept.write("yes " if subprocess.run(["ip", "link", "show", f"rw{cable}"], capture_output=True).returncode == 0 else "no ")
     elif verb == "DeleteEndpoint":
         try:
             ip(f"link del rv{cable}")

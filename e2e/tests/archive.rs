@@ -288,4 +288,50 @@ mod tests {
         assert!(device.stderr.contains("device node"), "{device:?}");
         assert_ne!(lab.shell("test -e out/bad/disk").code, 0);
     }
+
+    #[test]
+    fn a_root_file_system_comes_from_a_url_that_is_allowed_and_from_nowhere_else() {
+        let lab = Lab::with(Engine::Hakone, "--registry-allow 10.99.0.2");
+        lab.shell("mkdir web root && echo far > root/f && tar -C root -czf web/root.tgz . && echo no tar > web/text")
+            .ok();
+        let web = lab.path("web").display().to_string();
+        lab.outside.sh(&format!(
+            "cd {web} && (timeout 60 python3 -m http.server 8000 >/dev/null 2>&1 &)"
+        ));
+        lab.host.sh(&format!(
+            "cd {web} && (timeout 60 python3 -m http.server 8000 >/dev/null 2>&1 &)"
+        ));
+        eventually("both servers answer", || {
+            lab.host
+                .sh("curl -sf http://10.99.0.2:8000/text && curl -sf http://127.0.0.1:8000/text")
+                .code
+                == 0
+        });
+        lab.docker("import -c 'CMD [\"cat\", \"/f\"]' http://10.99.0.2:8000/root.tgz far:1")
+            .ok();
+        let comment = lab.docker("inspect far:1 -f '{{.Comment}} {{.Config.Cmd}}'");
+        assert_eq!(
+            comment.ok(),
+            "Imported from http://10.99.0.2:8000/root.tgz [cat /f]"
+        );
+        let copied = lab.docker("create --name far far:1").code == 0
+            && lab.shell("docker cp far:/f copied && cat copied").ok() == "far";
+        assert!(copied, "what was fetched is what lies there");
+        // What is no archive, not there, or on this host.
+        for (place, word) in [
+            ("10.99.0.2:8000/text", ""),
+            ("10.99.0.2:8000/nosuch", "404"),
+            ("127.0.0.1:8000/root.tgz", "refusing"),
+        ] {
+            let refused = lab.docker(&format!("import http://{place} bad:1"));
+            assert!(
+                refused.code != 0 && refused.stderr.contains(word),
+                "{place}: {refused:?}"
+            );
+        }
+        assert!(
+            lab.docker("inspect bad:1").code != 0,
+            "nothing is left of them"
+        );
+    }
 }

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests {
     use std::{
-        io::Read as _,
+        io::{Read, Write as _},
         os::unix::net::{UnixDatagram, UnixListener},
         time::Duration,
     };
@@ -131,6 +131,65 @@ mod tests {
         }
     }
 
+    /// Reads up to the name that a line with receipts ends with; gives what was read, and the name with its length before it.
+    fn named(stream: &mut impl Read) -> Option<(Vec<u8>, Vec<u8>)> {
+        let (mut line, mut byte) = (Vec::new(), [0]);
+        while !line.ends_with(b"\xa5chunk") {
+            stream.read_exact(&mut byte).ok()?;
+            line.push(byte[0]);
+        }
+        stream.read_exact(&mut byte).ok()?;
+        let mut name = byte.to_vec();
+        let length = match byte[0] {
+            0xd9 => {
+                stream.read_exact(&mut byte).ok()?;
+                name.push(byte[0]);
+                byte[0]
+            }
+            short => short & 0x1f,
+        };
+        let head = name.len();
+        name.resize(head + usize::from(length), 0);
+        stream.read_exact(&mut name[head..]).ok()?;
+        Some((line, name))
+    }
+
+    /// A server that dies with the first line and says of each later one that it has it.
+    #[test]
+    fn fluentd_is_asked_for_receipts_and_a_line_without_one_is_sent_again() {
+        for engine in [Engine::Dockerd, Engine::Hakone] {
+            let lab = Lab::with(engine, "");
+            let listener = UnixListener::bind(lab.path("fluent.sock")).unwrap();
+            let at = lab.path("fluent.sock").display().to_string();
+            let heard = std::thread::spawn(move || {
+                let (mut lines, mut died) = (Vec::new(), false);
+                while !lines.iter().any(|line: &String| line.contains("second")) {
+                    let (mut stream, _) = listener.accept().unwrap();
+                    while let Some((line, name)) = named(&mut stream) {
+                        lines.push(String::from_utf8_lossy(&line).into_owned());
+                        if !std::mem::replace(&mut died, true) {
+                            break;
+                        }
+                        let receipt = [b"\x81\xa3ack", &name[..]].concat();
+                        stream.write_all(&receipt).unwrap();
+                    }
+                }
+                lines
+            });
+            lab.docker(&format!(
+                "run -d --name box --log-driver fluentd --log-opt fluentd-address=unix://{at} --log-opt fluentd-request-ack=true --log-opt fluentd-retry-wait=100ms {IMAGE} sh -c 'echo first; sleep 1; echo second'"
+            ))
+            .ok();
+            let lines = heard.join().unwrap();
+            let told = |word: &str| lines.iter().filter(|line| line.contains(word)).count();
+            assert_eq!(
+                (told("first"), told("second")),
+                (2, 1),
+                "{engine:?}: {lines:?}"
+            );
+        }
+    }
+
     /// What dockerd refuses of fluentd's options at create, so do we; and what it takes.
     #[test]
     fn fluentds_options_are_judged_as_dockerd_does() {
@@ -150,6 +209,7 @@ mod tests {
                 "buffer-limit=2m",
                 "max-retries=3 retry-wait=1m1.5s",
                 "sub-second-precision=1",
+                "request-ack=true",
                 "address=tcp://localhost:24224",
             ] {
                 assert!(create(fine), "{engine:?}: {fine}");
@@ -162,6 +222,7 @@ mod tests {
                 "max-retries=-1",
                 "retry-wait=1",
                 "sub-second-precision=maybe",
+                "request-ack=maybe",
                 "address=udp://localhost:1",
                 "nosuch=1",
             ] {

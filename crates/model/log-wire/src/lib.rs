@@ -10,7 +10,7 @@ mod journald;
 mod syslog;
 
 pub use entry::{Entry, Piece, Source};
-pub use fluentd::Fluentd;
+pub use fluentd::{Answer, Fluentd};
 pub use gelf::{Compression, Gelf};
 pub use journald::{Journald, field_name};
 pub use syslog::{Form, Syslog};

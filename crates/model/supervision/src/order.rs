@@ -149,6 +149,9 @@ pub struct LogStream {
     pub patience: Option<u64>,
     /// After how long the connection is made again; `None` keeps it.
     pub renewal: Option<u64>,
+    /// How long the receipt for a line may take; `None` waits for ever.
+    #[serde(default)]
+    pub receipt: Option<u64>,
 }
 
 /// How often a server that is away is tried before the lines that wait for it are given up.

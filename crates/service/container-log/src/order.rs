@@ -100,6 +100,7 @@ fn forward(log: &LogForward, plan: &Logged<'_>, path: PathBuf) -> Result<Forward
         stream: LogStream {
             patience: log.stream.patience.map(millis),
             renewal: log.stream.renewal.map(millis),
+            receipt: log.stream.receipt.map(millis),
         },
         wire: wire(log, plan)?,
         room,
@@ -114,7 +115,10 @@ fn wire(log: &LogForward, plan: &Logged<'_>) -> Result<Wire, String> {
     Ok(match log.protocol {
         LogProtocol::Syslog { facility, form } => Wire::Syslog(fields.syslog(facility, form, log)),
         LogProtocol::Gelf(packing) => Wire::Gelf(fields.gelf(packing, &log.address)),
-        LogProtocol::Fluentd { subsecond } => Wire::Fluentd(fields.fluentd(subsecond)),
+        LogProtocol::Fluentd {
+            subsecond,
+            receipts,
+        } => Wire::Fluentd(fields.fluentd(subsecond, receipts)),
         LogProtocol::Journald => Wire::Journald(fields.journald(plan.now)),
     })
 }
@@ -187,7 +191,7 @@ impl<'a> Told<'a> {
         }
     }
 
-    fn fluentd(self, subsecond: bool) -> Fluentd {
+    fn fluentd(self, subsecond: bool, receipts: bool) -> Fluentd {
         let mut fields = self.chosen;
         fields.insert("container_id".into(), self.record.id.to_string());
         fields.insert("container_name".into(), format!("/{}", self.record.name));
@@ -195,6 +199,7 @@ impl<'a> Told<'a> {
             tag: self.tag,
             fields,
             subsecond,
+            receipts,
         }
     }
 

@@ -9,6 +9,7 @@ use hakone_base::{Digest, ImageRef, Timestamp};
 use hakone_engine_api::{Filters, wire};
 use hakone_events::Bus;
 use hakone_image_model::{ImageConfig, Limits, Platform};
+use hakone_registry::{Download, Error as Remote};
 use tokio::io::AsyncRead;
 
 use crate::{
@@ -324,6 +325,15 @@ impl Service {
         progress
     }
 
+    /// Asks for a file to import, by the rules of a file that a Dockerfile names.
+    ///
+    /// # Errors
+    /// When its address is none, may not be spoken to, or does not answer with a file.
+    pub async fn remote(&self, url: &str) -> Result<Download, Error> {
+        let url = url.parse().map_err(Remote::from)?;
+        Ok(self.0.registry.download(&url).await?)
+    }
+
     /// Pulls an image; ends when nobody reads its progress any more, as a client that goes away means it.
     pub fn pull(&self, request: PullRequest) -> Progress {
         let inner = Arc::clone(&self.0);
@@ -381,14 +391,12 @@ impl Service {
         Ok(self.stream(chosen))
     }
 
-    /// As [`Self::save`], but refuses images of another platform.
+    /// Refuses images of another platform than the one that was asked for.
     ///
     /// # Errors
     /// When a name is unknown or an image is of another platform.
-    pub fn save_of(&self, names: &[String], platform: &Platform) -> Result<ChunkReader, Error> {
-        let chosen = save::choose(&self.0.catalog(), names)?;
-        save::require(&chosen, platform)?;
-        Ok(self.stream(chosen))
+    pub fn require(&self, names: &[String], platform: &Platform) -> Result<(), Error> {
+        save::require(&save::choose(&self.0.catalog(), names)?, platform)
     }
 
     /// As [`Self::save`], but one image under names that it need not have here.

@@ -665,7 +665,7 @@ async fn what_is_of_another_platform_is_neither_saved_nor_loaded_when_one_is_nam
     let other: Platform = "linux/s390x".parse().unwrap();
     let refused = lab
         .service
-        .save_of(&["app:1".to_owned()], &other)
+        .require(&["app:1".to_owned()], &other)
         .unwrap_err();
     assert!(
         refused

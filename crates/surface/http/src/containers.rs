@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use hakone_base::Timestamp;
+use hakone_base::{ApiVersion, Timestamp};
 use hakone_container::{
     AttachOptions, CreateRequest, ExecStarted, ListOptions, LogOptions, RemoveOptions, Size,
     StopOptions, WaitCondition,
@@ -17,6 +17,7 @@ use crate::{
     Services,
     error::Error,
     hijack::{Duplex, Framing, Hijack},
+    older,
     reply::{self, Reply},
     request::Call,
 };
@@ -36,9 +37,16 @@ pub(crate) async fn list(services: &Services, call: Call) -> Reply {
 
 pub(crate) async fn create(services: &Services, call: Call) -> Reply {
     let name = call.text("name").map(str::to_owned);
-    let platform = call.text("platform").unwrap_or_default().to_owned();
-    let (body, older): (wire::ContainerCreateBody, Older) = call.json_twice().await?;
+    let platform = call.text("platform").unwrap_or_default();
+    // Before 1.41 a container was for this host whatever was asked.
+    let platform = match call.version < ApiVersion::new(1, 41) {
+        true => String::new(),
+        false => platform.to_owned(),
+    };
+    let version = call.version;
+    let (mut body, older): (wire::ContainerCreateBody, Older) = call.json_twice().await?;
     check_config(&body)?;
+    older::asked(version, services.about.cgroup_version, &mut body)?;
     let request = CreateRequest {
         name,
         platform,
@@ -80,9 +88,8 @@ fn check_config(body: &wire::ContainerCreateBody) -> Result<(), Error> {
 }
 
 pub(crate) async fn inspect(services: &Services, id: &str, call: Call) -> Reply {
-    reply::json(&answer(
-        services.containers.inspect(id, call.flag("size")).await,
-    )?)
+    let shown = answer(services.containers.inspect(id, call.flag("size")).await)?;
+    reply::json(&older::container(call.version, shown))
 }
 
 pub(crate) async fn start(services: &Services, id: &str, call: Call) -> Reply {

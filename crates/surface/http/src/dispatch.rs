@@ -33,7 +33,7 @@ async fn perform(
     match operation {
         Operation::Ping => system::ping(),
         Operation::Version => system::version(services),
-        Operation::Info => system::info(services),
+        Operation::Info => system::info(services, call.version),
         Operation::Events => events::stream(services, &call),
         Operation::DiskUsage => usage::disk_usage(services, &call).await,
         Operation::DebugVariables => debug::variables(services),
@@ -76,7 +76,7 @@ async fn perform(
         Operation::BuildSession => buildkit::session(services, call),
         Operation::ImageList => images::list(services, call).await,
         Operation::ImageInspect => images::inspect(services, &object, &call),
-        Operation::ImageHistory => images::history(services, &object).await,
+        Operation::ImageHistory => images::history(services, &object, &call).await,
         Operation::ImageCreate => images::create(services, call).await,
         Operation::ImageTag => images::tag(services, &object, call).await,
         Operation::ImageRemove => images::remove(services, &object, call).await,

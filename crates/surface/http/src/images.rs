@@ -9,7 +9,7 @@ use hakone_image::{ImportOptions, ListOptions, Platform, Progress};
 use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio_util::io::ReaderStream;
+use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::{
     Services,
@@ -35,11 +35,20 @@ pub(crate) async fn list(services: &Services, call: Call) -> Reply {
 }
 
 pub(crate) fn inspect(services: &Services, name: &str, call: &Call) -> Reply {
+    let platform = platform(call, ApiVersion::new(1, 49))?;
+    let manifests = call.version >= ApiVersion::new(1, 48) && call.flag("manifests");
+    if manifests && platform.is_some() {
+        return Err(Error::parameter(
+            "conflicting options: manifests and platform options cannot both be set",
+        ));
+    }
+    require(services, name, platform)?;
     let image = serde_json::to_value(answer(services.images.inspect(name))?);
     reply::json(&older::image(call.version, image.map_err(Error::Json)?))
 }
 
-pub(crate) async fn history(services: &Services, name: &str) -> Reply {
+pub(crate) async fn history(services: &Services, name: &str, call: &Call) -> Reply {
+    require(services, name, platform(call, ApiVersion::new(1, 48))?)?;
     reply::json(&answer(services.images.history(name))?)
 }
 
@@ -51,9 +60,34 @@ pub(crate) async fn create(services: &Services, call: Call) -> Reply {
             let options = import_options(&call)?;
             progress(services.images.import(call.reader(), options)).await
         }
-        (None, Some(_)) => Err(Error::NotImplemented("importing from a URL")),
+        (None, Some(source)) => import_from(services, source, &call).await,
         (None, None) => Err(Error::parameter("fromImage or fromSrc must be given")),
     }
+}
+
+/// Imports what lies at a URL. That it cannot be had is a real HTTP error; a client that leaves ends it.
+async fn import_from(services: &Services, source: &str, call: &Call) -> Reply {
+    let url = match source.contains("://") {
+        true => source.to_owned(),
+        false => format!("http://{source}"),
+    };
+    let mut options = import_options(call)?;
+    if options.message.is_empty() {
+        options.message = format!("Imported from {url}");
+    }
+    let file = answer(services.images.remote(&url).await)?;
+    let chunks = stream::unfold((file, call.departure()), async |(mut file, departure)| {
+        let chunk = tokio::select! {
+            chunk = file.chunk() => chunk.map_err(io::Error::other),
+            () = departure.clone().wait() => Err(io::ErrorKind::ConnectionAborted.into()),
+        };
+        Some((chunk.transpose()?, (file, departure)))
+    });
+    let said = services
+        .images
+        .import(StreamReader::new(Box::pin(chunks)), options);
+    let first = json!({ "status": format!("Downloading from {url}") });
+    Ok(reply::stream("application/json", lines(Some(first), said)))
 }
 
 fn import_options(call: &Call) -> Result<ImportOptions, Error> {
@@ -74,7 +108,8 @@ fn import_options(call: &Call) -> Result<ImportOptions, Error> {
 }
 
 pub(crate) async fn load(services: &Services, call: Call) -> Reply {
-    let (quiet, platform) = (call.flag("quiet"), platform(&call)?);
+    let platform = platform(&call, ApiVersion::new(1, 48))?;
+    let quiet = call.flag("quiet");
     progress(services.images.load(call.reader(), platform, quiet)).await
 }
 
@@ -88,18 +123,17 @@ pub(crate) async fn save(services: &Services, object: String, call: Call) -> Rep
             .collect(),
         false => vec![object],
     };
-    let archive = match platform(&call)? {
-        Some(platform) => services.images.save_of(&names, &platform),
-        None => services.images.save(&names),
-    };
-    let archive = answer(archive)?;
+    if let Some(platform) = platform(&call, ApiVersion::new(1, 48))? {
+        answer(services.images.require(&names, &platform))?;
+    }
+    let archive = answer(services.images.save(&names))?;
     Ok(reply::stream(
         "application/x-tar",
         ReaderStream::new(archive),
     ))
 }
 
-/// The platform that saving and loading can name since 1.48, as a document; older clients know none.
+/// A platform as a document, which newer clients name beside an image; older ones know none.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Wanted {
@@ -108,13 +142,13 @@ struct Wanted {
     variant: String,
 }
 
-fn platform(call: &Call) -> Result<Option<Platform>, Error> {
-    let text = call
-        .text("platform")
-        .filter(|_| call.version >= ApiVersion::new(1, 48));
-    let Some(text) = text else {
-        return Ok(None);
-    };
+/// Reads the platform that clients can name since a version.
+pub(crate) fn platform(call: &Call, since: ApiVersion) -> Result<Option<Platform>, Error> {
+    let text = call.text("platform").filter(|_| call.version >= since);
+    text.map(parse_platform).transpose()
+}
+
+fn parse_platform(text: &str) -> Result<Platform, Error> {
     let wanted: Wanted = serde_json::from_str(text)
         .map_err(|error| Error::parameter(format!("failed to parse platform: {error}")))?;
     if wanted.os.is_empty() || wanted.architecture.is_empty() {
@@ -122,11 +156,23 @@ fn platform(call: &Call) -> Result<Option<Platform>, Error> {
             "both OS and Architecture must be provided",
         ));
     }
-    Ok(Some(Platform {
+    Ok(Platform {
         architecture: wanted.architecture,
         os: wanted.os,
         variant: Some(wanted.variant).filter(|variant| !variant.is_empty()),
-    }))
+    })
+}
+
+/// Refuses an image of another platform than the one that was asked for: an image is of one here.
+pub(crate) fn require(
+    services: &Services,
+    name: &str,
+    platform: Option<Platform>,
+) -> Result<(), Error> {
+    match platform {
+        Some(platform) => answer(services.images.require(&[name.to_owned()], &platform)),
+        None => Ok(()),
+    }
 }
 
 pub(crate) async fn tag(services: &Services, name: &str, call: Call) -> Reply {
@@ -147,6 +193,12 @@ pub(crate) fn is_tag(text: &str) -> bool {
 }
 
 pub(crate) async fn remove(services: &Services, name: &str, call: Call) -> Reply {
+    // Since 1.50 platforms of an image can be removed; of one that has only one that is all of it.
+    if call.version >= ApiVersion::new(1, 50) {
+        for text in call.all("platforms") {
+            require(services, name, Some(parse_platform(text)?))?;
+        }
+    }
     let removed = services
         .images
         .remove(name, call.flag("force"), call.flag("noprune"))

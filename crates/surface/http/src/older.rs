@@ -1,10 +1,19 @@
-//! What older clients look for in an image, and newer descriptions of the API have given up.
+//! What older clients look for in an image, the daemon's facts and a container, and newer descriptions have given up; and what
+//! they cannot have meant when they ask for a container.
 //!
 //! Our services speak as 1.51 does; fields that went since are added on the way out, for versions that had them, with the
 //! values that they had last: computed where they meant something, empty where they meant nothing any more.
 
+mod asked;
+mod container;
+mod info;
+
 use hakone_base::ApiVersion;
 use serde_json::{Map, Value, json};
+
+pub(crate) use asked::asked;
+pub(crate) use container::container;
+pub(crate) use info::info;
 
 /// Gives a list of images the sizes that clients up to 1.43 show.
 pub(crate) fn images(version: ApiVersion, mut list: Value) -> Value {

@@ -1,13 +1,13 @@
 //! Registries: pull, push, login, look-up, search, and the header that says who the user is there.
 
-use hakone_base::{Digest, ImageRef, ImageRefError};
+use hakone_base::{ApiVersion, Digest, ImageRef, ImageRefError};
 use hakone_image::{Credentials, Platform, PullRequest, PushRequest};
 use serde_json::{Map, Value, json};
 
 use crate::{
     Services,
     error::Error,
-    images::{answer, is_tag, progress_for},
+    images::{answer, is_tag, platform, progress_for, require},
     reply::{self, Reply},
     request::Call,
 };
@@ -42,6 +42,7 @@ pub(crate) async fn pull(services: &Services, call: &Call) -> Reply {
 
 /// Pushes a tag, or all tags of a repository.
 pub(crate) async fn push(services: &Services, name: &str, call: Call) -> Reply {
+    let platform = platform(&call, ApiVersion::new(1, 46))?;
     let name = reference(name)?;
     let name = match call.text("tag") {
         Some(tag) => name.with_tag(tag).map_err(|error| refuse(&error))?,
@@ -52,6 +53,7 @@ pub(crate) async fn push(services: &Services, name: &str, call: Call) -> Reply {
             "bad parameters and missing X-Registry-Auth: {error}"
         ))
     })?;
+    require(services, &name.to_string(), platform)?;
     let departure = call.departure();
     progress_for(
         departure,

@@ -11,7 +11,7 @@ use hyper::{
 use serde_json::{Value, json};
 
 use crate::{
-    Services,
+    Services, older,
     reply::{self, Reply},
     request::Call,
 };
@@ -55,7 +55,7 @@ pub(crate) fn version(services: &Services) -> Reply {
     }))
 }
 
-pub(crate) fn info(services: &Services) -> Reply {
+pub(crate) fn info(services: &Services, version: ApiVersion) -> Reply {
     let mut info = serde_json::Map::new();
     for part in [
         counts(services),
@@ -67,6 +67,7 @@ pub(crate) fn info(services: &Services) -> Reply {
             info.extend(part);
         }
     }
+    older::info(version, &mut info);
     reply::json(&info)
 }
 
@@ -110,7 +111,7 @@ fn limits(services: &Services) -> Value {
     json!({
         "MemoryLimit": true, "SwapLimit": true, "CpuCfsPeriod": true, "CpuCfsQuota": true, "CPUShares": true,
         "CPUSet": true, "PidsLimit": true, "KernelMemoryTCP": version == "1", "OomKillDisable": version == "1",
-        "BridgeNfIptables": true, "BridgeNfIp6tables": true, "IPv4Forwarding": forwarding(),
+        "IPv4Forwarding": forwarding(),
         "CgroupDriver": "cgroupfs", "CgroupVersion": version,
     })
 }

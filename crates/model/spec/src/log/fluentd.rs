@@ -17,6 +17,8 @@ pub struct LogStream {
     pub patience: Option<Duration>,
     /// After how long the connection is made again, for a server that moved behind its name; `None` keeps it.
     pub renewal: Option<Duration>,
+    /// How long the server may take to say that it has a line; `None` waits for ever.
+    pub receipt: Option<Duration>,
 }
 
 /// Reads how long a write may take; nothing is no limit.

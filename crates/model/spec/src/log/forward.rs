@@ -32,6 +32,8 @@ pub enum LogProtocol {
     Fluentd {
         /// Whether times are told to the nanosecond.
         subsecond: bool,
+        /// Whether each line waits until the server has said that it has it.
+        receipts: bool,
     },
     /// The journal's.
     Journald,
@@ -294,9 +296,8 @@ impl Given<'_> {
             Some(text) => parse(text).ok_or_else(|| self.refuse(key)),
         };
         let renewal = read("fluentd-async-reconnect-interval", fluentd::renewal)?;
-        // How long an answer may take: none is waited for.
-        read("fluentd-read-timeout", fluentd::patience)?;
         Ok(LogStream {
+            receipt: read("fluentd-read-timeout", fluentd::patience)?,
             patience: read("fluentd-write-timeout", fluentd::patience)?,
             renewal: renewal.filter(|_| self.asynchronous().unwrap_or_default()),
         })
@@ -397,10 +398,6 @@ impl Given<'_> {
     }
 
     fn fluentd(&self) -> Parsed {
-        // Nobody here would read the answers.
-        if self.flag("fluentd-request-ack")? {
-            return Err(self.refuse("fluentd-request-ack"));
-        }
         self.limit()?;
         let subsecond = self.flag("fluentd-sub-second-precision")?;
         let text = self.text("fluentd-address").unwrap_or("127.0.0.1:24224");
@@ -412,7 +409,11 @@ impl Given<'_> {
                 return Err(self.refuse("fluentd-address"));
             }
         };
-        Ok((LogProtocol::Fluentd { subsecond }, address))
+        let protocol = LogProtocol::Fluentd {
+            subsecond,
+            receipts: self.flag("fluentd-request-ack")?,
+        };
+        Ok((protocol, address))
     }
 }
 
@@ -526,7 +527,7 @@ mod tests {
             parsed("syslog", &[("gelf-address", "x")]).unwrap_err(),
             "unknown log opt 'gelf-address' for syslog log driver"
         );
-        assert!(parsed("fluentd", &[("fluentd-request-ack", "true")]).is_err());
+        assert!(parsed("fluentd", &[("fluentd-request-ack", "yes")]).is_err());
     }
 
     #[test]

@@ -58,13 +58,13 @@ pub(crate) fn attach(
 }
 
 /// Moves an endpoint's interface back to the host under its former name, for its driver to do with it what it likes.
-pub(crate) fn take_out(endpoint: &EndpointReport, init: i32) -> Result<(), Error> {
+pub(crate) fn take_out(endpoint: &EndpointReport, netns: &Netns) -> Result<(), Error> {
     let Some((source, name)) = names(endpoint) else {
         return Ok(());
     };
     let path = std::path::PathBuf::from("/proc/self/ns/net");
     let host = File::open(&path).map_err(|source| Error::File { path, source })?;
-    let mut inside = Netns::of_process(init)?.on(Socket::open)??;
+    let mut inside = netns.on(Socket::open)??;
     let Some(link) = inside.link(name)? else {
         return Ok(());
     };

@@ -77,7 +77,7 @@ pub(crate) fn disconnect(
         }
         find(&state, container, &network.id, network.name())?
     };
-    remote::take_out(&endpoint, init)?;
+    remote::take_out(&endpoint, &Netns::of_process(init)?)?;
     unplug(service, container, &endpoint)?;
     remote::give_back(service, std::slice::from_ref(&endpoint.id));
     let report = current(service, container)?;

@@ -1,7 +1,8 @@
 //! Gives a sandbox back.
 //!
 //! The order keeps an address from meeting two containers: rules and names forget it, then the bridge does, and only then
-//! may somebody else have it. The interfaces go with the namespace, which the kernel removes after the last process.
+//! may somebody else have it. The interfaces go with the namespace, which the kernel removes after the last process; those that
+//! a plugin lent go back to the host before, while the daemon holds the namespace.
 
 use std::{
     sync::Arc,
@@ -10,6 +11,7 @@ use std::{
 };
 
 use hakone_base::ContainerId;
+use hakone_netns::Netns;
 use tokio::task::AbortHandle;
 
 use super::wire::{attachments, networks_of};
@@ -25,10 +27,17 @@ const NAP: Duration = Duration::from_micros(100);
 
 /// Gives back addresses, rules and ports; does nothing for an unknown container.
 pub(crate) fn release(service: &Arc<Inner>, container: &ContainerId) -> Result<(), Error> {
-    let Some((report, was_live, tasks)) = leave(service, container) else {
+    let Some(Leaving {
+        report,
+        was_live,
+        tasks,
+        netns,
+    }) = leave(service, container)
+    else {
         return Ok(());
     };
     let forgotten = forget_in_kernel(service, &report);
+    return_lent(&report, netns.as_deref());
     await_end(&tasks);
     let endpoints: Vec<_> = report.endpoints.iter().map(|one| one.id.clone()).collect();
     remote::give_back(service, &endpoints);
@@ -46,21 +55,42 @@ pub(crate) fn release(service: &Arc<Inner>, container: &ContainerId) -> Result<(
     forgotten
 }
 
+/// What a sandbox was when it left.
+struct Leaving {
+    report: SandboxReport,
+    was_live: bool,
+    tasks: Vec<AbortHandle>,
+    netns: Option<Arc<Netns>>,
+}
+
+/// Moves the interfaces back that plugins lent. One that cannot go ends with the namespace, as it would have without us.
+fn return_lent(report: &SandboxReport, netns: Option<&Netns>) {
+    let lent = report.endpoints.iter().filter(|one| one.remote.is_some());
+    for endpoint in lent {
+        let Some(Err(error)) = netns.map(|netns| remote::take_out(endpoint, netns)) else {
+            continue;
+        };
+        tracing::warn!(endpoint.id = %endpoint.id, %error, "an interface of a plugin could not go back to the host");
+    }
+}
+
 /// Stops proxies and resolver, closes the held sockets, and takes the sandbox out of rules and names.
-fn leave(
-    service: &Inner,
-    container: &ContainerId,
-) -> Option<(SandboxReport, bool, Vec<AbortHandle>)> {
+fn leave(service: &Inner, container: &ContainerId) -> Option<Leaving> {
     let mut state = lock(&service.state);
     let attached = state.sandboxes.get_mut(container)?;
     let was_live = attached.stage == Stage::Live;
     attached.stage = Stage::Leaving;
     let tasks = attached.stop();
     attached.close();
-    let report = attached.report.clone();
+    let (report, netns) = (attached.report.clone(), attached.netns.clone());
     attached.report.published.clear();
     state.changed();
-    Some((report, was_live, tasks))
+    Some(Leaving {
+        report,
+        was_live,
+        tasks,
+        netns,
+    })
 }
 
 /// Waits until proxies have let go of their sockets, for whoever hears of the end may publish the same port at once.

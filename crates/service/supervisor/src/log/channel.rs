@@ -18,6 +18,9 @@ use rustix::{
 
 use super::secure::Session;
 
+/// What is kept of a server's words: several receipts.
+const HEARD: usize = 256;
+
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Channel {
@@ -25,6 +28,8 @@ pub(super) struct Channel {
     state: State,
     /// Bytes of the first message that are gone.
     sent: usize,
+    /// What the server said last, within a bound: receipts, where somebody asks for them.
+    heard: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -140,8 +145,13 @@ impl Channel {
             },
             State::Datagrams => self.datagram(message),
             State::Stream => self.stream(message),
-            State::Secure(session) => session.send(&self.socket, message),
+            State::Secure(session) => session.send(&self.socket, message, &mut self.heard),
         }
+    }
+
+    /// Gives what the server said and nobody took yet.
+    pub(super) fn heard(&mut self) -> &mut Vec<u8> {
+        &mut self.heard
     }
 
     fn datagram(&self, message: Option<&[u8]>) -> Result<Taken, Errno> {
@@ -156,7 +166,7 @@ impl Channel {
     }
 
     fn stream(&mut self, message: Option<&[u8]>) -> Result<Taken, Errno> {
-        listen(&self.socket)?;
+        listen(&self.socket, &mut self.heard)?;
         let Some(message) = message else {
             return Ok(Taken::Nothing);
         };
@@ -181,12 +191,23 @@ pub(super) fn put(socket: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
     send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
 }
 
-/// Reads and forgets what a server says; its end is the end of the connection.
-fn listen(socket: &OwnedFd) -> Result<(), Errno> {
-    let mut ignored = [0; 512];
-    match recv(socket, &mut ignored, RecvFlags::DONTWAIT) {
+/// Keeps the end of what a server says: one that talks without being asked takes no memory.
+pub(super) fn keep(heard: &mut Vec<u8>, said: &[u8]) {
+    heard.extend_from_slice(said);
+    let before = heard.len().saturating_sub(HEARD);
+    heard.drain(..before);
+}
+
+/// Reads what a server says; its end is the end of the connection.
+fn listen(socket: &OwnedFd, heard: &mut Vec<u8>) -> Result<(), Errno> {
+    let mut said = [0; 512];
+    match recv(socket, &mut said, RecvFlags::DONTWAIT) {
         Ok((0, _)) => Err(Errno::PIPE),
-        Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
+        Ok((count, _)) => {
+            keep(heard, said.get(..count).unwrap_or_default());
+            Ok(())
+        }
+        Err(Errno::AGAIN | Errno::INTR) => Ok(()),
         Err(errno) => Err(errno),
     }
 }
@@ -246,5 +267,6 @@ fn channel(socket: OwnedFd, state: State) -> Channel {
         socket,
         state,
         sent: 0,
+        heard: Vec::new(),
     }
 }

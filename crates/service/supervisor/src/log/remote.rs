@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hakone_log_wire::{Entry as Message, Piece, Source, Wire};
+use hakone_log_wire::{Answer, Entry as Message, Fluentd, Piece, Source, Wire};
 use hakone_supervision::{Forward, FrameKind, LogPeer, LogRetry};
 use rustix::{event::PollFlags, fd::BorrowedFd, io::Errno};
 use tz::TimeZone;
@@ -60,6 +60,10 @@ pub(super) struct Remote {
     stuck: Option<Instant>,
     patience: Option<Duration>,
     renewal: Option<Duration>,
+    /// Since when the first line of the queue is with a server that was asked to say that it has it.
+    owed: Option<Instant>,
+    receipts: bool,
+    receipt: Option<Duration>,
     zone: Option<TimeZone>,
     entries: u64,
     stdout: Long,
@@ -81,6 +85,7 @@ impl Remote {
             Wire::Syslog(_) => TimeZone::local().ok(),
             Wire::Gelf(_) | Wire::Fluentd(_) | Wire::Journald(_) => None,
         };
+        let receipts = matches!(&order.wire, Wire::Fluentd(fluentd) if fluentd.receipts);
         let mut remote = Self {
             peer: order.peer,
             wire: order.wire,
@@ -102,6 +107,9 @@ impl Remote {
             stuck: None,
             patience: order.stream.patience.map(Duration::from_millis),
             renewal: order.stream.renewal.map(Duration::from_millis),
+            owed: None,
+            receipts,
+            receipt: order.stream.receipt.map(Duration::from_millis),
             zone,
             entries: 0,
             stdout: Long::default(),
@@ -153,14 +161,15 @@ impl Remote {
 
     pub(super) fn interest(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         let channel = self.channel.as_ref()?;
-        let flags = channel.wants(!self.queue.is_empty());
+        let flags = channel.wants(!self.queue.is_empty() && self.owed.is_none());
         // An idle datagram socket that heard of a failure would be ready for ever.
         (!flags.is_empty()).then(|| (channel.socket(), flags))
     }
 
     pub(super) fn is_waiting(&self) -> bool {
         let begins = self.channel.as_ref().is_none_or(Channel::is_beginning);
-        let timed = begins || self.patience.is_some();
+        let receipt = self.owed.is_some() && self.receipt.is_some();
+        let timed = begins || self.patience.is_some() || receipt;
         (timed && !self.queue.is_empty()) || self.lookup.is_some() || self.is_lingering()
     }
 
@@ -181,14 +190,21 @@ impl Remote {
             return self.lose();
         }
         while let Some(channel) = &mut self.channel {
+            if self.owed.is_some() {
+                match self.is_received() {
+                    Ok(true) => continue,
+                    Ok(false) => return,
+                    Err(_) => return self.lose(),
+                }
+            }
             match channel.send(self.queue.front().map(Vec::as_slice)) {
                 Ok(taken @ (Taken::Whole | Taken::Unheard)) => {
-                    // A server that takes lines is well.
-                    self.pause = Duration::from_millis(self.retry.pause);
-                    self.failures = 0;
                     self.stuck = None;
                     self.doubted = taken == Taken::Unheard;
-                    self.forget_first();
+                    match self.receipts {
+                        true => self.owed = Some(Instant::now()),
+                        false => self.have_sent(),
+                    }
                 }
                 Ok(Taken::Nothing) => return self.wait(),
                 // Too long for a datagram: no later try would do better.
@@ -197,6 +213,41 @@ impl Remote {
                     self.forget_first();
                 }
                 Err(_) => return self.lose(),
+            }
+        }
+    }
+
+    /// A server that takes lines is well.
+    fn have_sent(&mut self) {
+        self.pause = Duration::from_millis(self.retry.pause);
+        self.failures = 0;
+        self.owed = None;
+        self.forget_first();
+    }
+
+    /// Reports whether the server has said that it has the line; one that says something else, or is late, is left, and the line
+    /// goes to the next.
+    fn is_received(&mut self) -> Result<bool, Errno> {
+        let (Some(channel), Some(line)) = (&mut self.channel, self.queue.front()) else {
+            return Err(Errno::PIPE);
+        };
+        // A server may answer and leave: what it said counts.
+        let moved = channel.send(None);
+        match Fluentd::answer(line, channel.heard()) {
+            Answer::Receipt(length) => {
+                channel.heard().drain(..length);
+                self.have_sent();
+                Ok(true)
+            }
+            Answer::Other => Err(Errno::PROTO),
+            Answer::Part => {
+                moved?;
+                let late =
+                    |since: Instant| self.receipt.is_some_and(|most| since.elapsed() >= most);
+                match self.owed.is_some_and(late) {
+                    true => Err(Errno::TIMEDOUT),
+                    false => Ok(false),
+                }
             }
         }
     }
@@ -215,7 +266,8 @@ impl Remote {
     /// Leaves a connection that is old enough, between two lines, so that the next one is made to where the name leads by then.
     fn renew(&mut self) {
         let old = self.renewal.is_some_and(|age| self.begun.elapsed() >= age);
-        let free = self.channel.as_ref().is_some_and(Channel::is_between_lines);
+        let between = self.channel.as_ref().is_some_and(Channel::is_between_lines);
+        let free = between && self.owed.is_none();
         if old && free && !self.queue.is_empty() {
             self.channel = None;
             self.again = Instant::now();
@@ -290,6 +342,7 @@ impl Remote {
     fn lose(&mut self) {
         self.channel = None;
         self.stuck = None;
+        self.owed = None;
         self.again = Instant::now() + self.pause;
         let longest = Duration::from_millis(self.retry.longest);
         self.pause = self.pause.saturating_mul(2).min(longest);
@@ -340,194 +393,4 @@ impl Long {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use hakone_base::Timestamp;
-    use hakone_log_wire::Fluentd;
-    use hakone_supervision::LogStream;
-    use std::{io::Read as _, net::TcpListener};
-
-    fn forward(address: std::net::SocketAddr, room: u64, lossy: bool) -> Forward {
-        Forward {
-            peer: LogPeer::Tcp(vec![address]),
-            wire: Wire::Fluentd(Fluentd {
-                tag: "t".into(),
-                fields: [].into(),
-                subsecond: false,
-            }),
-            room,
-            lossy,
-            cache: None,
-            retry: LogRetry::default(),
-            name: None,
-            stream: LogStream::default(),
-        }
-    }
-
-    /// Says of a server that it is tried a few times, at once.
-    fn briefly(order: Forward, attempts: u32) -> Forward {
-        let retry = LogRetry {
-            attempts,
-            pause: 1,
-            longest: 1,
-        };
-        Forward { retry, ..order }
-    }
-
-    fn push(remote: &mut Remote, text: &[u8]) {
-        let entry = Entry {
-            text,
-            whole: true,
-            at: Timestamp::from_nanos(0),
-        };
-        remote.push(entry, FrameKind::Stdout);
-    }
-
-    /// Works until a condition holds: sockets answer when they do.
-    fn until(remote: &mut Remote, done: impl Fn(&Remote) -> bool) {
-        while !done(remote) {
-            remote.work();
-            std::thread::yield_now();
-        }
-    }
-
-    #[test]
-    fn lines_wait_for_a_server_that_comes_later_and_arrive_in_order() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
-        let mut remote = Remote::new(forward(address, 1 << 20, false));
-        push(&mut remote, b"first");
-        until(&mut remote, |remote| remote.channel.is_none());
-        push(&mut remote, b"second");
-        let listener = TcpListener::bind(address).unwrap();
-        until(&mut remote, |remote| remote.queue.is_empty());
-        let (mut server, _) = listener.accept().unwrap();
-        drop(remote);
-        let mut bytes = Vec::new();
-        server.read_to_end(&mut bytes).unwrap();
-        let text = String::from_utf8_lossy(&bytes);
-        assert!(text.find("first").unwrap() < text.find("second").unwrap());
-    }
-
-    #[test]
-    fn a_full_room_holds_the_container_up_or_drops_lines() {
-        let nobody = "127.0.0.1:1".parse().unwrap();
-        let mut patient = Remote::new(forward(nobody, 100, false));
-        let mut lossy = Remote::new(forward(nobody, 100, true));
-        for _ in 0..10 {
-            push(&mut patient, &[b'x'; 30]);
-            push(&mut lossy, &[b'x'; 30]);
-        }
-        assert!(patient.is_behind() && patient.dropped() == 0);
-        assert!(
-            !lossy.is_behind() && lossy.dropped() >= 8,
-            "{}",
-            lossy.dropped()
-        );
-        assert!(lossy.queued <= 100);
-    }
-
-    #[test]
-    fn a_server_that_stays_away_is_given_up_and_the_container_goes_on() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
-        let mut remote = Remote::new(briefly(forward(address, 100, false), 3));
-        for _ in 0..10 {
-            push(&mut remote, &[b'x'; 30]);
-        }
-        assert!(remote.is_behind());
-        until(&mut remote, |remote| !remote.is_behind());
-        assert_eq!((remote.dropped(), remote.queue.len()), (10, 0));
-        // And one that comes back gets what is said from then on.
-        let listener = TcpListener::bind(address).unwrap();
-        push(&mut remote, b"later");
-        until(&mut remote, |remote| remote.queue.is_empty());
-        assert_eq!(remote.dropped(), 10);
-        let (mut server, _) = listener.accept().unwrap();
-        drop(remote);
-        let mut bytes = Vec::new();
-        server.read_to_end(&mut bytes).unwrap();
-        let text = String::from_utf8_lossy(&bytes);
-        assert!(text.contains("later") && !text.contains("xxx"), "{text}");
-    }
-
-    /// A server of this host, and an order to it whose stream is kept so.
-    fn streaming(stream: LogStream) -> (TcpListener, Remote) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let order = forward(listener.local_addr().unwrap(), 1 << 30, false);
-        (listener, Remote::new(Forward { stream, ..order }))
-    }
-
-    #[test]
-    fn a_server_that_takes_nothing_for_too_long_is_left_and_the_line_goes_to_the_next() {
-        let (listener, mut remote) = streaming(LogStream {
-            patience: Some(50),
-            renewal: None,
-        });
-        let (deaf, _) = listener.accept().unwrap();
-        // More than the sockets' buffers take.
-        for _ in 0..20_000 {
-            push(&mut remote, &[b'x'; 1000]);
-        }
-        until(&mut remote, |remote| remote.stuck.is_some());
-        until(&mut remote, |remote| remote.channel.is_none());
-        assert!(remote.is_waiting() && !remote.queue.is_empty());
-        drop(deaf);
-        listener.set_nonblocking(true).unwrap();
-        let mut heard = None;
-        while heard.is_none() {
-            remote.work();
-            heard = listener.accept().ok();
-        }
-    }
-
-    #[test]
-    fn a_connection_is_renewed_between_two_lines_when_it_is_old_enough() {
-        let (listener, mut remote) = streaming(LogStream {
-            patience: None,
-            renewal: Some(100),
-        });
-        push(&mut remote, b"first");
-        until(&mut remote, |remote| remote.queue.is_empty());
-        let (mut before, _) = listener.accept().unwrap();
-        until(&mut remote, |remote| {
-            remote.begun.elapsed() >= Duration::from_millis(100)
-        });
-        assert!(remote.channel.is_some(), "without a line it stays");
-        push(&mut remote, b"second");
-        until(&mut remote, |remote| remote.queue.is_empty());
-        let (mut after, _) = listener.accept().unwrap();
-        drop(remote);
-        let mut told = [Vec::new(), Vec::new()];
-        before.read_to_end(&mut told[0]).unwrap();
-        after.read_to_end(&mut told[1]).unwrap();
-        let told = told.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        assert!(told[0].contains("first") && !told[0].contains("second"));
-        assert!(told[1].contains("second") && !told[1].contains("first"));
-    }
-
-    #[test]
-    fn an_answer_of_the_name_server_moves_the_peer_and_none_leaves_it() {
-        let [old, new] = ["127.0.0.1:1", "127.0.0.2:2"].map(|one| one.parse().unwrap());
-        let mut peer = LogPeer::Tcp(vec![old]);
-        peer.move_to(Vec::new());
-        assert_eq!(peer, LogPeer::Tcp(vec![old]));
-        peer.move_to(vec![new]);
-        assert_eq!(peer, LogPeer::Tcp(vec![new]));
-        let mut local = LogPeer::Unix("/x".into());
-        local.move_to(vec![new]);
-        assert_eq!(local, LogPeer::Unix("/x".into()));
-    }
-
-    #[test]
-    fn pieces_of_a_long_line_are_counted() {
-        let mut long = Long::default();
-        assert_eq!(long.next(true, 1), None);
-        let pieces = [long.next(false, 2), long.next(false, 3), long.next(true, 4)];
-        let told = pieces.map(|piece| piece.map(|p| (p.line, p.ordinal, p.last)).unwrap());
-        assert_eq!(told, [(2, 1, false), (2, 2, false), (2, 3, true)]);
-        assert_eq!(long.next(true, 5), None);
-    }
-}
+mod tests;

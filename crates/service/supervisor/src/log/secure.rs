@@ -14,7 +14,7 @@ use rustix::{
 };
 use rustls::{ClientConnection, pki_types::ServerName};
 
-use super::channel::{Taken, put};
+use super::channel::{Taken, keep, put};
 
 /// A TLS session.
 #[derive(Debug)]
@@ -59,9 +59,10 @@ impl Session {
         &mut self,
         socket: &OwnedFd,
         message: Option<&[u8]>,
+        heard: &mut Vec<u8>,
     ) -> Result<Taken, Errno> {
         let mut socket = Socket(socket);
-        self.receive(&mut socket)?;
+        self.receive(&mut socket, heard)?;
         self.flush(&mut socket)?;
         let (Some(message), false, false) =
             (message, self.0.is_handshaking(), self.0.wants_write())
@@ -75,25 +76,26 @@ impl Session {
         Ok(Taken::Whole)
     }
 
-    fn receive(&mut self, socket: &mut Socket<'_>) -> Result<(), Errno> {
+    fn receive(&mut self, socket: &mut Socket<'_>, heard: &mut Vec<u8>) -> Result<(), Errno> {
         loop {
             match self.0.read_tls(socket) {
                 Ok(0) => return Err(Errno::PIPE),
-                Ok(_) => self.forget()?,
+                Ok(_) => self.hear(heard)?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(_) => return Err(Errno::PIPE),
             }
         }
     }
 
-    /// Takes records apart; what the server says in them is of no interest.
-    fn forget(&mut self) -> Result<(), Errno> {
+    /// Takes records apart for what the server says in them.
+    fn hear(&mut self, heard: &mut Vec<u8>) -> Result<(), Errno> {
         let state = self.0.process_new_packets();
         let waiting = state
             .map_err(|_alert| Errno::PROTO)?
             .plaintext_bytes_to_read();
-        let mut ignored = vec![0; waiting];
-        self.0.reader().read_exact(&mut ignored).ok();
+        let mut said = vec![0; waiting];
+        self.0.reader().read_exact(&mut said).ok();
+        keep(heard, &said);
         Ok(())
     }
 
