@@ -537,12 +537,20 @@ mod tests {
             ("fluentd-buffer-limit", "2m"),
             ("fluentd-async-reconnect-interval", "500ms"),
             ("fluentd-write-timeout", "3s"),
+            ("fluentd-read-timeout", "4s"),
+            ("fluentd-request-ack", "true"),
         ];
         let log = parsed("fluentd", &options).unwrap();
         let wanted = LogStream {
             patience: Some(Duration::from_secs(3)),
             renewal: Some(Duration::from_millis(500)),
+            receipt: Some(Duration::from_secs(4)),
         };
+        let protocol = LogProtocol::Fluentd {
+            subsecond: false,
+            receipts: true,
+        };
+        assert_eq!(log.protocol, protocol);
         assert_eq!((log.stream, log.patient), (wanted, true));
         assert_eq!(log.delivery, Delivery::NonBlocking(2 << 20));
         // Who waits keeps its connection.

@@ -117,6 +117,7 @@ fn forward(address: SocketAddr, attempts: u32) -> Forward {
             tag: "t".into(),
             fields: [].into(),
             subsecond: false,
+            receipts: false,
         }),
         room: 4096,
         lossy: false,

@@ -28,15 +28,19 @@ fn add_aliases(shown: &mut Value, names: &[String]) {
         let made = !BUILT_IN.contains(&name.as_str()) && !name.starts_with("container:");
         if let Some(endpoint) = endpoint.as_object_mut().filter(|_| made) {
             let known = endpoint.get("Aliases").and_then(Value::as_array).cloned();
-            let mut aliases = known.unwrap_or_default();
-            for name in names.iter().filter(|name| !name.is_empty()) {
-                if !aliases.iter().any(|alias| alias == name) {
-                    aliases.push(json!(name));
-                }
-            }
+            let aliases = with(known.unwrap_or_default(), names);
             endpoint.insert("Aliases".to_owned(), json!(aliases));
         }
     }
+}
+
+fn with(mut aliases: Vec<Value>, names: &[String]) -> Vec<Value> {
+    for name in names.iter().filter(|name| !name.is_empty()) {
+        if !aliases.iter().any(|alias| alias == name) {
+            aliases.push(json!(name));
+        }
+    }
+    aliases
 }
 
 #[cfg(test)]
