@@ -107,4 +107,58 @@ mod tests {
             "answered"
         );
     }
+
+    /// What the socket is not good for: other protocols, frames, headers of one's own.
+    #[test]
+    fn the_socket_speaks_icmp_and_nothing_else() {
+        let lab = Lab::new();
+        let attacks = r#"
+import errno, socket as s
+def tried(name, attack):
+    try:
+        attack()
+        print(name, "done")
+    except OSError as error:
+        print(name, errno.errorcode[error.errno])
+ping = s.socket(s.AF_INET, s.SOCK_RAW, s.IPPROTO_ICMP)
+six = s.socket(s.AF_INET6, s.SOCK_RAW, s.IPPROTO_ICMPV6)
+tried("headers", lambda: ping.setsockopt(s.IPPROTO_IP, s.IP_HDRINCL, 1))
+tried("headers6", lambda: six.setsockopt(41, 36, 1))
+tried("ttl", lambda: ping.setsockopt(s.IPPROTO_IP, s.IP_TTL, 9))
+tried("tcp", lambda: s.socket(s.AF_INET, s.SOCK_RAW, s.IPPROTO_TCP))
+tried("raw", lambda: s.socket(s.AF_INET, s.SOCK_RAW, s.IPPROTO_RAW))
+tried("mixed", lambda: s.socket(s.AF_INET6, s.SOCK_RAW, s.IPPROTO_ICMP))
+tried("frames", lambda: s.socket(s.AF_PACKET, s.SOCK_RAW, 3))
+tried("cooked", lambda: s.socket(s.AF_PACKET, s.SOCK_DGRAM, 3))
+given = 2
+try:
+    for _ in range(20000):
+        s.socket(s.AF_INET, s.SOCK_RAW, s.IPPROTO_ICMP).close()
+        given += 1
+except PermissionError:
+    pass
+print("bounded" if given < 20000 else "endless")
+"#;
+        std::fs::write(lab.path("attacks.py"), attacks).unwrap();
+        let folders = ["/usr", "/lib", "/lib64"].map(|at| format!("-v {at}:{at}:ro"));
+        let run = format!(
+            "run --rm {} -v {}:/attacks.py:ro {IMAGE} /usr/bin/python3 -B /attacks.py",
+            folders.join(" "),
+            lab.path("attacks.py").display(),
+        );
+        let told = lab.docker(&run).ok();
+        let told: Vec<&str> = told.lines().collect();
+        let wanted = [
+            "headers EPERM",
+            "headers6 EPERM",
+            "ttl done",
+            "tcp EPERM",
+            "raw EPERM",
+            "mixed EPERM",
+            "frames EPERM",
+            "cooked EPERM",
+            "bounded",
+        ];
+        assert_eq!(told, wanted);
+    }
 }

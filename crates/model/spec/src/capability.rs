@@ -66,6 +66,9 @@ impl Capability {
     /// Raw sockets and frames.
     pub const NET_RAW: Self = Self(13);
 
+    /// Device nodes.
+    pub const MKNOD: Self = Self(27);
+
     /// Lists every capability that this engine knows.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..=u8::MAX).zip(NAMES).map(|(number, _)| Self(number))

@@ -252,14 +252,10 @@ fn mounts(plan: &Plan, guarded: &Guarded) -> Result<Vec<ResolvedMount>, Error> {
     resolved.collect()
 }
 
-/// Reports whether device nodes in volumes open devices: for who was given devices, or asked for the making of nodes.
+/// Reports whether device nodes in volumes open devices: for who was given all of them, or may make nodes.
 fn opens_devices(plan: &Plan) -> bool {
     let security = &plan.spec.security;
-    let asked = security
-        .capabilities
-        .difference(&Capability::defaults())
-        .any(|one| one.to_string() == "CAP_MKNOD");
-    security.privileged || asked
+    security.privileged || security.capabilities.contains(&Capability::MKNOD)
 }
 
 fn resolved_mount(plan: &Plan, mount: &Mount) -> Result<ResolvedMount, Error> {
