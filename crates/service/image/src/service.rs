@@ -330,8 +330,11 @@ impl Service {
     /// # Errors
     /// When its address is none, may not be spoken to, or does not answer with a file.
     pub async fn remote(&self, url: &str) -> Result<Download, Error> {
-        let url = url.parse().map_err(Remote::from)?;
-        Ok(self.0.registry.download(&url).await?)
+        Ok(self
+            .0
+            .registry
+            .download(&url.parse().map_err(Remote::from)?)
+            .await?)
     }
 
     /// Pulls an image; ends when nobody reads its progress any more, as a client that goes away means it.
