@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests {
     use std::{
-        io::{Read, Write as _},
+        io::{Read, Write},
         os::unix::net::{UnixDatagram, UnixListener},
         time::Duration,
     };
@@ -166,6 +166,15 @@ mod tests {
         }
     }
 
+    /// Serves until the second line came.
+    fn forgetful(listener: &UnixListener) -> Vec<String> {
+        let mut lines = Vec::new();
+        while !lines.iter().any(|line: &String| line.contains("second")) {
+            receipts(&mut listener.accept().unwrap().0, &mut lines);
+        }
+        lines
+    }
+
     /// A server that dies with the first line and says of each later one that it has it.
     #[test]
     fn fluentd_is_asked_for_receipts_and_a_line_without_one_is_sent_again() {
@@ -173,13 +182,7 @@ mod tests {
             let lab = Lab::with(engine, "");
             let listener = UnixListener::bind(lab.path("fluent.sock")).unwrap();
             let at = lab.path("fluent.sock").display().to_string();
-            let heard = std::thread::spawn(move || {
-                let mut lines = Vec::new();
-                while !lines.iter().any(|line: &String| line.contains("second")) {
-                    receipts(&mut listener.accept().unwrap().0, &mut lines);
-                }
-                lines
-            });
+            let heard = std::thread::spawn(move || forgetful(&listener));
             lab.docker(&format!(
                 "run -d --name box --log-driver fluentd --log-opt fluentd-address=unix://{at} --log-opt fluentd-request-ack=true --log-opt fluentd-retry-wait=100ms {IMAGE} sh -c 'echo first; sleep 1; echo second'"
             ))

@@ -9,7 +9,7 @@ use hakone_base::{Digest, ImageRef, Timestamp};
 use hakone_engine_api::{Filters, wire};
 use hakone_events::Bus;
 use hakone_image_model::{ImageConfig, Limits, Platform};
-use hakone_registry::{Download, Error as Remote};
+use hakone_registry::Client;
 use tokio::io::AsyncRead;
 
 use crate::{
@@ -325,13 +325,10 @@ impl Service {
         progress
     }
 
-    /// Asks for a file to import, by the rules of a file that a Dockerfile names.
-    ///
-    /// # Errors
-    /// When its address is none, may not be spoken to, or does not answer with a file.
-    pub async fn remote(&self, url: &str) -> Result<Download, Error> {
-        let url = url.parse().map_err(Remote::from)?;
-        Ok(self.0.registry.download(&url).await?)
+    /// Gives who fetches files to import, by the rules of a file that a Dockerfile names.
+    #[must_use]
+    pub fn registries(&self) -> &Client {
+        &self.0.registry
     }
 
     /// Pulls an image; ends when nobody reads its progress any more, as a client that goes away means it.

@@ -663,10 +663,8 @@ async fn what_is_of_another_platform_is_neither_saved_nor_loaded_when_one_is_nam
     let lab = Lab::new().await;
     lab.load(docker_archive(&layer(), "app:1")).await.unwrap();
     let other: Platform = "linux/s390x".parse().unwrap();
-    let refused = lab
-        .service
-        .require(&["app:1".to_owned()], &other)
-        .unwrap_err();
+    let names = ["app:1".to_owned()];
+    let refused = lab.service.require(&names, &other).unwrap_err();
     assert!(
         refused
             .to_string()

@@ -75,7 +75,10 @@ async fn import_from(services: &Services, source: &str, call: &Call) -> Reply {
     if options.message.is_empty() {
         options.message = format!("Imported from {url}");
     }
-    let file = answer(services.images.remote(&url).await)?;
+    let place = url.parse();
+    let place = place.map_err(|error| Error::parameter(format!("{url}: {error}")))?;
+    let file = services.images.registries().download(&place).await;
+    let file = file.map_err(|error| Error::service(&error))?;
     let chunks = stream::unfold((file, call.departure()), async |(mut file, departure)| {
         let chunk = tokio::select! {
             chunk = file.chunk() => chunk.map_err(io::Error::other),
