@@ -135,7 +135,12 @@ impl Layout<'_> {
         let kind = manifest.media_type.clone().unwrap_or_default();
         let text = serde_json::to_vec(&manifest)?;
         let anew = Descriptor::new(&kind, Digest::of(&text), text.len() as u64);
-        std::fs::write(self.path(&anew.digest), &text)?;
+        match File::create_new(self.path(&anew.digest)) {
+            Ok(mut file) => file.write_all(&text)?,
+            // Nothing changed: it is what came.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
         self.kept.insert(anew.digest.clone(), anew.size);
         Ok(anew)
     }
@@ -144,9 +149,8 @@ impl Layout<'_> {
         if let Some(known) = self.layers.get(&layer.digest) {
             return Ok(known.clone());
         }
-        let packed = match MediaType::of(&layer.media_type) {
-            MediaType::Layer(packed) => packed,
-            _ => return Err(io::Error::other("the layout has a layer of another kind")),
+        let MediaType::Layer(packed) = MediaType::of(&layer.media_type) else {
+            return Err(io::Error::other("the layout has a layer of another kind"));
         };
         let (digest, size, kind) = match self.packing.changes(packed) {
             true => {
