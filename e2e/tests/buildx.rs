@@ -243,6 +243,11 @@ CMD [\"cat\", \"/a\"]
             let oci = lab.shell("tar xOf oci.tar oci-layout").ok();
             assert!(oci.contains("imageLayoutVersion"), "{oci}");
             assert!(lab.docker("load -i image.tar").ok().contains("kept:1"));
+            let wish = "type=oci,dest=../zstd.tar,compression=zstd,compression-level=9";
+            ok(&lab, &format!("build -t kept:3 -o {wish} ."));
+            let layers = lab.shell("tar xOf zstd.tar | grep -ac 'layer.v1.tar+zstd'");
+            assert_eq!(layers.ok().trim(), "1");
+            assert!(lab.docker("load -i zstd.tar").ok().contains("kept:3"));
         }
     }
 

@@ -110,6 +110,7 @@ mod tests {
 
     /// What the socket is not good for: other protocols, frames, headers of one's own.
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a file of a test")]
     fn the_socket_speaks_icmp_and_nothing_else() {
         let lab = Lab::new();
         let attacks = r#"

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hakone_base::ImageRef;
 
-use crate::{Error, wire::control};
+use crate::{Error, Packing, wire::control};
 
 /// One exporter of a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Export {
     pub output: usize,
     /// Whether the names go to their registries.
     pub push: bool,
+    /// How layers are to be packed; none for as they are stored.
+    pub packing: Option<Packing>,
 }
 
 /// The kinds of exporters.
@@ -82,6 +84,7 @@ impl Export {
             names: parse_names(names)?,
             output,
             push: attributes.get("push").is_some_and(|value| value == "true"),
+            packing: packing(target, attributes)?,
         })
     }
 }
@@ -99,6 +102,24 @@ fn check(target: Target, attributes: &BTreeMap<String, String>) -> Result<(), Er
         ));
     }
     Ok(())
+}
+
+/// Reads how layers are to be packed. The engine keeps them as they are, so where they are its own, or go from its own, that is
+/// refused rather than passed over; results that are files have none.
+fn packing(
+    target: Target,
+    attributes: &BTreeMap<String, String>,
+) -> Result<Option<Packing>, Error> {
+    let wanted = Packing::parse(attributes)?;
+    let pushed = attributes.get("push").is_some_and(|value| value == "true");
+    let refuse = |what: &str| Err(Error::Unsupported(format!("a compression of {what}")));
+    match (target, wanted) {
+        (_, None) | (Target::Folder | Target::Tar, Some(_)) => Ok(None),
+        (Target::OciArchive, wanted) => Ok(wanted),
+        (Target::DockerArchive, Some(_)) => refuse("docker archives (exporter oci has it)"),
+        (Target::Image, Some(_)) if pushed => refuse("what is pushed (exporter oci has it)"),
+        (Target::Image, Some(_)) => Ok(None),
+    }
 }
 
 fn parse_names(text: &str) -> Result<Vec<ImageRef>, Error> {
@@ -144,6 +165,28 @@ mod tests {
         };
         assert_eq!(Export::all(&old).unwrap()[0].target, Target::Tar);
         assert_eq!(Export::all(&control::SolveRequest::default()).unwrap(), []);
+    }
+
+    #[test]
+    fn layers_are_packed_where_they_leave_as_a_layout_alone() {
+        let parse = |kind: &str, pairs: &[(&str, &str)]| {
+            let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+            Export::parse(0, kind, &pairs.iter().map(own).collect())
+        };
+        let zstd = ("compression", "zstd");
+        assert!(parse("oci", &[zstd]).unwrap().packing.is_some());
+        assert!(parse("oci", &[]).unwrap().packing.is_none());
+        for kind in ["moby", "tar", "local"] {
+            assert_eq!(parse(kind, &[zstd]).unwrap().packing, None, "{kind}");
+        }
+        for (kind, pairs) in [
+            ("docker", &[zstd][..]),
+            ("image", &[zstd, ("push", "true")]),
+            ("oci", &[("compression", "estargz")]),
+            ("moby", &[("compression", "best")]),
+        ] {
+            assert!(parse(kind, pairs).is_err(), "{kind} {pairs:?}");
+        }
     }
 
     #[test]

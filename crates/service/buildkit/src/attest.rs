@@ -151,7 +151,11 @@ fn image(index: &[u8]) -> io::Result<Digest> {
     Ok(Digest::deserialize(digest)?)
 }
 
-fn member<W: Write>(tar: &mut tar::Builder<W>, name: &str, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn member<W: Write>(
+    tar: &mut tar::Builder<W>,
+    name: &str,
+    bytes: &[u8],
+) -> io::Result<()> {
     let mut header = tar::Header::new_ustar();
     header.set_size(bytes.len() as u64);
     header.set_mode(0o644);

@@ -14,7 +14,7 @@ use crate::{
     frontend::{Bench, Product},
     materials,
     neighbour::{Archive, Built, Reader},
-    receive,
+    receive, repack,
     report::{Count, Report, now},
     send,
     sessions::Session,
@@ -171,7 +171,11 @@ impl Work<'_> {
             Archive::Oci => self.statements(&self.product.attest).await?.0,
         };
         let (built, names) = (&self.product.built, &self.export.names);
-        let source = self.bench.builder.archive(built, names, kind).await?;
+        let mut source = self.bench.builder.archive(built, names, kind).await?;
+        if let Some(packing) = self.export.packing {
+            let scratch = receive::scratch(&self.bench.scratch)?;
+            source = Box::new(repack::layout(source, scratch, packing));
+        }
         let subject = attest::subject(names, &self.bench.platform);
         let (source, root) = attest::layout(source, statements, subject);
         let bytes = send::bytes(&session, self.export.output, Box::new(source)).await?;

@@ -22,6 +22,7 @@ mod history;
 mod materials;
 mod neighbour;
 mod receive;
+mod repack;
 mod report;
 mod route;
 mod send;

@@ -1,4 +1,4 @@
-//! What stages begin with: DL3006, DL3007, DL3024, DL3026, DL3029, DL3063.
+//! What stages begin with: DL3006, DL3007, DL3024, DL3026, DL3029, DL3063, DL3065.
 
 use hakone_dockerfile::{From, Instruction};
 
@@ -81,6 +81,11 @@ fn covers(pattern: &str, registry: &str) -> bool {
 }
 
 fn platform(from: &From, number: u32, findings: &mut Findings) {
+    let given = from.platform.as_deref().map(|text| text.trim_matches('"'));
+    if matches!(given, Some("$TARGETPLATFORM" | "${TARGETPLATFORM}")) {
+        let message = "The target's platform is what FROM takes by itself: leave --platform out";
+        findings.add(number, "DL3065", message);
+    }
     let fixed = |platform: &str| {
         !platform.contains("BUILDPLATFORM") && !platform.contains("TARGETPLATFORM")
     };

@@ -1,4 +1,4 @@
-//! Files that come into the image: DL3010, DL3020 to DL3023, DL3045.
+//! Files that come into the image: DL3010, DL3020 to DL3023, DL3045, DL3067.
 
 use hakone_dockerfile::{Copy, Instruction, Source};
 
@@ -36,6 +36,7 @@ pub(super) fn check(view: &View<'_>, findings: &mut Findings) {
             Instruction::Copy(copy) => {
                 places(view, line, copy, findings);
                 origin(view, line, copy, findings);
+                whole(line, copy, findings);
                 archives(view, line, copy, findings);
             }
             _ => {}
@@ -99,6 +100,17 @@ fn origin(view: &View<'_>, line: &Line<'_>, copy: &Copy, findings: &mut Findings
     if !numbered && !from.contains(':') && !(0..stage).any(named) {
         let message = format!("No stage before this one is named {from}");
         findings.add(line.number(), "DL3022", message);
+    }
+}
+
+/// All of another stage over all of this one: then that stage is what to begin with.
+fn whole(line: &Line<'_>, copy: &Copy, findings: &mut Findings) {
+    let is_root = |path: &str| path.trim_matches(['"', '\'']) == "/";
+    let all = copy.sources.iter().filter_map(text).any(is_root);
+    if copy.from.is_some() && all && is_root(&copy.destination) {
+        let message =
+            "Copy what is needed of the stage, or begin with it: this is all of its files";
+        findings.add(line.number(), "DL3067", message);
     }
 }
 

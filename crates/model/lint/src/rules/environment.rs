@@ -1,12 +1,34 @@
-//! `ENV` that refers to itself: DL3044.
+//! Variables: `ENV` that refers to itself, secrets that stay in the image. DL3044, DL3064.
 
 use std::collections::BTreeSet;
 
+use hakone_build_model::looks_secret;
 use hakone_dockerfile::{Instruction, Pair};
 
 use crate::{finding::Findings, view::View};
 
 pub(super) fn check(view: &View<'_>, findings: &mut Findings) {
+    own_references(view, findings);
+    secrets(view, findings);
+}
+
+/// What stands there is in the image's config or its history, for everybody who has the image.
+fn secrets(view: &View<'_>, findings: &mut Findings) {
+    for (line, instruction) in view.instructions() {
+        let names: Vec<&str> = match instruction {
+            Instruction::Arg(pairs) => pairs.iter().map(|pair| pair.name.as_str()).collect(),
+            Instruction::Env(pairs) => pairs.iter().map(|pair| pair.name.as_str()).collect(),
+            _ => continue,
+        };
+        for name in names.into_iter().filter(|name| looks_secret(name)) {
+            let message =
+                format!("{name} looks like a secret, and stays in the image: mount it instead");
+            findings.add(line.number(), "DL3064", message);
+        }
+    }
+}
+
+fn own_references(view: &View<'_>, findings: &mut Findings) {
     let mut known = BTreeSet::new();
     for (line, instruction) in view.instructions() {
         match instruction {

@@ -1,4 +1,4 @@
-//! As whom, and where: DL3000, DL3002, DL3046.
+//! As whom, and where: DL3000, DL3002, DL3046, DL3066.
 
 use hakone_dockerfile::Instruction;
 
@@ -7,6 +7,7 @@ use crate::{finding::Findings, view::View};
 pub(super) fn check(view: &View<'_>, findings: &mut Findings) {
     folders(view, findings);
     last_user(view, findings);
+    named_user(view, findings);
     high_numbers(view, findings);
 }
 
@@ -54,6 +55,34 @@ fn is_root(user: &str) -> bool {
         .next()
         .unwrap_or_default();
     matches!(name, "root" | "0")
+}
+
+/// The user that the image ends with, here or in the stage that the last one begins with: who runs it knows its number alone,
+/// so a rule that nobody may be root cannot be held against a name.
+fn named_user(view: &View<'_>, findings: &mut Findings) {
+    let mut stage = view.stages.len().checked_sub(1);
+    while let Some(index) = stage {
+        let of_stage = view.instructions().filter(|(line, _)| line.stage == stage);
+        let users = of_stage.filter_map(|(line, instruction)| match instruction {
+            Instruction::User(user) => Some((line.number(), user)),
+            _ => None,
+        });
+        if let Some((number, user)) = users.last() {
+            if is_name(user) {
+                let message = "Give USER as a number: the host may not know the name";
+                findings.add(number, "DL3066", message);
+            }
+            return;
+        }
+        stage = view.stages.get(index).and_then(|one| one.parent);
+    }
+}
+
+/// Reports whether a user is given by name; a variable may hold a number.
+fn is_name(user: &str) -> bool {
+    let user = user.trim_matches(['"', '\'']);
+    let user = user.split(':').next().unwrap_or_default();
+    !user.contains('$') && !user.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A high number makes the log of last logins a huge sparse file, which a layer stores whole.
