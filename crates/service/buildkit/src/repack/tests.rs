@@ -1,3 +1,5 @@
+//! Layers packed anew: what comes out is what went in, as small as was asked for.
+
 use super::*;
 
 /// A layout of one image with two names, whose layers are packed so.
