@@ -1,6 +1,9 @@
 //! From a container to what the host, its loopback and other containers keep for themselves: names, ports, secrets.
 
-use std::net::{TcpListener, UdpSocket};
+use std::{
+    net::{TcpListener, UdpSocket},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use hakone_e2e::{Engine, IMAGE, Lab, eventually};
 
@@ -112,6 +115,59 @@ fn a_published_port_is_nobody_elses_while_its_container_runs() {
     assert!(bound.is_err(), "without a daemon");
     lab.start();
     taken(&lab, "after the daemon's death");
+}
+
+/// `host_net_port_hijack`: nor does it get one while its container is restarted, by a command or by its policy; a container that
+/// rests gives it up.
+#[test]
+fn a_published_port_is_nobody_elses_while_its_container_is_restarted() {
+    let lab = Lab::new();
+    lab.server("web", "-p 8080:80 -p 8081:81/udp");
+    let policy = "-p 9090:90 --restart always";
+    lab.docker(&format!("run -d --name again {policy} {IMAGE} sleep 0.3"))
+        .ok();
+    let free = |port: u16| {
+        let bound = |address: &str| lab.host.on(|| TcpListener::bind((address, port)));
+        bound("0.0.0.0").is_ok() || bound("127.0.0.1").is_ok() || bound("::").is_ok()
+    };
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let thief = scope.spawn(|| {
+            let mut tries = 0;
+            while !over.load(Ordering::SeqCst) {
+                assert!(!free(8080), "taken after {tries} tries");
+                assert!(!free(9090), "taken from a policy after {tries} tries");
+                tries += 1;
+            }
+            tries
+        });
+        for _ in 0..3 {
+            lab.docker("restart -t 0 web").ok();
+            assert!(lab.outside.reaches("10.99.0.1:8080"), "the control");
+        }
+        let restarts = "inspect -f {{.RestartCount}} again";
+        eventually("its policy started it thrice", || {
+            lab.docker(restarts).ok().trim().parse::<u32>().unwrap() >= 3
+        });
+        over.store(true, Ordering::SeqCst);
+        assert!(thief.join().unwrap() > 100);
+    });
+    // One that fails to come back, one that is stopped between two runs, and one that is stopped: all give theirs up.
+    lab.docker("stop -t 0 web").ok();
+    assert!(free(8080));
+    lab.docker("stop -t 0 again").ok();
+    assert!(free(9090));
+    lab.docker("start web").ok();
+    lab.docker("rm -f web").ok();
+    assert!(free(8080));
+    lab.docker(&format!("run -d --name fails {policy} {IMAGE} false"))
+        .ok();
+    eventually("it waits for its next run", || {
+        let state = lab.docker("inspect -f {{.State.Status}} fails").ok();
+        state.trim() == "restarting" && !free(9090)
+    });
+    lab.docker("rm -f fails").ok();
+    assert!(free(9090));
 }
 
 /// `name_traversal`: names that are paths, of everything that has a name.

@@ -9,7 +9,7 @@ use std::{
 
 use hakone_base::{ContainerId, ContainerName, Fault, NetworkId, Port};
 use hakone_container::{
-    BoxFuture, Etc, Network, NetworkMode, Networks, PortRequest, Prepared, Refusal, Replug,
+    BoxFuture, Etc, Network, NetworkMode, Networks, PortRequest, Ports, Prepared, Refusal, Replug,
     Replugged, Restoration, Sandbox, SandboxRequest,
 };
 use hakone_engine_api::wire::EndpointSettings;
@@ -104,12 +104,20 @@ impl Networks for Joined {
         })
     }
 
-    fn release<'a>(&'a self, container: &'a ContainerId) -> BoxFuture<'a, ()> {
+    fn release<'a>(&'a self, container: &'a ContainerId, ports: Ports) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            if let Err(error) = self.0.release(container).await {
+            let released = match ports {
+                Ports::Freed => self.0.release(container).await,
+                Ports::Kept => self.0.rest(container).await,
+            };
+            if let Err(error) = released {
                 warn!(container.id = %container, %error, "a sandbox was not given back whole");
             }
         })
+    }
+
+    fn free_ports(&self, container: &ContainerId) {
+        self.0.free_ports(container);
     }
 
     fn rename<'a>(&'a self, container: &'a ContainerId, name: &'a str) -> BoxFuture<'a, ()> {

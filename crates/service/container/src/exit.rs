@@ -12,7 +12,7 @@ use hakone_supervision::Exit;
 use tracing::{info, warn};
 
 use crate::{
-    RemoveOptions, bundle,
+    Ports, RemoveOptions, bundle,
     container::{Container, hold},
     inner::{Inner, blocking},
     restart::{self, Ended},
@@ -47,10 +47,16 @@ impl Inner {
         if vanished {
             swept(self.cgroup(container), container.run_folder.clone()).await;
         }
-        self.undo(container).await;
-        self.end_execs(container);
         let before = container.with(|record| record.run.clone());
         let lasted = exit.at.since(before.started);
+        let next = self.decide(container, exit.code.into(), lasted);
+        let ports = match next {
+            Next::Restart(_) => Ports::Kept,
+            Next::Rest if is_kept(container) => Ports::Kept,
+            Next::Rest | Next::Remove => Ports::Freed,
+        };
+        self.undo(container, ports).await;
+        self.end_execs(container);
         let run = Run {
             pid: 0,
             started: before.started,
@@ -59,7 +65,6 @@ impl Inner {
             error: exit.error.unwrap_or_default(),
             oom: exit.oom || before.oom,
         };
-        let next = self.decide(container, run.exit_code, lasted);
         let code = run.exit_code;
         if let Err(error) = container.ended(run, next) {
             warn!(container.id = %container.id, error = %error, "an exit could not be recorded");
@@ -82,8 +87,7 @@ impl Inner {
             };
             (policy(record), ended, record.auto_remove())
         });
-        let kept = container.keep.load(std::sync::atomic::Ordering::SeqCst);
-        if auto_remove && !kept {
+        if auto_remove && !is_kept(container) {
             return Next::Remove;
         }
         match restart::after_exit(policy, ended) && !*self.closing.borrow() {
@@ -146,6 +150,11 @@ impl Inner {
             warn!(container.id = %container.id, error = %error, "a restart failed");
         }
     }
+}
+
+/// Reports whether somebody stops the container in order to start it again.
+fn is_kept(container: &Container) -> bool {
+    container.keep.load(std::sync::atomic::Ordering::SeqCst)
 }
 
 /// Reads the restart policy; it was checked when the container was made.

@@ -55,8 +55,8 @@ pub use hakone_spec::IdMapping;
 pub use inside::{Glance, Inlay, Inside, Place};
 pub use neighbour::{
     BoxFuture, Etc, Images, Launch, Launcher, Mounting, Neighbours, NetworkMode, Networks,
-    PortRequest, Prepared, Refusal, Replugged, ResolvedImage, Restoration, SandboxRequest, Volume,
-    VolumeRequest, Volumes, Wiring,
+    PortRequest, Ports, Prepared, Refusal, Replugged, ResolvedImage, Restoration, SandboxRequest,
+    Volume, VolumeRequest, Volumes, Wiring,
 };
 pub use options::{
     AttachOptions, Counts, CreateRequest, Created, ExecStarted, ImageUse, ListOptions, Probes,

@@ -154,6 +154,15 @@ pub struct Restoration {
     pub held: Vec<OwnedFd>,
 }
 
+/// What becomes of a container's published ports when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// Anybody may have them.
+    Freed,
+    /// They stay its own: it runs again.
+    Kept,
+}
+
 /// Sandboxes and their wiring.
 pub trait Networks: Send + Sync + 'static {
     /// Finds a network by name or id.
@@ -196,7 +205,10 @@ pub trait Networks: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Replugged, Refusal>>;
 
     /// Gives back all that a container has; idempotent, never fails from the caller's view.
-    fn release<'a>(&'a self, container: &'a ContainerId) -> BoxFuture<'a, ()>;
+    fn release<'a>(&'a self, container: &'a ContainerId, ports: Ports) -> BoxFuture<'a, ()>;
+
+    /// Gives up the ports that were kept for a next run, which does not come.
+    fn free_ports(&self, container: &ContainerId);
 
     /// A container got another name.
     fn rename<'a>(&'a self, container: &'a ContainerId, name: &'a str) -> BoxFuture<'a, ()>;

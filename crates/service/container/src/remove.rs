@@ -58,7 +58,7 @@ impl Inner {
             let _operation = container.operation.lock().await;
             // The restart may have held the lock: then it runs now, and is killed like any other.
             if !container.state().has_process() {
-                return container.change(give_up_restart);
+                return self.give_up_restart(container);
             }
         }
         match self.kill(container, None).await {
@@ -163,14 +163,6 @@ impl Inner {
         self.events
             .publish(EventKind::Container, "prune", "", [reclaimed].into());
         Ok(pruned)
-    }
-}
-
-/// A container between two runs has no process: it just does not run again.
-pub(crate) fn give_up_restart(record: &mut Record) {
-    record.stopped = true;
-    if record.state == State::Restarting {
-        record.state = State::Exited;
     }
 }
 

@@ -13,7 +13,7 @@ use hakone_supervision::{Exit, Notice, Request};
 use tracing::{error, info, warn};
 
 use crate::{
-    Error, NetworkMode, RemoveOptions, Restoration, VolumeRequest,
+    Error, NetworkMode, Ports, RemoveOptions, Restoration, VolumeRequest,
     container::Container,
     exit::{self, Next},
     inner::{Inner, blocking},
@@ -97,7 +97,7 @@ impl Inner {
             Some(_) => settled(container),
             None => {
                 exit::swept(self.cgroup(container), container.run_folder.clone()).await;
-                self.undo(container).await;
+                self.undo(container, Ports::Freed).await;
                 settled(container)
             }
         }

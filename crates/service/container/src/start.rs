@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tracing::{info, warn};
 
 use crate::{
-    Error, Launch, Mounting, NetworkMode, Prepared, Sandbox,
+    Error, Launch, Mounting, NetworkMode, Ports, Prepared, Sandbox,
     bundle::{self, Plan},
     container::{Container, hold},
     error::lost,
@@ -71,7 +71,7 @@ impl Inner {
         match Box::pin(self.launch(container)).await {
             Ok(started) => self.record_start(container, started, cause),
             Err(error) => {
-                self.undo(container).await;
+                self.undo(container, Ports::Freed).await;
                 hold(&container.pending).clear();
                 record_failure(container, &error)?;
                 Err(error)
@@ -305,8 +305,8 @@ impl Inner {
     }
 
     /// Gives back what a run of the container had outside its supervisor; idempotent.
-    pub(crate) async fn undo(&self, container: &Container) {
-        self.neighbours.networks.release(&container.id).await;
+    pub(crate) async fn undo(&self, container: &Container, ports: Ports) {
+        self.neighbours.networks.release(&container.id, ports).await;
         for mount in container.with(|record| record.mounts.clone()) {
             if let Some(name) = &mount.name {
                 self.neighbours.volumes.unmount(name, &container.id).await;

@@ -47,9 +47,20 @@ impl Inner {
     /// A container that waits for its restart has no process: it just does not restart.
     async fn stop_restarting(&self, container: &Container) -> Result<(), Error> {
         let _operation = container.operation.lock().await;
-        container.change(crate::remove::give_up_restart)?;
+        self.give_up_restart(container)?;
         self.announce(container, "stop", &[]);
         Ok(())
+    }
+
+    /// A container between two runs has no process: it just does not run again, and nothing is kept for it.
+    pub(crate) fn give_up_restart(&self, container: &Container) -> Result<(), Error> {
+        self.neighbours.networks.free_ports(&container.id);
+        container.change(|record| {
+            record.stopped = true;
+            if record.state == State::Restarting {
+                record.state = State::Exited;
+            }
+        })
     }
 
     /// Signals, waits, kills, waits.
@@ -120,7 +131,10 @@ impl Inner {
             Err(error) => return Err(error),
         }
         let operation = container.operation.lock().await;
-        container.state().may_start(&container.id)?;
+        if let Err(refused) = container.state().may_start(&container.id) {
+            self.neighbours.networks.free_ports(&container.id);
+            return Err(refused.into());
+        }
         self.start_held(container, Cause::User).await?;
         drop(operation);
         self.announce(container, "restart", &[]);

@@ -14,6 +14,6 @@ pub use prepare::Sandbox;
 pub(crate) use live::{connect, disconnect, mend, rename};
 pub(crate) use plan::{check, check_aliases};
 pub(crate) use prepare::prepare;
-pub(crate) use release::release;
+pub(crate) use release::{Published, free_ports, release};
 pub(crate) use restore::{Survivor, restore};
 pub(crate) use wire::{attachments, networks_of_state, wire};

@@ -30,7 +30,7 @@ use crate::{
     host::{Begun, Host},
     links, network, policy, remote,
     resolver::Kept,
-    sandbox::{self, Sandbox, Survivor},
+    sandbox::{self, Published, Sandbox, Survivor},
     state::{Attached, Stage, State},
     sweep, switched, topology, view, world,
 };
@@ -284,8 +284,24 @@ impl Service {
     /// When the firewall cannot be changed; the rest is given back all the same.
     pub async fn release(&self, container: &ContainerId) -> Result<(), Error> {
         let container = container.clone();
-        self.run(move |service| sandbox::release(service, &container))
+        self.run(move |service| sandbox::release(service, &container, Published::Freed))
             .await
+    }
+
+    /// As [`Service::release`], but the published ports stay the container's for its next run: closed, and nobody else's until
+    /// [`Service::prepare`] or [`Service::free_ports`].
+    ///
+    /// # Errors
+    /// As [`Service::release`].
+    pub async fn rest(&self, container: &ContainerId) -> Result<(), Error> {
+        let container = container.clone();
+        self.run(move |service| sandbox::release(service, &container, Published::Kept))
+            .await
+    }
+
+    /// Gives up the ports of a container that rested and does not run again; without any, does nothing.
+    pub fn free_ports(&self, container: &ContainerId) {
+        sandbox::free_ports(&self.inner, container);
     }
 
     /// Takes back the sandbox of a container that outlived the daemon, with the sockets its supervisor held.

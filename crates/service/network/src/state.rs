@@ -10,6 +10,7 @@ use std::{
 use hakone_base::{ContainerId, NetworkId, Protocol, Subnet};
 use hakone_netns::Netns;
 use hakone_network_policy::PolicyKey;
+use hakone_port as port;
 use rustix::net::{Shutdown, shutdown};
 use tokio::task::AbortHandle;
 
@@ -25,6 +26,8 @@ use crate::{
 pub(crate) struct State {
     pub(crate) networks: BTreeMap<NetworkId, Network>,
     pub(crate) sandboxes: BTreeMap<ContainerId, Attached>,
+    /// The published ports of containers between two runs.
+    pub(crate) parked: BTreeMap<ContainerId, port::Parked>,
     pub(crate) policies: BTreeMap<PolicyKey, Stored>,
     /// What the resolver answered containers about other machines that their policies open by name.
     pub(crate) given: BTreeMap<ContainerId, Given>,
@@ -155,6 +158,11 @@ impl Attached {
             // Ends the listening for all copies: a child between fork and exec has one for a moment. UDP does not know it.
             shutdown(&*socket, Shutdown::Both).ok();
         }
+    }
+
+    /// Gives the held sockets for the container's next run, closed to clients.
+    pub(crate) fn park(&mut self) -> port::Parked {
+        port::Parked::new(std::mem::take(&mut self.held))
     }
 
     /// Stops proxies and resolver, and gives their handles to wait on.

@@ -6,6 +6,7 @@
 
 mod error;
 mod own;
+mod parked;
 mod proxy;
 mod reserve;
 mod source;
@@ -14,6 +15,7 @@ mod udp;
 
 pub use error::Error;
 pub use own::{OwnAddresses, is_own};
+pub use parked::Parked;
 pub use proxy::{Admits, Listener, bound_to, serve};
 pub use reserve::{Reservation, Reserved, every_address, reserve};
 pub use source::Source;

@@ -89,7 +89,7 @@ impl Listener {
 
     /// Refuses connections from here on; the port stays taken.
     pub fn close(&self) {
-        rustix::net::shutdown(&*self.socket, rustix::net::Shutdown::Both).ok();
+        crate::parked::close(&self.socket).ok();
     }
 }
 

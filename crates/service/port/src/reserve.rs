@@ -7,7 +7,7 @@ use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::fd::OwnedFd,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use hakone_base::{EndpointId, ExposedPort, Port, Protocol, PublishedPort};
@@ -15,10 +15,10 @@ use hakone_network_model::PortBinding;
 use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 
-use crate::Error;
+use crate::{Error, Parked};
 
 /// Connections that may wait while the daemon is busy or away.
-const BACKLOG: i32 = 1024;
+pub(crate) const BACKLOG: i32 = 1024;
 /// The ports given to bindings without one, as Docker's.
 const EPHEMERAL: std::ops::RangeInclusive<u16> = 32768..=60999;
 
@@ -32,6 +32,8 @@ pub struct Reservation<'a> {
     pub addresses: &'a [IpAddr],
     /// Reports whether another sandbox of ours has a port.
     pub is_ours: &'a dyn Fn(IpAddr, u16, Protocol) -> bool,
+    /// What the container's run before left.
+    pub parked: &'a Mutex<Parked>,
 }
 
 impl fmt::Debug for Reservation<'_> {
@@ -134,9 +136,12 @@ fn bind(port: PublishedPort, reservation: &Reservation<'_>) -> Result<Option<Arc
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => error,
             Ok(_) | Err(_) => return Err(allocated(address, reservation)),
         },
-        false => match listen(address, protocol) {
-            Ok(socket) => return Ok(Some(Arc::new(socket.into()))),
-            Err(error) => error,
+        false => match parked(address, protocol, reservation) {
+            Some(socket) => return Ok(Some(socket)),
+            None => match listen(address, protocol) {
+                Ok(socket) => return Ok(Some(Arc::new(socket.into()))),
+                Err(error) => error,
+            },
         },
     };
     match (
@@ -152,6 +157,17 @@ fn bind(port: PublishedPort, reservation: &Reservation<'_>) -> Result<Option<Arc
             source,
         }),
     }
+}
+
+fn parked(
+    address: SocketAddr,
+    protocol: Protocol,
+    reservation: &Reservation<'_>,
+) -> Option<Arc<OwnedFd>> {
+    let parked = reservation.parked.lock();
+    parked
+        .unwrap_or_else(PoisonError::into_inner)
+        .take(address, protocol)
 }
 
 fn listen(address: SocketAddr, protocol: Protocol) -> io::Result<Socket> {

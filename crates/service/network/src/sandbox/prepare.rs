@@ -3,7 +3,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
 use hakone_base::{ContainerId, EndpointId, ExposedPort};
@@ -13,7 +13,12 @@ use hakone_network_plugin::Ports;
 use hakone_port as port;
 use hakone_resolver::Listening;
 
-use super::{files, plan, release::release, rules::Rules, wire::Wiring};
+use super::{
+    files, plan,
+    release::{Published, release},
+    rules::Rules,
+    wire::Wiring,
+};
 use crate::{
     Config, EndpointReport, EndpointRequest, Error, NetworkMode, PortBinding, SandboxReport,
     SandboxRequest,
@@ -93,7 +98,7 @@ impl Drop for Sandbox {
 /// Takes the steps that need no interface yet. Each failure gives back what was reserved before it.
 pub(crate) fn prepare(service: &Arc<Inner>, request: &SandboxRequest) -> Result<Sandbox, Error> {
     // A sandbox left over from an earlier run must not keep its addresses, nor its rules.
-    release(service, &request.container)?;
+    release(service, &request.container, Published::Kept)?;
     let leases = remote::lease(service, &remote_networks(service, request)?)?;
     let mut sandbox = match reserve_addresses(service, request, &leases) {
         Ok(sandbox) => sandbox,
@@ -190,6 +195,8 @@ fn closed_ipv6(report: &SandboxReport) -> Vec<(String, String)> {
 }
 
 fn publish(service: &Inner, request: &SandboxRequest, sandbox: &mut Sandbox) -> Result<(), Error> {
+    let parked = lock(&service.state).parked.remove(&request.container);
+    let parked = Mutex::new(parked.unwrap_or_default());
     let Some(endpoint) = sandbox.report.way_out().cloned() else {
         return Ok(());
     };
@@ -206,6 +213,7 @@ fn publish(service: &Inner, request: &SandboxRequest, sandbox: &mut Sandbox) -> 
         lock(&service.state).has_port(address, number, protocol)
     };
     let reservation = port::Reservation {
+        parked: &parked,
         name: request.name.as_str(),
         endpoint: &endpoint.id,
         addresses: &addresses,

@@ -25,14 +25,30 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(1);
 const NAP: Duration = Duration::from_micros(100);
 
+/// What becomes of published ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Published {
+    /// Anybody may have them.
+    Freed,
+    /// They are the container's, for its next run.
+    Kept,
+}
+
 /// Gives back addresses, rules and ports; does nothing for an unknown container.
-pub(crate) fn release(service: &Arc<Inner>, container: &ContainerId) -> Result<(), Error> {
+pub(crate) fn release(
+    service: &Arc<Inner>,
+    container: &ContainerId,
+    ports: Published,
+) -> Result<(), Error> {
+    if ports == Published::Freed {
+        free_ports(service, container);
+    }
     let Some(Leaving {
         report,
         was_live,
         tasks,
         netns,
-    }) = leave(service, container)
+    }) = leave(service, container, ports)
     else {
         return Ok(());
     };
@@ -74,16 +90,30 @@ fn return_lent(report: &SandboxReport, netns: Option<&Netns>) {
     }
 }
 
+/// Gives up the ports of a container that does not run again.
+pub(crate) fn free_ports(service: &Inner, container: &ContainerId) {
+    drop(lock(&service.state).parked.remove(container));
+}
+
 /// Stops proxies and resolver, closes the held sockets, and takes the sandbox out of rules and names.
-fn leave(service: &Inner, container: &ContainerId) -> Option<Leaving> {
+fn leave(service: &Inner, container: &ContainerId, ports: Published) -> Option<Leaving> {
     let mut state = lock(&service.state);
     let attached = state.sandboxes.get_mut(container)?;
     let was_live = attached.stage == Stage::Live;
     attached.stage = Stage::Leaving;
     let tasks = attached.stop();
-    attached.close();
+    let parked = match ports {
+        Published::Freed => {
+            attached.close();
+            None
+        }
+        Published::Kept => Some(attached.park()),
+    };
     let (report, netns) = (attached.report.clone(), attached.netns.clone());
     attached.report.published.clear();
+    if let Some(parked) = parked {
+        state.parked.insert(container.clone(), parked);
+    }
     state.changed();
     Some(Leaving {
         report,

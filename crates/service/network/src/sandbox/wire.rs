@@ -9,7 +9,10 @@ use hakone_policy::Ends;
 use hakone_port::{self as port, is_own};
 use hakone_resolver::{Listening, Names};
 
-use super::prepare::Unwired;
+use super::{
+    prepare::Unwired,
+    release::{Published, release},
+};
 use crate::{
     Error, SandboxReport,
     driver::{self, Attachment},
@@ -40,7 +43,7 @@ pub(crate) fn wire(service: &Arc<Inner>, wiring: Wiring) -> Result<SandboxReport
             Ok(report)
         }
         Err(error) => {
-            if let Err(second) = super::release::release(service, &container) {
+            if let Err(second) = release(service, &container, Published::Freed) {
                 tracing::warn!(container.id = %container, error = %second, "could not give a sandbox back");
             }
             Err(error)

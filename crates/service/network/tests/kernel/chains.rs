@@ -195,7 +195,8 @@ fn forwarding_is_switched_on_for_containers_and_for_nobody_else() {
 
 #[test]
 fn forwarding_that_was_on_stays_as_open_as_it_was() {
-    on_own_host(|lab| {
+    let open = |_: &mut Config| write_sysctl("net.ipv4.ip_forward", "1").unwrap();
+    on_own_host_with(open, |lab| {
         assert!(sh("iptables -S").contains("-P FORWARD ACCEPT"));
         assert!(crosses(lab));
     });

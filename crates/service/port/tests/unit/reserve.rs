@@ -25,6 +25,7 @@ fn asked(
             endpoint: &endpoint,
             addresses: &every_address(),
             is_ours,
+            parked: &Mutex::default(),
         },
     )
 }
