@@ -189,7 +189,7 @@ mod tests {
                 .as_array()
                 .unwrap()
                 .len(),
-            14
+            10
         );
         assert_eq!(
             document["process"]["capabilities"]["inheritable"],
