@@ -5,15 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use hakone_e2e::{Engine, IMAGE, Lab};
+use hakone_e2e::{Engine, IMAGE, Lab, host_python};
 
-/// The host's Python in a container whose image has none; the folders are read only.
+/// The host's Python and the attacks in a container.
 fn program() -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/attacks");
-    let folders = ["/usr", "/lib", "/lib64"].map(|at| format!("-v {at}:{at}:ro"));
     format!(
         "{} -v {folder}:/attacks:ro -v volume:/volume",
-        folders.join(" ")
+        host_python()
     )
 }
 

@@ -98,3 +98,10 @@ fn link(archive: &mut Builder<File>, name: &str, target: &str) -> io::Result<()>
     header.set_mtime(1_700_000_000);
     archive.append_link(&mut header, name, target)
 }
+
+/// Flags of `docker run` that give a container the host's Python, `/usr/bin/python3`; our image has none.
+#[must_use]
+pub fn host_python() -> String {
+    let folders = ["/usr", "/lib", "/lib64"].map(|at| format!("-v {at}:{at}:ro"));
+    folders.join(" ")
+}

@@ -26,7 +26,7 @@ mod unread;
 pub use api::{Answer, Api};
 pub use case::{Compare, Script, Step, scripts};
 pub use engine::{Engine, hakone};
-pub use image::busybox_archive;
+pub use image::{busybox_archive, host_python};
 pub use lab::{IMAGE, Lab};
 pub use mix::{Mixed, mix};
 pub use netns::Namespace;

@@ -31,7 +31,7 @@ pub use fscrypt::{
 pub use keyring::join_new_session_keyring;
 pub use memory::{forget_program, trim_heap};
 pub use mount::{MountAttributes, mount_setattr};
-pub use notification::{Question, answer_descriptor, answer_error, is_waiting, receive_question};
+pub use notification::{Question, answer_descriptor, answer_nothing, is_waiting, receive_question};
 pub use packet::frame_socket;
 pub use quota::{set_project, set_project_limit};
 pub use result::reason;

@@ -94,16 +94,17 @@ pub fn answer_descriptor(
     check(done.into()).map(drop)
 }
 
-/// Answers that the call failed.
+/// Leaves the call to the kernel, which judges it as if nobody had been asked. Only for calls whose arguments are all numbers:
+/// memory could be another by then.
 ///
 /// # Errors
 /// `NOENT` when the caller waits no longer.
-pub fn answer_error(listener: BorrowedFd<'_>, id: u64, errno: Errno) -> Result<(), Errno> {
+pub fn answer_nothing(listener: BorrowedFd<'_>, id: u64) -> Result<(), Errno> {
     let answer = libc::seccomp_notif_resp {
         id,
         val: 0,
-        error: -errno.raw_os_error(),
-        flags: 0,
+        error: 0,
+        flags: 1, // SECCOMP_USER_NOTIF_FLAG_CONTINUE, likewise.
     };
     // SAFETY: the kernel reads one structure.
     let done = unsafe {

@@ -1,7 +1,8 @@
 //! Answers programs that ask for an ICMP socket: `ping` in a container without `CAP_NET_RAW`.
 //!
 //! The container's filter puts exactly this call to us (`Resolved::with_ping`). The socket is made in the caller's own network
-//! namespace, never in the host's, and only for a caller with power over that network; anybody else gets `EPERM`, as without us.
+//! namespace, never in the host's, and only for a caller with power over that network; whom we give nothing the kernel judges, as
+//! without us: a caller without `CAP_NET_RAW` gets `EPERM`, one that was given it gets its socket.
 
 use std::{
     fs,
@@ -13,10 +14,9 @@ use std::{
 };
 
 use hakone_netns::Netns;
-use hakone_sys::{Question, answer_descriptor, answer_error, is_waiting, receive_question};
+use hakone_sys::{Question, answer_descriptor, answer_nothing, is_waiting, receive_question};
 use rustix::{
     event::PollFlags,
-    io::Errno,
     net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with},
     process::Pid,
 };
@@ -77,36 +77,37 @@ impl Server {
             return;
         };
         let allowed = self.allowance.take(Instant::now());
-        let answered = allowed
-            .ok_or(Errno::PERM)
-            .and_then(|()| give(listener.as_fd(), &question));
-        if let Err(errno) = answered {
+        if allowed
+            .and_then(|()| give(listener.as_fd(), &question))
+            .is_none()
+        {
             // Gone meanwhile is answered enough.
-            answer_error(listener.as_fd(), question.id, errno).ok();
+            answer_nothing(listener.as_fd(), question.id).ok();
         }
     }
 }
 
-fn give(listener: BorrowedFd<'_>, question: &Question) -> Result<(), Errno> {
-    let caller = question.caller.ok_or(Errno::PERM)?;
+/// Gives the socket; nothing to who is not to have it, or waits no longer.
+fn give(listener: BorrowedFd<'_>, question: &Question) -> Option<()> {
+    let caller = question.caller?;
     let [family, kind, ..] = question.arguments;
     let (family, protocol) = match u32::try_from(family & u64::from(u32::MAX)) {
         Ok(2) => (AddressFamily::INET, ipproto::ICMP),
         Ok(10) => (AddressFamily::INET6, ipproto::ICMPV6),
-        _ => return Err(Errno::PERM),
+        _ => return None,
     };
     let has = |flag: SocketFlags| kind & u64::from(flag.bits()) != 0;
-    let netns = Netns::of_process(caller.as_raw_nonzero().get()).map_err(|_gone| Errno::PERM)?;
+    let netns = Netns::of_process(caller.as_raw_nonzero().get()).ok()?;
     // What was read under the caller's number was the caller's only if it still waits.
     if !may(caller) || is_ours(&netns) || !is_waiting(listener, question.id) {
-        return Err(Errno::PERM);
+        return None;
     }
     let mut flags = SocketFlags::CLOEXEC;
     flags.set(SocketFlags::NONBLOCK, has(SocketFlags::NONBLOCK));
     let made = netns.on(|| socket_with(family, SocketType::RAW, flags, Some(protocol)));
-    let socket = made.map_err(|_no_thread| Errno::NOMEM)??;
+    let socket = made.ok()?.ok()?;
     let close_on_exec = has(SocketFlags::CLOEXEC);
-    answer_descriptor(listener, question.id, socket.as_fd(), close_on_exec)
+    answer_descriptor(listener, question.id, socket.as_fd(), close_on_exec).ok()
 }
 
 fn may(caller: Pid) -> bool {
