@@ -60,7 +60,7 @@ pub use restart::RestartPolicy;
 pub use runtime::{
     CgroupVersion, EtcFiles, HostFacts, INIT_ANNOTATION, IdMapping, Joined, MASKED_PATHS, Mappings,
     Netns, READ_ONLY_PATHS, Resolved, ResolvedDevice, ResolvedMount, ResolvedSource, Shm,
-    runtime_spec, seccomp_for_runc,
+    linux_capabilities, runtime_spec, seccomp_for_runc,
 };
 pub use security::{SeccompChoice, Security};
 pub use signal::Signal;

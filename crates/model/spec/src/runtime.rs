@@ -19,6 +19,7 @@ use crate::{Access, DeviceKind, Propagation, ReadOnly};
 
 pub(crate) use cgroup::memory_and_cpu;
 pub use compose::{INIT_ANNOTATION, MASKED_PATHS, READ_ONLY_PATHS, runtime_spec};
+pub use process::linux_capabilities;
 pub use seccomp::seccomp_for_runc;
 
 /// The facts of one start.

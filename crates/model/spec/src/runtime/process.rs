@@ -6,7 +6,9 @@ use oci_spec::runtime::{
 };
 
 use super::{Resolved, compose::built};
-use crate::{CapabilitySet, Command, ContainerSpec, DEFAULT_PATH, Limit, command::override_env};
+use crate::{
+    Capability, CapabilitySet, Command, ContainerSpec, DEFAULT_PATH, Limit, command::override_env,
+};
 
 pub(super) fn compose(spec: &ContainerSpec, resolved: &Resolved) -> Process {
     let command = &spec.command;
@@ -43,12 +45,16 @@ fn console((rows, columns): (u16, u16)) -> oci_spec::runtime::Box {
     built(BoxBuilder::default().height(rows).width(columns).build())
 }
 
-/// The same set three times; nothing is inheritable or ambient (CVE-2022-24769).
 fn capabilities(set: &CapabilitySet, resolved: &Resolved) -> LinuxCapabilities {
-    let known = set
-        .iter()
-        .filter(|capability| capability.number() <= resolved.host.last_capability);
-    let set: Capabilities = known
+    let known = |capability: &Capability| capability.number() <= resolved.host.last_capability;
+    linux_capabilities(set.iter().copied().filter(known))
+}
+
+/// What a process may at most and from the start; nothing is inheritable or ambient (CVE-2022-24769).
+#[must_use]
+pub fn linux_capabilities(set: impl Iterator<Item = Capability>) -> LinuxCapabilities {
+    // The crate's names are ours without `CAP_`.
+    let set: Capabilities = set
         .filter_map(|capability| capability.short_name().parse().ok())
         .collect();
     let mut capabilities = built_capabilities();

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use hakone_spec::{Capability, ResolvedUser};
+use hakone_spec::{Capability, ResolvedUser, linux_capabilities};
 use hakone_supervision::{ExecOrder, WindowSize};
-use oci_spec::runtime::{BoxBuilder, Capabilities, LinuxCapabilities, Process, User};
+use oci_spec::runtime::{BoxBuilder, Process, User};
 
 /// Changes the container's process into the one ordered.
 pub(super) fn process(mut base: Process, order: &ExecOrder) -> Process {
@@ -17,7 +17,7 @@ pub(super) fn process(mut base: Process, order: &ExecOrder) -> Process {
         base.set_cwd(PathBuf::from(cwd));
     }
     if order.privileged {
-        base.set_capabilities(Some(everything()));
+        base.set_capabilities(Some(linux_capabilities(Capability::all())));
     }
     base
 }
@@ -60,17 +60,6 @@ fn merged(mut env: Vec<String>, extra: &[String]) -> Vec<String> {
 
 fn name(variable: &str) -> &str {
     variable.split_once('=').map_or(variable, |(name, _)| name)
-}
-
-fn everything() -> LinuxCapabilities {
-    let all = Capability::all().filter_map(|each| each.to_string().parse().ok());
-    let all: Capabilities = all.collect();
-    let mut capabilities = LinuxCapabilities::default();
-    capabilities
-        .set_bounding(Some(all.clone()))
-        .set_effective(Some(all.clone()))
-        .set_permitted(Some(all));
-    capabilities
 }
 
 #[cfg(test)]
