@@ -117,6 +117,15 @@ fn a_published_port_is_nobody_elses_while_its_container_runs() {
     taken(&lab, "after the daemon's death");
 }
 
+/// Says that it is over, also when its test fails.
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// `host_net_port_hijack`: nor does it get one while its container is restarted, by a command or by its policy; a container that
 /// rests gives it up.
 #[test]
@@ -141,15 +150,18 @@ fn a_published_port_is_nobody_elses_while_its_container_is_restarted() {
             }
             tries
         });
+        let ended = Ended(&over);
         for _ in 0..3 {
             lab.docker("restart -t 0 web").ok();
-            assert!(lab.outside.reaches("10.99.0.1:8080"), "the control");
+            eventually("the control: its server is back", || {
+                lab.outside.reaches("10.99.0.1:8080")
+            });
         }
         let restarts = "inspect -f {{.RestartCount}} again";
         eventually("its policy started it thrice", || {
             lab.docker(restarts).ok().trim().parse::<u32>().unwrap() >= 3
         });
-        over.store(true, Ordering::SeqCst);
+        drop(ended);
         assert!(thief.join().unwrap() > 100);
     });
     // One that fails to come back, one that is stopped between two runs, and one that is stopped: all give theirs up.

@@ -133,9 +133,8 @@ fn report(remarks: &[String]) {
 
 /// Makes the folders and takes the lock that keeps a second daemon off the same data.
 fn prepare(resolved: &Resolved) -> Result<File, Error> {
-    for folder in [&resolved.data_root, &resolved.exec_root] {
-        private_folder(folder)?;
-    }
+    private_folder(&resolved.data_root, NOBODY_ELSE)?;
+    private_folder(&resolved.exec_root, PASSAGE)?;
     let path = resolved.data_root.join("lock");
     let folder = |source| Error::Folder {
         path: path.clone(),
@@ -169,11 +168,16 @@ fn prepare(resolved: &Resolved) -> Result<File, Error> {
     Ok(lock)
 }
 
-/// Others may pass through (sockets and layers have modes of their own) but not look around.
-fn private_folder(path: &Path) -> Result<(), Error> {
+/// For files: images and containers make set-user-id programs, which no user of the host is to start (CVE-2021-41091).
+const NOBODY_ELSE: u32 = 0o710;
+
+/// For sockets, which have modes of their own: others may pass through but not look around.
+const PASSAGE: u32 = 0o711;
+
+fn private_folder(path: &Path, mode: u32) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt as _;
     fs::create_dir_all(path)
-        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o711)))
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
         .map_err(|source| Error::Folder {
             path: path.to_owned(),
             source,

@@ -51,7 +51,7 @@ fn security(resolved: &Resolved) -> Vec<String> {
     if cgroup_version() == "2" {
         options.push("name=cgroupns".into());
     }
-    if resolved.userns_remap.is_some() {
+    if resolved.userns_remap.is_some() || resolved.network.hardened {
         options.push("name=userns".into());
     }
     if resolved.no_new_privileges {

@@ -25,11 +25,12 @@ const TAIL: &str = "
 
 `--userns-remap USER[:GROUP]` maps the ids of containers to the ranges that the user and the group have in `/etc/subuid`
 and `/etc/subgid`. `default` means the user `dockremap`; where it has no ranges, 65536 ids from 1879048192 on are taken,
-which lie above what systemd and the tools of subuid(5) hand out. Image layers stay as they are and are shown through
-id-mapped mounts, so the file system of the data folder must support these (ext4, xfs, btrfs). Volumes that nobody has
-used become the mapped root's; bind mounts keep their owners. `--userns=host` leaves one container out, which
-`--privileged`, `--network host` and `--pid host` require. The network namespace belongs to the engine: a mapped
-container with `NET_ADMIN` cannot change its interfaces.
+which lie above what systemd and the tools of subuid(5) hand out. Files are stored with the container's own ids and are
+shown through id-mapped mounts, so the file system of the data folder must support these (ext4, xfs, btrfs); bind mounts
+keep the host's owners. `--userns=host` leaves one container out, which `--privileged`, `--network host` and `--pid host`
+require. The network namespace belongs to the engine: `NET_ADMIN` and `NET_RAW` have no power over it and are not given.
+
+A hardened container has a range of its own, without this option.
 ";
 
 /// Gives the text of the guide.

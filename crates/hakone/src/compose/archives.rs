@@ -99,7 +99,7 @@ fn inlay(inlay: &hakone_container::Inlay) -> Inlay {
     }
 }
 
-pub(crate) fn ids(inside: &Inside) -> Ids {
+fn ids(inside: &Inside) -> Ids {
     let Some((users, groups)) = &inside.mappings else {
         return Ids::default();
     };

@@ -40,6 +40,10 @@ impl Volumes for Joined {
         Box::pin(async move { self.0.mount(mounting.name, user).await.map_err(boxed) })
     }
 
+    fn is_of_host(&self, name: &str) -> bool {
+        self.0.is_of_host(name)
+    }
+
     fn unmount<'a>(&'a self, name: &'a str, container: &'a ContainerId) -> BoxFuture<'a, ()> {
         Box::pin(self.0.unmount(name, container))
     }

@@ -92,11 +92,6 @@ impl Detached {
         copied.map(Self)
     }
 
-    /// What `fsmount` gave.
-    pub(crate) fn from_tree(tree: OwnedFd) -> Self {
-        Self(tree)
-    }
-
     /// Changes the attributes of this mount alone.
     ///
     /// # Errors
@@ -164,6 +159,13 @@ impl Detached {
             MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         move_mount(&self.0, "", target, "", flags)?;
         Ok(self.0)
+    }
+}
+
+/// What another process made; whether it is a mount shows when it is attached.
+impl From<OwnedFd> for Detached {
+    fn from(mount: OwnedFd) -> Self {
+        Self(mount)
     }
 }
 

@@ -97,7 +97,7 @@ fn by_calls(layers: &[PathBuf], writable: Option<Parts<'_>>) -> Result<Detached,
     }
     fsconfig_create(&context)?;
     let flags = FsMountFlags::FSMOUNT_CLOEXEC;
-    fsmount(&context, flags, MountAttrFlags::empty()).map(Detached::from_tree)
+    fsmount(&context, flags, MountAttrFlags::empty()).map(Detached::from)
 }
 
 /// The old call mounts into a tree only: into one of a thread's own, which goes with the thread, and a copy stays.
@@ -108,7 +108,7 @@ fn aside(layers: &[PathBuf], writable: Option<Parts<'_>>) -> Result<Detached, Er
         mount_change("/", private)?;
         by_page(layers, writable, Path::new(PLACE))?;
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        open_tree(CWD, PLACE, flags).map(Detached::from_tree)
+        open_tree(CWD, PLACE, flags).map(Detached::from)
     };
     std::thread::scope(|scope| scope.spawn(make).join().unwrap_or(Err(Errno::IO)))
 }

@@ -31,6 +31,8 @@ pub(crate) enum Message {
     Warning(String),
     /// Child: here is the master side of my terminal.
     Console(OwnedFd),
+    /// Helper: here is what I mounted.
+    Mount(OwnedFd),
     /// Child: here is the listener of my filter.
     Listener(OwnedFd),
     /// Child: all is prepared. Parent: go on.
@@ -60,7 +62,10 @@ impl Channel {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         let given: [BorrowedFd<'_>; 1];
-        if let Message::Console(descriptor) | Message::Listener(descriptor) = message {
+        if let Message::Console(descriptor)
+        | Message::Listener(descriptor)
+        | Message::Mount(descriptor) = message
+        {
             given = [descriptor.as_fd()];
             ancillary.push(SendAncillaryMessage::ScmRights(&given));
         }
@@ -95,6 +100,7 @@ fn encode(message: &Message) -> (u8, &str) {
         Message::Warning(text) => (b'w', text),
         Message::Console(_) => (b'c', ""),
         Message::Listener(_) => (b'l', ""),
+        Message::Mount(_) => (b'd', ""),
         Message::Ready => (b'r', ""),
         Message::Failed(StartError::NotFound(text)) => (b'n', text),
         Message::Failed(StartError::Permission(text)) => (b'p', text),
@@ -110,6 +116,7 @@ fn decode(bytes: &[u8], descriptor: Option<OwnedFd>) -> Option<Message> {
         b'w' => Some(Message::Warning(text())),
         b'c' => descriptor.map(Message::Console),
         b'l' => descriptor.map(Message::Listener),
+        b'd' => descriptor.map(Message::Mount),
         b'r' => Some(Message::Ready),
         b'n' => Some(Message::Failed(StartError::NotFound(text()))),
         b'p' => Some(Message::Failed(StartError::Permission(text()))),

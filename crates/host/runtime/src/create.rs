@@ -13,6 +13,7 @@ use crate::{
     namespace::{Visit, Wanted},
     plan::Plan,
     process::{Beside, Order},
+    rootfs,
 };
 
 /// Makes the container and its first process, everything done but the program itself.
@@ -32,7 +33,7 @@ pub fn create(launch: Launch<'_>) -> Result<Created, StartError> {
     let order = Order::read(process, beside)?;
     let door = launch.cgroup.door().map_err(StartError::of)?;
     let (ours, theirs) = Channel::pair()?;
-    let plan = Plan {
+    let mut plan = Plan {
         cgroup: launch.cgroup,
         door,
         order,
@@ -40,8 +41,9 @@ pub fn create(launch: Launch<'_>) -> Result<Created, StartError> {
         rootfs: launch.rootfs,
         spec: &launch.spec,
         wanted,
+        lent: Vec::new(),
     };
-    let forked = fork(&plan)?;
+    let forked = fork(&mut plan)?;
     match forked {
         Forked::Child => {
             drop(ours);
@@ -49,22 +51,17 @@ pub fn create(launch: Launch<'_>) -> Result<Created, StartError> {
         }
         Forked::Parent { child, pidfd } => {
             drop(theirs);
-            let running = Running {
-                pid: child,
-                pidfd,
-                console: None,
-                listener: None,
-                warnings: Vec::new(),
-            };
+            let running = Running::of(child, pidfd);
             prepare(running, ours, &launch.spec, plan.order.oom_score)
         }
     }
 }
 
 /// The cgroup namespace is made by the child: its root is the group the maker is in at that moment.
-fn fork(plan: &Plan<'_>) -> Result<Forked, StartError> {
+fn fork(plan: &mut Plan<'_>) -> Result<Forked, StartError> {
     let new = plan.wanted.new.without(Namespaces::CGROUP);
     let visit = Visit::enter(&plan.wanted.joined)?;
+    plan.lent = rootfs::lend(plan.spec, &plan.wanted)?;
     let forked = clone_process(new, plan.door.unified());
     match forked {
         // The child stays.
@@ -112,7 +109,9 @@ fn prepare(
             }
             Some(Message::Ready) => return Ok(created),
             Some(Message::Failed(error)) => return Err(error),
-            Some(Message::Listener(_)) => return Err(StartError::of("unexpected word of init")),
+            Some(Message::Listener(_) | Message::Mount(_)) => {
+                return Err(StartError::of("unexpected word of init"));
+            }
             None => return Err(died()),
         }
     }

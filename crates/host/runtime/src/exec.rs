@@ -68,13 +68,7 @@ pub fn exec(launch: ExecLaunch<'_>) -> Result<Running, StartError> {
         }
         Forked::Parent { child, pidfd } => {
             drop(theirs);
-            let running = Running {
-                pid: child,
-                pidfd,
-                console: None,
-                listener: None,
-                warnings: Vec::new(),
-            };
+            let running = Running::of(child, pidfd);
             let oom_score = plan.order.oom_score;
             // The parent's copies of the streams: kept, no reader would ever see their end.
             drop(plan);
@@ -146,7 +140,7 @@ fn follow(
             Ok(Some(Message::Console(console))) => running.console = Some(console),
             Ok(Some(Message::Listener(listener))) => running.listener = Some(listener),
             Ok(Some(Message::Failed(error))) | Err(error) => break error,
-            Ok(Some(Message::Map | Message::Ready)) => {
+            Ok(Some(Message::Map | Message::Mount(_) | Message::Ready)) => {
                 break StartError::of("unexpected word of the process");
             }
         }

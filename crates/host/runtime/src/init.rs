@@ -40,11 +40,12 @@ fn has_init(spec: &Spec) -> bool {
         .is_some_and(|value| value == "true")
 }
 
-fn prepare(plan: Plan<'_>, channel: &Channel) -> Result<Ready, StartError> {
+fn prepare(mut plan: Plan<'_>, channel: &Channel) -> Result<Ready, StartError> {
     child::isolate()?;
     plan.door.enter().map_err(StartError::step("join cgroup"))?;
-    let sources = rootfs::open_sources(plan.spec, plan.cgroup)?;
+    let sources = rootfs::open_sources(&mut plan)?;
     if plan.wanted.new.has(Namespaces::USER) {
+        rootfs::stand_before(&mut plan)?;
         sysctl::apply_network(plan.spec, &plan.wanted)?;
         become_root_inside(channel)?;
     }

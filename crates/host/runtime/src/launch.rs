@@ -138,6 +138,16 @@ impl Drop for Created {
 }
 
 impl Running {
+    pub(crate) fn of(pid: Pid, pidfd: OwnedFd) -> Self {
+        Self {
+            pid,
+            pidfd,
+            console: None,
+            listener: None,
+            warnings: Vec::new(),
+        }
+    }
+
     /// Ends a process that did not come so far as to be the caller's business.
     pub(crate) fn kill_and_reap(&self) {
         // Dead already is what we want.

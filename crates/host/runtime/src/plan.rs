@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use hakone_cgroup::{Cgroup, Door};
+use hakone_mount::Detached;
 use oci_spec::runtime::Spec;
 
 use crate::{Stdio, namespace::Wanted, process::Order};
@@ -17,4 +18,6 @@ pub(crate) struct Plan<'a> {
     pub(crate) rootfs: PathBuf,
     pub(crate) spec: &'a Spec,
     pub(crate) wanted: Wanted,
+    /// What its maker mounts for it, in the order of the spec's mounts; the rest it mounts itself.
+    pub(crate) lent: Vec<Option<Detached>>,
 }

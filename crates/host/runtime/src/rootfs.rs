@@ -5,10 +5,10 @@
 
 mod cgroup_view;
 mod device;
+mod lend;
 mod mount;
 mod pivot;
 
-use hakone_cgroup::Cgroup;
 use hakone_mount::{Propagation, Root, mask, propagate, propagate_all, read_only};
 use hakone_sys::Namespaces;
 use oci_spec::runtime::{Linux, Spec};
@@ -17,7 +17,7 @@ use std::{
     path::Path,
 };
 
-use rustix::mount::MountAttrFlags;
+use rustix::{mount::MountAttrFlags, process::chdir};
 
 use crate::{
     StartError, Stdio,
@@ -26,12 +26,32 @@ use crate::{
     sysctl,
 };
 
+pub(crate) use lend::lend;
 pub(crate) use mount::Source;
 
 /// Opens what will be bound into the container, while the process still has the host's ids and paths.
-pub(crate) fn open_sources(spec: &Spec, cgroup: &Cgroup) -> Result<Vec<Source>, StartError> {
-    let mounts = spec.mounts().iter().flatten();
-    mounts.map(|one| Source::open(one, spec, cgroup)).collect()
+pub(crate) fn open_sources(plan: &mut Plan<'_>) -> Result<Vec<Source>, StartError> {
+    let mut lent = std::mem::take(&mut plan.lent).into_iter();
+    let mounts = plan.spec.mounts().iter().flatten();
+    mounts
+        .map(|one| match lent.next().flatten() {
+            Some(made) => Ok(Source::Lent(made)),
+            None => Source::open(one, plan.spec, plan.cgroup),
+        })
+        .collect()
+}
+
+/// Goes to the folder that the root is in, and names the root from there: a user namespace's root may not walk to it, for the
+/// folders above are the host's. Who shares mounts with the host has to.
+pub(crate) fn stand_before(plan: &mut Plan<'_>) -> Result<(), StartError> {
+    let is_shared = propagation(plan.spec)?.is_some_and(Propagation::is_shared);
+    if let (false, Some(folder), Some(name)) =
+        (is_shared, plan.rootfs.parent(), plan.rootfs.file_name())
+    {
+        chdir(folder).map_err(StartError::step("enter the folder of the root"))?;
+        plan.rootfs = Path::new(".").join(name);
+    }
+    Ok(())
 }
 
 /// Mounts everything and pivots; gives the terminal when one was asked for.

@@ -13,7 +13,8 @@ use crate::{
     id_map,
 };
 
-/// Makes a user namespace with the maps of the spec; none when the spec maps nothing.
+/// Makes a user namespace with the maps of the spec, and room for the host's root as the maker of files; none when the spec maps
+/// nothing. No process is ever to live in it.
 ///
 /// # Errors
 /// When the kernel grants no user namespace or refuses the maps.
@@ -40,14 +41,8 @@ fn make(spec: &Spec) -> Result<OwnedFd, StartError> {
             }
         }
         Forked::Parent { child, pidfd } => {
-            let holder = Running {
-                listener: None,
-                pid: child,
-                pidfd,
-                console: None,
-                warnings: Vec::new(),
-            };
-            let made = id_map::write(child, spec).and_then(|()| {
+            let holder = Running::of(child, pidfd);
+            let made = id_map::write_with_maker(child, spec).and_then(|()| {
                 let path = format!("/proc/{}/ns/user", child.as_raw_nonzero());
                 open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
                     .map_err(StartError::step("open user namespace"))

@@ -63,6 +63,9 @@ const SERVICES: [u8; 10] = [0, 1, 3, 4, 5, 6, 7, 8, 10, 31];
 const DOCKERS_OTHERS: [u8; 4] = [13, 18, 27, 29];
 
 impl Capability {
+    /// Interfaces, routes and rules of a network namespace.
+    pub const NET_ADMIN: Self = Self(12);
+
     /// Raw sockets and frames.
     pub const NET_RAW: Self = Self(13);
 

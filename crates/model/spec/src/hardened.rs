@@ -9,7 +9,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use hakone_engine_api::wire::ContainerConfig;
+use hakone_engine_api::wire::{ContainerConfig, HostConfig};
 
 use crate::{
     Capability, CapabilitySet, ContainerSpec, Defaults, Error, IpcMode, MountSource, NetworkMode,
@@ -88,11 +88,13 @@ pub fn is_hardened(config: &ContainerConfig, defaults: &Defaults) -> Result<bool
 /// The first thing that is refused.
 pub(crate) fn harden(
     spec: &mut ContainerSpec,
-    added: &[String],
+    asked: &HostConfig,
     defaults: &Defaults,
 ) -> Result<(), Error> {
+    let added = asked.cap_add.as_deref().unwrap_or_default();
     powers(spec, added, defaults)?;
-    shared(spec, defaults)?;
+    shared(spec, asked)?;
+    spec.namespaces.user = UserMode::Remapped;
     for mount in &spec.mounts {
         let read_only = mount.read_only != ReadOnly::No;
         match &mount.source {
@@ -186,7 +188,7 @@ fn named(names: &[&str]) -> CapabilitySet {
 }
 
 /// Refuses the host's namespaces.
-fn shared(spec: &ContainerSpec, defaults: &Defaults) -> Result<(), Error> {
+fn shared(spec: &ContainerSpec, asked: &HostConfig) -> Result<(), Error> {
     let namespaces = &spec.namespaces;
     let host = [
         (spec.network == NetworkMode::Host, "--network host"),
@@ -194,7 +196,7 @@ fn shared(spec: &ContainerSpec, defaults: &Defaults) -> Result<(), Error> {
         (namespaces.ipc == IpcMode::Host, "--ipc host"),
         (namespaces.uts == UtsMode::Host, "--uts host"),
         (
-            defaults.userns_remap && namespaces.user == UserMode::Host,
+            asked.userns_mode.as_deref() == Some("host"),
             "--userns host",
         ),
         (spec.cgroup_parent.is_some(), "--cgroup-parent"),
@@ -320,6 +322,7 @@ mod tests {
             ]
         );
         assert!(spec.security.no_new_privileges);
+        assert_eq!(spec.namespaces.user, UserMode::Remapped);
         assert_eq!(spec.resources.pids, Some(PROCESSES));
         let asked = HostConfig {
             cap_add: Some(vec!["net_raw".to_owned()]),
@@ -327,10 +330,12 @@ mod tests {
             ..HostConfig::default()
         };
         let spec = parsed(&asked, None).unwrap();
-        assert!(names(&spec).contains(&"NET_RAW") && !names(&spec).contains(&"MKNOD"));
+        assert!(!names(&spec).contains(&"NET_RAW"), "powerless there");
+        assert!(spec.security.asks_for_ping());
         assert_eq!(spec.resources.pids, Some(7));
         let open = parsed(&HostConfig::default(), Some("false")).unwrap();
         assert!(names(&open).contains(&"MKNOD") && !open.security.no_new_privileges);
+        assert_eq!(open.namespaces.user, UserMode::Host);
         assert!(parsed(&HostConfig::default(), Some("perhaps")).is_err());
     }
 
@@ -348,6 +353,8 @@ mod tests {
         assert_eq!(refused(|host| host.pid_mode = own("host")), "--pid host");
         assert_eq!(refused(|host| host.ipc_mode = own("host")), "--ipc host");
         assert_eq!(refused(|host| host.uts_mode = own("host")), "--uts host");
+        let ids = refused(|host| host.userns_mode = own("host"));
+        assert_eq!(ids, "--userns host");
         for option in ["seccomp=unconfined", "systempaths=unconfined"] {
             let what = refused(|host| host.security_opt = list(option));
             assert_eq!(what, format!("--security-opt {option}"));

@@ -81,7 +81,7 @@ pub enum CgroupMode {
 /// `--userns`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserMode {
-    /// Ids mapped by the daemon's `--userns-remap`.
+    /// Ids that are nobody's on the host: those of the daemon's `--userns-remap`, or of the container alone.
     Remapped,
     /// The host's ids.
     Host,

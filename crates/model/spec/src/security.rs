@@ -40,6 +40,24 @@ impl Security {
             && self.seccomp == SeccompChoice::Default
             && !self.capabilities.contains(&Capability::NET_RAW)
     }
+
+    /// Takes away what counts for nothing in a container whose ids are mapped: the network belongs to the engine, and the kernel makes
+    /// device nodes for nobody there. The warning is for who asked for it by name.
+    pub(crate) fn leave_powerless(&mut self, added: &[String]) -> Result<Option<String>, Error> {
+        let (_, asked) = capability::parse_list(added)?;
+        let powerless = [
+            Capability::NET_ADMIN,
+            Capability::NET_RAW,
+            Capability::MKNOD,
+        ];
+        self.capabilities.retain(|one| !powerless.contains(one));
+        let mut in_vain = powerless.into_iter().filter(|one| asked.contains(one));
+        let warning = |one: Capability| {
+            let name = one.short_name();
+            format!("{name} has no power in a container with ids of its own. {name} discarded.")
+        };
+        Ok(in_vain.next().map(warning))
+    }
 }
 
 /// Which seccomp profile holds.

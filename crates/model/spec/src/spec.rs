@@ -7,8 +7,8 @@ use hakone_engine_api::wire::{ContainerConfig, HostConfig, ImageConfig};
 use crate::{
     Command, Defaults, DeviceRequest, DeviceRule, Dns, Error, ExtraHost, Healthcheck, Limit, Link,
     LogSpec, MountSpec, Namespaces, NetworkMode, Ports, Resources, RestartPolicy, Security, Signal,
-    VolumesFrom, command, device, hardened, health, limit, mount, namespace, network, port,
-    resources, security, sysctl,
+    UserMode, VolumesFrom, command, device, hardened, health, limit, mount, namespace, network,
+    port, resources, security, sysctl,
 };
 
 /// The parts of a create request, as the client sent them.
@@ -156,6 +156,10 @@ impl ContainerSpec {
             network,
         };
         spec.bound(create, defaults)?;
+        if spec.namespaces.user == UserMode::Remapped {
+            let added = host.cap_add.as_deref().unwrap_or_default();
+            warnings.extend(spec.security.leave_powerless(added)?);
+        }
         match spec.auto_remove && spec.restart != RestartPolicy::No {
             true => Err(Error::AutoRemoveRestart),
             false => Ok((spec, warnings)),
@@ -169,8 +173,7 @@ impl ContainerSpec {
         *memory = memory.or(defaults.memory);
         self.hardened = hardened::is_hardened(create.config, defaults)?;
         if self.hardened {
-            let added = create.host.cap_add.as_deref().unwrap_or_default();
-            hardened::harden(self, added, defaults)?;
+            hardened::harden(self, create.host, defaults)?;
         }
         Ok(())
     }

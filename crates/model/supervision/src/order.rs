@@ -20,6 +20,9 @@ pub struct Order {
     pub run_dir: PathBuf,
     /// What the root file system is made of.
     pub rootfs: Rootfs,
+    /// Files and folders of the host that a container with ids of its own sees with those, where their file system can.
+    #[serde(default)]
+    pub shifted: Vec<PathBuf>,
     /// Volumes still empty, to be filled from the image before the start.
     pub copy_up: Vec<CopyUp>,
     /// `name|uid[:group|gid]`, resolved in the image; empty for root.

@@ -31,11 +31,6 @@ pub enum Error {
     /// The container ended while we looked.
     #[error("container {0} is not running")]
     Ended(hakone_base::ContainerId),
-    /// What does not run has no ids to map.
-    #[error(
-        "container {0} is not running: its files have mapped owners, which only a running container shows"
-    )]
-    Mapped(hakone_base::ContainerId),
     /// The stream or a path was refused.
     #[error(transparent)]
     Tar(#[from] hakone_tar::Error),
@@ -75,7 +70,7 @@ impl Fault for Error {
         match self {
             Self::NoFile { .. } => Kind::NotFound,
             Self::Container(refusal) => refusal.kind(),
-            Self::Ended(_) | Self::Mapped(_) => Kind::Conflict,
+            Self::Ended(_) => Kind::Conflict,
             Self::Closing => Kind::Unavailable,
             // As Docker has it: clients look at the words.
             Self::NoFolder

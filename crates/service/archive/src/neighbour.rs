@@ -103,7 +103,7 @@ pub struct Held {
     pub image: Digest,
     /// How it is configured.
     pub config: ContainerConfig,
-    /// How its ids are stored.
+    /// How its running root shows ids; what is stored has them as they are.
     pub ids: Ids,
     /// The neighbour's own hold.
     pub hold: Box<dyn Any + Send + Sync>,

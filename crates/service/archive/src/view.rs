@@ -104,9 +104,6 @@ fn bare(namespace: &OwnedFd) -> Result<View, Error> {
 }
 
 fn resting(held: &Held, purpose: Purpose) -> Result<View, Error> {
-    if held.ids != hakone_tar::Ids::default() {
-        return Err(Error::Mapped(held.id.clone()));
-    }
     match held.mounts.is_empty() || purpose == Purpose::Bare {
         true => plain(held, purpose),
         false => on_own_thread(|| furnished(held, purpose)),

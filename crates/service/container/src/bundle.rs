@@ -5,15 +5,18 @@
 use std::{
     fs,
     io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, lchown,
+    },
     path::{Path, PathBuf},
 };
 
 use hakone_base::Secret;
 use hakone_container_log::Logged;
 use hakone_spec::{
-    Capability, ContainerSpec, EtcFiles, Guarded, Joined, MountSource, Netns, Propagation,
-    ReadOnly, Resolved, ResolvedMount, ResolvedSource, Shm, runtime_spec, seccomp_for_runc,
+    Capability, ContainerSpec, EtcFiles, Guarded, Joined, Mappings, MountSource, Netns,
+    Propagation, ReadOnly, Resolved, ResolvedMount, ResolvedSource, Shm, runtime_spec,
+    seccomp_for_runc,
 };
 use hakone_supervision::WindowSize;
 use hakone_supervision::{
@@ -29,7 +32,7 @@ use crate::{
     inner::{Inner, now},
     mounts,
     record::{Mount, MountKind, Record},
-    seccomp,
+    remap, seccomp,
 };
 
 /// Where a runtime that is a program keeps its notes, in the run folder.
@@ -55,19 +58,19 @@ pub(crate) struct Plan {
     pub(crate) shm: Shm,
     pub(crate) cgroup: String,
     pub(crate) host: hakone_spec::HostFacts,
-    /// Whom its root is outside, with a user namespace.
-    pub(crate) owner: Option<(u32, u32)>,
+    /// The maps of its user namespace, if it has one.
+    pub(crate) mappings: Option<Mappings>,
+    /// Files of volumes that it sees with its own ids.
+    pub(crate) shifted: Vec<PathBuf>,
     /// Destinations of volumes that are still empty.
     pub(crate) empty: Vec<String>,
 }
 
 /// Writes everything and gives the order's path.
 pub(crate) fn write(plan: &Plan, container: &Container, inner: &Inner) -> Result<PathBuf, Error> {
-    make_run_folder(&container.run_folder, inner)?;
+    make_run_folder(&container.run_folder, plan)?;
     write_etc(plan)?;
-    if let Some(owner) = plan.owner {
-        give_away(plan, owner)?;
-    }
+    give_away(plan)?;
     let runtime = runtime(&plan.spec, container, inner);
     let program = seccomp::ensure(&plan.spec, &runtime, &inner.config.data_root)?;
     let resolved = resolve(plan, container, inner)?;
@@ -112,9 +115,9 @@ fn lend(container: &Container) -> Result<(), Error> {
         .map_err(Error::host("write", &path))
 }
 
-fn make_run_folder(path: &Path, inner: &Inner) -> Result<(), Error> {
+fn make_run_folder(path: &Path, plan: &Plan) -> Result<(), Error> {
     // A mapped root must be able to walk to its root file system.
-    let mode = match inner.mappings {
+    let mode = match plan.mappings {
         Some(_) => 0o711,
         None => 0o700,
     };
@@ -122,6 +125,11 @@ fn make_run_folder(path: &Path, inner: &Inner) -> Result<(), Error> {
         let mut builder = fs::DirBuilder::new();
         let made = builder.recursive(true).mode(mode).create(folder);
         made.map_err(Error::host("make", folder))?;
+    }
+    // It may be there from a run with the host's ids.
+    if plan.mappings.is_some() {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+            .map_err(Error::host("open", path))?;
     }
     match fs::remove_file(path.join(hakone_supervision::EXIT_FILE)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -186,20 +194,20 @@ pub(crate) fn hostname(folder: &Path) -> Result<String, Error> {
     Ok(text.trim_end().to_owned())
 }
 
-/// What the container's root may write to becomes its own: its files of `/etc`, and volumes that nobody has used.
-fn give_away(plan: &Plan, (uid, gid): (u32, u32)) -> Result<(), Error> {
-    let etc = plan
-        .etc
-        .iter()
-        .flat_map(|_| ["hostname", "hosts", "resolv.conf"]);
-    let etc = etc.map(|name| plan.etc_folder.join(name));
-    let fresh =
-        |mount: &&Mount| mount.kind == MountKind::Volume && plan.empty.contains(&mount.destination);
-    let volumes = plan.record.mounts.iter().filter(fresh);
-    let mut paths = etc.chain(volumes.map(|mount| PathBuf::from(&mount.source)));
-    paths.try_for_each(|path| {
-        std::os::unix::fs::chown(&path, Some(uid), Some(gid))
-            .map_err(Error::host("give away", &path))
+/// The files of `/etc` become its root's, which may write to them.
+fn give_away(plan: &Plan) -> Result<(), Error> {
+    let root = plan.mappings.as_ref().and_then(remap::root);
+    let (uid, gid) = root.unwrap_or((0, 0));
+    // Those of a shared network are the other container's.
+    let files = ["hostname", "hosts", "resolv.conf"];
+    let mut files = files.iter().filter(|_| plan.etc.is_some());
+    files.try_for_each(|name| {
+        let path = plan.etc_folder.join(name);
+        let now = fs::symlink_metadata(&path).map_err(Error::host("look at", &path))?;
+        match (now.uid(), now.gid()) == (uid, gid) {
+            true => Ok(()),
+            false => lchown(&path, Some(uid), Some(gid)).map_err(Error::host("give away", &path)),
+        }
     })
 }
 
@@ -217,7 +225,6 @@ fn json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Error> {
 }
 
 fn resolve(plan: &Plan, container: &Container, inner: &Inner) -> Result<Resolved, Error> {
-    let mapped = plan.spec.namespaces.user == hakone_spec::UserMode::Remapped;
     Ok(Resolved {
         id: container.id.clone(),
         hostname: plan.hostname.clone(),
@@ -231,7 +238,7 @@ fn resolve(plan: &Plan, container: &Container, inner: &Inner) -> Result<Resolved
         network: plan.network.clone(),
         joined: plan.joined.clone(),
         shm: plan.shm.clone(),
-        mappings: inner.mappings.clone().filter(|_| mapped),
+        mappings: plan.mappings.clone(),
         cgroup: plan.cgroup.clone().into(),
         devices: device::resolve(&plan.spec)?,
         block_devices: device::block(&plan.spec)?,
@@ -365,6 +372,7 @@ fn order(
             ephemeral: plan.record.auto_remove() || is_step(&plan.record),
             mtab: !is_step(&plan.record),
         },
+        shifted: plan.shifted.clone(),
         copy_up: copy_up(plan),
         user: command.user.clone(),
         groups: command.groups.clone(),

@@ -143,10 +143,9 @@ impl Inner {
     }
 
     async fn write(&self, record: Record) -> Result<Arc<Container>, Error> {
-        let owner = self.root_owner(&record);
         let container = Container::new(record, &self.config.data_root, &self.config.run_root);
         blocking(move || {
-            make_folders(&container.folder, owner)?;
+            make_folders(&container.folder)?;
             container.with(|record| record.save(&container.folder))?;
             Ok(Arc::new(container))
         })
@@ -213,7 +212,7 @@ fn check_platform(wanted: &str, image: &str) -> Result<(), Error> {
 }
 
 /// The container's own folder is closed to others; `upper` becomes its `/`.
-fn make_folders(folder: &Path, owner: Option<(u32, u32)>) -> Result<(), Error> {
+fn make_folders(folder: &Path) -> Result<(), Error> {
     let make = |path: &Path, mode: u32| {
         let mut builder = fs::DirBuilder::new();
         let made = builder.recursive(true).mode(mode).create(path);
@@ -221,27 +220,13 @@ fn make_folders(folder: &Path, owner: Option<(u32, u32)>) -> Result<(), Error> {
     };
     make(folder, 0o710)?;
     for name in ["upper", "work"] {
-        let path = folder.join(name);
-        make(&path, 0o755)?;
-        if let Some((uid, gid)) = owner {
-            std::os::unix::fs::chown(&path, Some(uid), Some(gid))
-                .map_err(Error::host("give away", &path))?;
-        }
+        make(&folder.join(name), 0o755)?;
     }
     // By this empty file programs know that they run in a container.
     let mark = folder.join("upper/.dockerenv");
     let mut options = fs::OpenOptions::new();
     let made = options.write(true).create_new(true).mode(0o755).open(&mark);
-    made.map_err(Error::host("make", &mark))?;
-    match owner {
-        Some((uid, gid)) => {
-            std::os::unix::fs::chown(&mark, Some(uid), Some(gid))
-                .map_err(Error::host("give away", &mark))?;
-            std::os::unix::fs::chown(folder, None, Some(gid))
-                .map_err(Error::host("give away", folder))
-        }
-        None => Ok(()),
-    }
+    made.map(drop).map_err(Error::host("make", &mark))
 }
 
 /// A request that was accepted.

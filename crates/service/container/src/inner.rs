@@ -11,12 +11,10 @@ use std::{
 
 use hakone_base::{EventKind, Timestamp};
 use hakone_events::Bus;
-use hakone_spec::{Defaults, HostFacts, IdMapping};
+use hakone_spec::{Defaults, HostFacts};
 use tokio::sync::watch;
 
-use crate::{
-    Config, Error, Neighbours, container::Container, record::Record, remap::Mappings, table::Table,
-};
+use crate::{Config, Error, Neighbours, container::Container, remap::Ranges, table::Table};
 
 /// The service's state and its neighbours.
 pub(crate) struct Inner {
@@ -26,8 +24,8 @@ pub(crate) struct Inner {
     pub(crate) table: Table,
     pub(crate) facts: HostFacts,
     pub(crate) defaults: Defaults,
-    /// Maps of users and groups, for `--userns-remap`.
-    pub(crate) mappings: Option<Mappings>,
+    /// Ids of containers with a user namespace.
+    pub(crate) ranges: Ranges,
     /// Health probes since the daemon's start.
     pub(crate) probes: ProbeCounts,
     /// True once the daemon shuts down: no restart, no watch goes on.
@@ -50,16 +48,6 @@ impl fmt::Debug for Inner {
 }
 
 impl Inner {
-    /// Gives whom a container's root is outside, if its ids are mapped.
-    pub(crate) fn root_owner(&self, record: &Record) -> Option<(u32, u32)> {
-        if record.host.userns_mode.as_deref() == Some("host") {
-            return None;
-        }
-        let (users, groups) = self.mappings.as_ref()?;
-        let root = |map: &[IdMapping]| map.iter().find(|line| line.container == 0).map(|l| l.host);
-        Some((root(users)?, root(groups)?))
-    }
-
     /// The folder of all containers' folders.
     pub(crate) fn containers(&self) -> PathBuf {
         self.config.data_root.join("containers")

@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use hakone_base::{ContainerId, Digest};
 use hakone_engine_api::wire;
-use hakone_spec::IdMapping;
+use hakone_spec::Mappings;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     container::Container,
     inner::Inner,
     record::{MountKind, Record},
+    remap,
     start::mounting,
     state::State,
 };
@@ -44,8 +45,8 @@ pub struct Inside {
     pub config: wire::ContainerConfig,
     /// What it asked of the host.
     pub host: wire::HostConfig,
-    /// How ids of users and groups are mapped, if they are.
-    pub mappings: Option<(Vec<IdMapping>, Vec<IdMapping>)>,
+    /// How its root shows ids, if not as they are: only while it runs, for they are stored as it sees them.
+    pub mappings: Option<Mappings>,
     /// Networks that it is on, with their interfaces' names in order.
     pub networks: Vec<String>,
     volumes: Vec<String>,
@@ -135,10 +136,10 @@ impl Inner {
             folder: container.folder.clone(),
             mounts: inlays(&record),
             networks: record.networks.keys().cloned().collect(),
-            mappings: self
-                .mappings
-                .clone()
-                .filter(|_| self.root_owner(&record).is_some()),
+            mappings: match place {
+                Place::Running { pid, .. } => remap::of_process(pid),
+                Place::Resting => None,
+            },
             image: record.image,
             image_reference: record.image_reference,
             config: record.config,

@@ -285,6 +285,9 @@ pub trait Volumes: Send + Sync + 'static {
     /// Makes the files reachable for a start; tells whether the volume is still empty.
     fn mount<'a>(&'a self, mounting: Mounting<'a>) -> BoxFuture<'a, Result<bool, Refusal>>;
 
+    /// Reports whether a volume shows a folder of the host, whose owners are the host's.
+    fn is_of_host(&self, name: &str) -> bool;
+
     /// Ends a mount.
     fn unmount<'a>(&'a self, name: &'a str, container: &'a ContainerId) -> BoxFuture<'a, ()>;
 

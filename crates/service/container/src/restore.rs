@@ -111,6 +111,7 @@ impl Inner {
         found: Running,
     ) -> After {
         let pid = found.pid;
+        self.ranges.adopt(&container.id, pid);
         if let Err(error) = self.rewire(container, pid).await {
             warn!(container.id = %container.id, error = %error, "a running container lost its network");
         }

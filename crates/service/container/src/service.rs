@@ -24,6 +24,7 @@ use crate::{
     container::{Container, hold},
     exec, facts,
     inner::{Inner, blocking, share},
+    remap::Ranges,
     state::State,
     table::Table,
     wait,
@@ -48,8 +49,7 @@ impl Service {
         fs::create_dir_all(&run).map_err(Error::host("make", &run))?;
         let facts = facts::read(None);
         let defaults = config.defaults(facts.cgroup)?;
-        let remap = config.userns_remap.as_deref();
-        let mappings = remap.map(crate::remap::read).transpose()?;
+        let ranges = Ranges::read(config.userns_remap.as_deref())?;
         let inner = Arc::new(Inner {
             config,
             neighbours,
@@ -57,7 +57,7 @@ impl Service {
             table: Table::default(),
             facts,
             defaults,
-            mappings,
+            ranges,
             probes: Default::default(),
             closing: tokio::sync::watch::Sender::new(false),
         });

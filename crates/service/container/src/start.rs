@@ -1,10 +1,16 @@
 //! Starts containers: sandbox, bundle, supervisor and wiring side by side, waiting clients, go; or all of it undone.
 
-use std::{borrow::Cow, fs, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use hakone_base::ContainerId;
 use hakone_control::{Link, LinkError};
-use hakone_spec::{Capability, ContainerSpec, Create, Defaults, Netns};
+use hakone_spec::{Capability, ContainerSpec, Create, Defaults, Mappings, Netns, UserMode};
 use hakone_supervision::{FailureKind, Reply, Request};
 use rustix::process::{Pid, Signal, kill_process};
 use tracing::{info, warn};
@@ -17,7 +23,7 @@ use crate::{
     health::Health,
     inner::{Inner, blocking, now},
     joined,
-    record::{Mount, Record},
+    record::{Mount, MountKind, Record},
     run::Run,
     sandbox::hostname,
     state::State,
@@ -199,12 +205,42 @@ impl Inner {
             layers: Vec::new(),
             empty: Vec::new(),
             etc: None,
-            owner: self.root_owner(&record),
+            mappings: self.mappings(&record.id, &spec)?,
+            shifted: self.shifted(&record, &spec),
             etc_folder,
             network,
             spec,
             record,
         })
+    }
+
+    /// Gives the maps of a container with ids of its own.
+    fn mappings(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Option<Mappings>, Error> {
+        if spec.namespaces.user == UserMode::Host {
+            return Ok(None);
+        }
+        let mut joins = spec.namespaces.joins();
+        let other = joins.find_map(|typed| self.table.lookup(typed).ok());
+        let maps = self
+            .ranges
+            .take(id, other.as_ref().map(|other| &other.id))?;
+        Ok(Some(maps))
+    }
+
+    /// Finds what a container with ids of its own sees with those: its volumes, and sockets that were made for containers. Folders
+    /// of the host keep their owners.
+    fn shifted(&self, record: &Record, spec: &ContainerSpec) -> Vec<PathBuf> {
+        let granted = &self.defaults.guarded.granted;
+        let is_its_own = |mount: &&Mount| match (&mount.kind, &mount.name) {
+            (MountKind::Volume, Some(name)) => !self.neighbours.volumes.is_of_host(name),
+            (MountKind::Bind, _) => granted
+                .iter()
+                .any(|socket| socket == Path::new(&mount.source)),
+            _ => false,
+        };
+        let mapped = spec.namespaces.user == UserMode::Remapped;
+        let found = record.mounts.iter().filter(|_| mapped).filter(is_its_own);
+        found.map(|mount| PathBuf::from(&mount.source)).collect()
     }
 
     /// Starts the supervisor while the network is wired, then lets the program go.
@@ -306,6 +342,7 @@ impl Inner {
 
     /// Gives back what a run of the container had outside its supervisor; idempotent.
     pub(crate) async fn undo(&self, container: &Container, ports: Ports) {
+        self.ranges.give_back(&container.id);
         self.neighbours.networks.release(&container.id, ports).await;
         for mount in container.with(|record| record.mounts.clone()) {
             if let Some(name) = &mount.name {

@@ -17,6 +17,7 @@ use hakone_sys::{Namespaces, unshare};
 use oci_spec::runtime::Spec;
 use rustix::{
     fs::{Mode, OFlags, open},
+    io::Errno,
     mount::{UnmountFlags, unmount},
     process::{PidfdFlags, getpid, getppid, pidfd_open, set_child_subreaper, setsid},
 };
@@ -65,7 +66,11 @@ pub(crate) fn root(order: &Order, spec: &Spec) -> Result<PathBuf, Error> {
     fs::create_dir_all(&target).map_err(Error::read(&target))?;
     unshare(Namespaces::MOUNT).map_err(Error::kernel("unshare mounts"))?;
     seclude(&target, spec)?;
-    stack(&order.rootfs, spec, &target)?;
+    let namespace = user_namespace(spec).map_err(Error::part("user namespace"))?;
+    stack(&order.rootfs, namespace.as_ref(), &target)?;
+    if let Some(namespace) = &namespace {
+        shift_volumes(order, namespace)?;
+    }
     if order.rootfs.mtab {
         mtab::link(&order.rootfs.upper, spec, &target).map_err(Error::part("link /etc/mtab"))?;
     }
@@ -73,19 +78,29 @@ pub(crate) fn root(order: &Order, spec: &Spec) -> Result<PathBuf, Error> {
     Ok(target)
 }
 
-/// Mounts the overlay; with a user namespace the layers below it show the ids of that one.
-fn stack(parts: &Rootfs, spec: &Spec, target: &Path) -> Result<(), Error> {
-    let namespace = user_namespace(spec).map_err(Error::part("user namespace"))?;
-    if let Some(namespace) = &namespace {
-        for layer in &parts.layers {
-            shift_in_place(layer, namespace.as_fd()).map_err(Error::part("root file system"))?;
-        }
+/// Mounts the overlay. With a user namespace all that it is made of shows the ids of that one: files are stored as the container
+/// sees them, whichever ids it has this time.
+fn stack(parts: &Rootfs, namespace: Option<&OwnedFd>, target: &Path) -> Result<(), Error> {
+    let own = parts.upper.parent().into_iter();
+    let layers = parts.layers.iter().map(PathBuf::as_path);
+    let folders: Vec<&Path> = own.chain(layers).filter(|_| namespace.is_some()).collect();
+    for (folder, namespace) in folders.iter().zip(namespace.into_iter().cycle()) {
+        shift_in_place(folder, namespace.as_fd()).map_err(Error::part("root file system"))?;
     }
     overlay::mount(overlay_of(parts), target).map_err(Error::part("root file system"))?;
-    if namespace.is_some() {
+    for folder in folders {
         // The overlay holds mounts of its own of them.
-        for layer in &parts.layers {
-            unmount(layer, UnmountFlags::DETACH).map_err(Error::kernel("unmount layer"))?;
+        unmount(folder, UnmountFlags::DETACH).map_err(Error::kernel("unmount layer"))?;
+    }
+    Ok(())
+}
+
+/// Shows volumes with the ids of a user namespace; what a file system cannot shift stays as it is.
+fn shift_volumes(order: &Order, namespace: &OwnedFd) -> Result<(), Error> {
+    for volume in &order.shifted {
+        match shift_in_place(volume, namespace.as_fd()) {
+            Err(error) if error.errno() == Some(Errno::INVAL) => {}
+            other => other.map_err(Error::part("volume"))?,
         }
     }
     Ok(())

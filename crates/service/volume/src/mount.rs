@@ -100,6 +100,11 @@ fn explain(context: OwnedFd, errno: Errno) -> String {
     said.join(": ")
 }
 
+/// Reports whether options ask for a folder that is there already.
+pub(crate) fn is_bind(data: &str) -> bool {
+    Options::parse(data).bind.is_some()
+}
+
 /// Reports whether an earlier daemon mounted it already.
 pub(crate) fn is_mounted(target: &Path) -> bool {
     let found = statx(CWD, target, AtFlags::empty(), StatxFlags::BASIC_STATS);

@@ -6,6 +6,7 @@ use hakone_base::{ContainerId, Timestamp, VolumeName};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    mount,
     options::LocalOptions,
     remote::{LOCAL, is_remote},
 };
@@ -55,6 +56,11 @@ impl Record {
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         self.labels.contains_key(ANONYMOUS)
+    }
+
+    /// Reports whether it shows a folder of the host, which is there for others, too.
+    pub(crate) fn is_of_host(&self) -> bool {
+        matches!(self.local(), LocalOptions::Mount { data, .. } if mount::is_bind(&data))
     }
 
     /// Reads the options again; they were checked when the volume was made.

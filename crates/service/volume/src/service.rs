@@ -200,6 +200,15 @@ impl Service {
         blocking(move || inner.usage(&filters)).await
     }
 
+    /// Reports whether a volume shows a folder of the host; one that is gone shows nothing.
+    #[must_use]
+    pub fn is_of_host(&self, name: &str) -> bool {
+        let table = self.0.table();
+        table
+            .find(name)
+            .is_ok_and(|entry| entry.record.is_of_host())
+    }
+
     /// Makes a volume's files reachable for a start; tells whether it is still empty, which asks for copy-up.
     ///
     /// # Errors

@@ -23,6 +23,8 @@ pub(crate) enum Source {
     Bind(Detached),
     /// The container's control groups.
     Cgroup(CgroupView),
+    /// A file system of a namespace that the container joins.
+    Lent(Detached),
     /// A new file system.
     New,
 }
@@ -43,13 +45,12 @@ impl Source {
             "cgroup" | "cgroup2" => CgroupView::open(spec, cgroup)
                 .map(Self::Cgroup)
                 .map_err(failure),
-            // Taken when the container's own cannot be made: the network is not of its user namespace.
             _other => Ok(Self::New),
         }
     }
 }
 
-fn kind(mount: &Mount) -> &str {
+pub(super) fn kind(mount: &Mount) -> &str {
     mount.typ().as_deref().unwrap_or("none")
 }
 
@@ -71,7 +72,8 @@ pub(super) fn apply(root: &Root, mount: &Mount, source: Source) -> Result<(), St
         Source::Cgroup(view) => {
             cgroup_view::mount(root, mount.destination(), view, &options).map_err(failure)
         }
-        Source::New => new(root, mount, options),
+        Source::Lent(made) => new(root, mount, options, Some(made)),
+        Source::New => new(root, mount, options, None),
     }
 }
 
@@ -93,7 +95,12 @@ fn bind(root: &Root, mount: &Mount, source: Detached, options: &Options) -> Resu
     put(mount, source, &target, options)
 }
 
-fn new(root: &Root, mount: &Mount, mut options: Options) -> Result<(), StartError> {
+fn new(
+    root: &Root,
+    mount: &Mount,
+    mut options: Options,
+    made: Option<Detached>,
+) -> Result<(), StartError> {
     let failure = |error: hakone_mount::Error| failed(mount, &error.to_string());
     let target = match kind(mount) {
         "proc" | "sysfs" => ordinary_folder(root, mount)?,
@@ -103,30 +110,25 @@ fn new(root: &Root, mount: &Mount, mut options: Options) -> Result<(), StartErro
     if kind(mount) == "tmpfs" {
         keep_mode(&target, &mut options);
     }
-    let detached = make(mount, &options)?;
+    let detached = match made {
+        Some(made) => made,
+        None => made_of(mount, &options)?,
+    };
     if options.copy_up {
         copy_into(root, mount.destination(), &detached).map_err(failure)?;
     }
     put(mount, detached, &target, &options)
 }
 
-/// A new file system; `sysfs` belongs to the network's owner, so elsewhere the host's is shown, read-only.
-fn make(mount: &Mount, options: &Options) -> Result<Detached, StartError> {
-    let failure = |error: hakone_mount::Error| failed(mount, &error.to_string());
-    let source = mount
-        .source()
-        .as_deref()
-        .and_then(Path::to_str)
-        .unwrap_or("none");
-    match Detached::filesystem(kind(mount), source, options) {
-        Err(error) if kind(mount) == "sysfs" && error.errno() == Some(Errno::PERM) => {
-            let host = Detached::bind(Path::new("/sys"), true).map_err(failure)?;
-            host.set_all(options.set | rustix::mount::MountAttrFlags::MOUNT_ATTR_RDONLY)
-                .map_err(failure)?;
-            Ok(host)
-        }
-        other => other.map_err(failure),
-    }
+/// A new file system as the spec has it.
+pub(super) fn make(mount: &Mount) -> Result<Detached, StartError> {
+    made_of(mount, &options(mount))
+}
+
+fn made_of(mount: &Mount, options: &Options) -> Result<Detached, StartError> {
+    let source = mount.source().as_deref().and_then(Path::to_str);
+    let made = Detached::filesystem(kind(mount), source.unwrap_or("none"), options);
+    made.map_err(|error| failed(mount, &error.to_string()))
 }
 
 /// A tmpfs over a folder of the image looks as that folder does, unless told otherwise.

@@ -58,6 +58,7 @@ impl Lab {
                 ephemeral: false,
                 mtab: true,
             },
+            shifted: Vec::new(),
             copy_up: Vec::new(),
             user: String::new(),
             groups: Vec::new(),
