@@ -119,6 +119,26 @@ mod tests {
         }
     }
 
+    /// Sockets with a role are made for containers: the hardened ones, whose root is nobody on the host, find the door open.
+    #[test]
+    fn root_of_a_hardened_container_may_use_the_socket_that_it_is_given() {
+        let doors = Doors::new("--hardened");
+        let (at, binary) = (doors.folder.path().display(), hakone());
+        let run = |socket: &str, user: &str| {
+            let line = format!(
+                "run --rm --user {user} -v {at}/{socket}.sock:/s.sock -v {}:/bin/hakone:ro -e HAKONE_HOST=unix:///s.sock {IMAGE}",
+                binary.display()
+            );
+            doors.lab.docker(&format!("{line} hakone ps"))
+        };
+        assert_eq!(run("reader", "0").code, 0);
+        let stranger = run("reader", "1000");
+        assert!(
+            stranger.stderr.contains("may not open its socket"),
+            "{stranger:?}"
+        );
+    }
+
     #[test]
     fn a_container_that_has_a_scoped_socket_does_not_get_out() {
         let doors = Doors::new("");
