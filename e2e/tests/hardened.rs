@@ -292,12 +292,20 @@ mod tests {
     }
 
     #[test]
-    fn hardened_containers_share_what_they_ask_to_share() {
+    fn hardened_containers_share_what_is_offered() {
         let lab = Lab::with(Engine::Hakone, "--hardened");
         lab.docker(&format!(
-            "run -d --name one --ipc shareable {IMAGE} sleep 1000"
+            "run -d --name one --ipc shareable --label dev.hakone.share=network,pid {IMAGE} sleep 1000"
         ))
         .ok();
+        lab.docker(&format!("run -d --name victim {IMAGE} sleep 1000"))
+            .ok();
+        for namespace in ["network", "pid"] {
+            let told = refused(&lab, &format!("--{namespace} container:victim"));
+            let way = format!("dev.hakone.share={namespace}");
+            assert!(told.contains(&way), "{told}");
+        }
+        refused(&lab, "--ipc container:victim");
         let seen = inside(&lab, "--pid container:one", "ps | grep -c \"[s]leep 1000\"");
         assert_eq!(seen, "1");
         let shared = "--ipc container:one";

@@ -49,6 +49,16 @@ pub enum Error {
         "{0} is refused to hardened containers: the daemon's option --hardened or the label dev.hakone.hardened=true on the container closes it, the label dev.hakone.hardened=false opens it"
     )]
     Hardened(String),
+    /// A namespace that a hardened container is not offered.
+    #[error(
+        "container {container} does not share its {namespace} with hardened containers: the label dev.hakone.share={namespace} on it offers that"
+    )]
+    NotShared {
+        /// `network` or `pid`.
+        namespace: &'static str,
+        /// The other container, as typed.
+        container: String,
+    },
     /// Neither yes nor no.
     #[error("the label dev.hakone.hardened is true or false")]
     HardenedLabel,
@@ -408,7 +418,7 @@ impl Fault for Error {
     /// A request that does not hold is wrong, whatever the reason, unless it is refused for what it would do.
     fn kind(&self) -> Kind {
         match self {
-            Self::Hardened(_) => Kind::Forbidden,
+            Self::Hardened(_) | Self::NotShared { .. } => Kind::Forbidden,
             _ => Kind::InvalidParameter,
         }
     }

@@ -5,6 +5,7 @@
 //! hardened at their next start, or refused with the name of the setting.
 
 use std::{
+    collections::HashMap,
     net::{IpAddr, Ipv4Addr},
     path::{Component, Path, PathBuf},
 };
@@ -18,6 +19,10 @@ use crate::{
 
 /// The label of a container that says whether it is hardened.
 pub const HARDENED: &str = "dev.hakone.hardened";
+
+/// The label by which a container offers namespaces of its own to hardened ones: `network`, `pid`, or both with a comma. Memory is
+/// offered by `--ipc shareable`.
+const SHARE: &str = "dev.hakone.share";
 
 /// Processes and threads of a hardened container that names no limit.
 const PROCESSES: u64 = 1024;
@@ -224,6 +229,26 @@ fn publish_on_loopback(spec: &mut ContainerSpec) {
         });
         let published: Vec<PortBinding> = published.collect();
         ports.bindings.extend(published);
+    }
+}
+
+/// Refuses a namespace of another container, `network` or `pid`, unless that one's own labels offer it.
+///
+/// # Errors
+/// When they do not.
+pub fn judge_join(
+    namespace: &'static str,
+    other: &str,
+    labels: Option<&HashMap<String, String>>,
+) -> Result<(), Error> {
+    let offered = labels.and_then(|labels| labels.get(SHARE));
+    let mut offered = offered.into_iter().flat_map(|list| list.split(','));
+    match offered.any(|one| one.trim() == namespace) {
+        true => Ok(()),
+        false => Err(Error::NotShared {
+            namespace,
+            container: other.to_owned(),
+        }),
     }
 }
 

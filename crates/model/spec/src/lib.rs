@@ -39,7 +39,7 @@ pub use defaults::Defaults;
 pub use device::{Access, DeviceKind, DeviceRequest, DeviceRule};
 pub use discard::{Lack, discard};
 pub use error::Error;
-pub use hardened::{Guarded, HARDENED, closed, is_hardened, judge_exec, judge_source};
+pub use hardened::{Guarded, HARDENED, closed, is_hardened, judge_exec, judge_join, judge_source};
 pub use health::{Healthcheck, Test};
 pub use io::{BlockIo, Throttle, ThrottleKind, WeightDevice};
 pub use limit::{Limit, LimitKind};

@@ -95,7 +95,11 @@ impl Inner {
         for typed in spec.namespaces.joins() {
             self.table.lookup(typed).map_err(invalid)?;
         }
-        Ok(())
+        match self.judge_joins(spec) {
+            // Who is not there is found missing by the start, as in Docker.
+            Err(Error::NotFound(_)) => Ok(()),
+            judged => judged,
+        }
     }
 
     fn reserve(&self, wanted: Option<&str>, id: &ContainerId) -> Result<ContainerName, Error> {

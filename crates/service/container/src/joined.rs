@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use hakone_spec::{ContainerSpec, IpcMode, Joined, PidMode, Shm};
+use hakone_spec::{ContainerSpec, IpcMode, Joined, NetworkMode, PidMode, Shm, judge_join};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use crate::{Error, container::Container, inner::Inner};
@@ -11,8 +11,27 @@ use crate::{Error, container::Container, inner::Inner};
 const SHM: &str = "shm";
 
 impl Inner {
+    /// Refuses a hardened container what others do not offer it.
+    pub(crate) fn judge_joins(&self, spec: &ContainerSpec) -> Result<(), Error> {
+        let network = match &spec.network {
+            NetworkMode::Container(typed) => Some(("network", typed)),
+            _ => None,
+        };
+        let pid = match &spec.namespaces.pid {
+            PidMode::Container(typed) => Some(("pid", typed)),
+            PidMode::Private | PidMode::Host => None,
+        };
+        let mut asked = network.into_iter().chain(pid).filter(|_| spec.hardened);
+        asked.try_for_each(|(namespace, typed)| {
+            let other = self.table.lookup(typed)?;
+            other.with(|record| judge_join(namespace, typed, record.asked.labels.as_ref()))?;
+            Ok(())
+        })
+    }
+
     /// Finds the namespaces that a container joins.
     pub(crate) fn joined(&self, spec: &ContainerSpec) -> Result<Joined, Error> {
+        self.judge_joins(spec)?;
         let ipc = match &spec.namespaces.ipc {
             IpcMode::Container(typed) => Some(self.namespace(typed, "IPC", "ipc")?),
             IpcMode::None | IpcMode::Private | IpcMode::Shareable | IpcMode::Host => None,
