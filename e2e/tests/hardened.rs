@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn files_are_a_containers_own_whichever_ids_it_has() {
         let mut lab = Lab::with(Engine::Hakone, "--hardened");
-        let write = "echo x > /v/x && chown 5:6 /v/x && echo y > /y && chown 7 /y && rm /bin/vi";
+        let write = "echo x > /v/x && chown 5:6 /v/x && echo y > /y && chown 7 /y && rm /bin/vi && mkdir /d && chown 7:8 /d";
         lab.docker(&format!(
             "run --name writer -v vol:/v {IMAGE} sh -c '{write}'"
         ))
@@ -268,6 +268,13 @@ mod tests {
             .docker("run --rm committed stat -c %u:%g /y /bin/busybox")
             .ok();
         assert_eq!(committed, "7:0\n0:0");
+        // A fresh volume begins with what the image has there.
+        let filled = lab.docker("run --rm -v fresh:/d committed stat -c %u:%g /d");
+        assert_eq!(filled.ok(), "7:8");
+        let filled = lab.docker("run --rm -v programs:/bin committed stat -c %u:%g /bin/busybox");
+        assert_eq!(filled.ok(), "0:0");
+        let stored = fs::metadata(lab.path("data/volumes/programs/_data/busybox")).unwrap();
+        assert_eq!(std::os::unix::fs::MetadataExt::uid(&stored), 0);
         lab.docker(&format!("run -d --name live -v vol:/v {IMAGE} sleep 1000"))
             .ok();
         lab.shell("echo z > z && docker cp z live:/v/z").ok();
