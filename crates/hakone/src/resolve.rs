@@ -316,13 +316,6 @@ fn flow_log(settings: &Settings) -> Result<Option<hakone_flow::Config>, Error> {
             "rules tell of drops, and iptables is off",
         ));
     }
-    if settings.firewall_backend.as_deref() == Some("iptables") {
-        return Err(refuse(
-            "flow-log",
-            "on",
-            "rules in iptables tell of no drops, so there is nothing to log or to learn policies from: learn with firewall-backend nftables, for policies mean the same with both",
-        ));
-    }
     let mut config = hakone_flow::Config::new(target);
     if let Some(format) = &settings.flow_log_format {
         let parsed = format.parse();
