@@ -184,7 +184,31 @@ mod tests {
         assert_eq!(found("closed", "bank.example"), 0);
         assert_eq!(found("closed", "plain"), 1);
         assert_eq!(found("closed", "thief"), 1);
+        // Nor is anybody found by a name of the world outside that is his own, but for the network's name behind it.
+        for network in ["closed", "open"] {
+            let run =
+                format!("run -d --name {network}.example --network {network} {IMAGE} sleep 100");
+            lab.docker(&run).ok();
+        }
+        assert_eq!(found("closed", "closed.example"), 0);
+        assert_eq!(found("closed", "closed.example.closed"), 1);
+        assert_eq!(found("open", "open.example"), 1, "as in Docker");
         assert_eq!(found("open", "open-bank"), 1, "a name goes before an alias");
+        let id = lab.docker("inspect -f '{{slice .Id 0 12}}' open-bank").ok();
+        for taken in [format!("--network-alias {id}"), format!("--name {id}")] {
+            let run = format!("run -d --network open {taken} {IMAGE} sleep 100");
+            lab.docker(&run).ok();
+        }
+        assert_eq!(found("open", id.trim()), 1, "an id goes before both");
+        // To the command line a name goes before an id, as in Docker: this is the one that took the name.
+        lab.docker(&format!("rm -f {id}")).ok();
+        lab.docker(&format!(
+            "run -d --name localhost --network open {IMAGE} sleep 100"
+        ))
+        .ok();
+        let ask = "exec open-bank nslookup -type=a localhost 127.0.0.11";
+        let answer = lab.docker(ask).stdout;
+        assert!(!answer.contains("Name:"), "{answer}");
         assert_eq!(found("open", "bank.example"), 1, "as in Docker");
     }
 
