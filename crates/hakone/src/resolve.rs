@@ -287,7 +287,7 @@ fn network(settings: &Settings, folder: PathBuf) -> Result<hakone_network::Confi
         let parsed = how.parse();
         config.publish_firewall = parsed.map_err(|error| refuse("publish-firewall", how, error))?;
     }
-    config.publish_address = settings.ip.filter(|address| !address.is_unspecified());
+    config.publish_address = settings.ip;
     config.dns = settings.dns.clone().unwrap_or_default();
     config.dns_search = settings.dns_search.clone().unwrap_or_default();
     config.dns_options = settings.dns_opts.clone().unwrap_or_default();
