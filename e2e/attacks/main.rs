@@ -25,6 +25,8 @@ mod opened;
 #[cfg(test)]
 mod policies;
 #[cfg(test)]
+mod shared;
+#[cfg(test)]
 mod volumes;
 #[cfg(test)]
 mod world;

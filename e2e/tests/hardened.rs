@@ -66,9 +66,31 @@ mod tests {
         lab.docker(&format!("run -d --name web -p 8080:80 {IMAGE} sleep 100"))
             .ok();
         assert_eq!(lab.docker("port web").ok(), "80/tcp -> 127.0.0.1:8080");
+        // Who names an address is heard, whoever it is: here the network, below the daemon.
+        lab.docker("network create -o com.docker.network.bridge.host_binding_ipv4=10.99.0.1 outer")
+            .ok();
+        lab.docker(&format!(
+            "run -d --name out --network outer -p 8081:80 {IMAGE} sleep 100"
+        ))
+        .ok();
+        assert_eq!(lab.docker("port out").ok(), "80/tcp -> 10.99.0.1:8081");
         let exec = lab.docker("exec --privileged web true");
         assert!(exec.stderr.contains("dev.hakone.hardened=false"));
         lab.docker("exec web true").ok();
+    }
+
+    #[test]
+    fn a_daemon_that_names_an_address_publishes_there() {
+        for (address, published) in [
+            ("10.99.0.1", "80/tcp -> 10.99.0.1:8080"),
+            ("0.0.0.0", "80/tcp -> 0.0.0.0:8080"),
+        ] {
+            let lab = Lab::with(Engine::Hakone, &format!("--hardened --ip {address}"));
+            lab.docker(&format!("run -d --name web -p 8080:80 {IMAGE} sleep 100"))
+                .ok();
+            let told = lab.docker("port web").ok();
+            assert!(told.starts_with(published), "{told}");
+        }
     }
 
     #[test]
@@ -80,8 +102,20 @@ mod tests {
             .ok();
         let (link, plain) = (lab.path("link"), lab.path("plain"));
         let (link, plain) = (link.display(), plain.display());
-        lab.docker("volume create -o type=none -o o=bind -o device=/ whole")
+        lab.shell("ln -s /etc/ssl ssl").ok();
+        let linked = lab.path("ssl").display().to_string();
+        for (name, device) in [
+            ("whole", "/"),
+            ("inner", "/etc/ssl"),
+            ("linked", linked.as_str()),
+            ("engines", format!("{folder}/data/containers").as_str()),
+            ("fine", "/usr/share"),
+        ] {
+            lab.docker(&format!(
+                "volume create -o type=none -o o=bind -o device={device} {name}"
+            ))
             .ok();
+        }
         for flags in [
             "--privileged".to_owned(),
             "--cap-add SYS_ADMIN".to_owned(),
@@ -102,6 +136,9 @@ mod tests {
             format!("-v {plain}/etc:/h"),
             format!("--mount type=bind,source={link},target=/h"),
             "-v whole:/h".to_owned(),
+            "-v inner:/h".to_owned(),
+            "-v linked:/h:ro".to_owned(),
+            "-v engines:/h".to_owned(),
         ] {
             let told = refused(&lab, &flags);
             assert!(
@@ -112,6 +149,7 @@ mod tests {
         for flags in [
             format!("-v {plain}:/d"),
             "-v named:/d".to_owned(),
+            "-v fine:/d".to_owned(),
             "--tmpfs /t".to_owned(),
             "-v /etc/ssl/certs:/c:ro".to_owned(),
             "--label dev.hakone.hardened=false --privileged".to_owned(),
@@ -184,7 +222,31 @@ mod tests {
         assert_eq!(found("closed", "bank.example"), 0);
         assert_eq!(found("closed", "plain"), 1);
         assert_eq!(found("closed", "thief"), 1);
+        // Nor is anybody found by a name of the world outside that is his own, but for the network's name behind it.
+        for network in ["closed", "open"] {
+            let run =
+                format!("run -d --name {network}.example --network {network} {IMAGE} sleep 100");
+            lab.docker(&run).ok();
+        }
+        assert_eq!(found("closed", "closed.example"), 0);
+        assert_eq!(found("closed", "closed.example.closed"), 1);
+        assert_eq!(found("open", "open.example"), 1, "as in Docker");
         assert_eq!(found("open", "open-bank"), 1, "a name goes before an alias");
+        let id = lab.docker("inspect -f '{{slice .Id 0 12}}' open-bank").ok();
+        for taken in [format!("--network-alias {id}"), format!("--name {id}")] {
+            let run = format!("run -d --network open {taken} {IMAGE} sleep 100");
+            lab.docker(&run).ok();
+        }
+        assert_eq!(found("open", id.trim()), 1, "an id goes before both");
+        // To the command line a name goes before an id, as in Docker: this is the one that took the name.
+        lab.docker(&format!("rm -f {id}")).ok();
+        lab.docker(&format!(
+            "run -d --name localhost --network open {IMAGE} sleep 100"
+        ))
+        .ok();
+        let ask = "exec open-bank nslookup -type=a localhost 127.0.0.11";
+        let answer = lab.docker(ask).stdout;
+        assert!(!answer.contains("Name:"), "{answer}");
         assert_eq!(found("open", "bank.example"), 1, "as in Docker");
     }
 

@@ -23,7 +23,7 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    compose, logging,
+    bounds, compose, logging,
     resolve::{Resolved, resolve},
     rest,
     settings::{self, Files, Settings},
@@ -188,6 +188,7 @@ async fn serve(resolved: Resolved) -> Result<(), Error> {
     // A way in that cannot be opened is said before anything of the host is touched.
     let mut doors = listen(&resolved).await?;
     let registry = compose::open_registry(&resolved)?;
+    bounds::lift();
     let services = Arc::new(compose::open(&resolved, registry.as_ref()).await?);
     let mut compatible = resolved.docker_socket.clone();
     if let Some(path) = compatible.take() {

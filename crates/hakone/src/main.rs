@@ -3,6 +3,7 @@
 //! The supervisor's way out comes first and touches nothing else: a thousand of them must stay small, without async
 //! runtime, argument parser or configuration.
 
+mod bounds;
 mod compose;
 mod daemon;
 mod dockerd;

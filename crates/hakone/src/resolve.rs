@@ -287,7 +287,7 @@ fn network(settings: &Settings, folder: PathBuf) -> Result<hakone_network::Confi
         let parsed = how.parse();
         config.publish_firewall = parsed.map_err(|error| refuse("publish-firewall", how, error))?;
     }
-    config.publish_address = settings.ip.filter(|address| !address.is_unspecified());
+    config.publish_address = settings.ip;
     config.dns = settings.dns.clone().unwrap_or_default();
     config.dns_search = settings.dns_search.clone().unwrap_or_default();
     config.dns_options = settings.dns_opts.clone().unwrap_or_default();
@@ -314,13 +314,6 @@ fn flow_log(settings: &Settings) -> Result<Option<hakone_flow::Config>, Error> {
             "flow-log",
             "on",
             "rules tell of drops, and iptables is off",
-        ));
-    }
-    if settings.firewall_backend.as_deref() == Some("iptables") {
-        return Err(refuse(
-            "flow-log",
-            "on",
-            "rules in iptables tell of no drops, so there is nothing to log or to learn policies from: learn with firewall-backend nftables, for policies mean the same with both",
         ));
     }
     let mut config = hakone_flow::Config::new(target);

@@ -217,6 +217,7 @@ fn convert(request: SandboxRequest) -> Result<hakone_network::SandboxRequest, Re
             .map(binding)
             .collect::<Result<_, _>>()?,
         publish_all: request.publish_all,
+        on_loopback: request.on_loopback,
         dns: request.dns,
         dns_search: request.dns_search,
         dns_options: request.dns_options,

@@ -11,7 +11,7 @@ use hakone_netns::Netns;
 use hakone_network_policy::{Facts, Identity, Labels};
 use hakone_policy::{
     Access, Bridge, Endpoint, GatewayMode, HostAccess, Icc, Link, Metadata, Multicast, Options,
-    Topology,
+    Telling, Topology,
 };
 
 const THEIRS: [Forward; 2] = [Forward::AsItIs; 2];
@@ -130,9 +130,12 @@ fn what_is_loaded_once_is_left_alone_the_second_time() {
 #[test]
 fn what_stands_is_what_was_meant() {
     with_both(|chains, suffix| {
-        let tables = hakone_iptables_model::compile(&topology());
+        let mut told = topology();
+        told.options.telling = Telling::Told;
+        let tables = hakone_iptables_model::compile(&told);
         chains.load(&tables, THEIRS).unwrap();
         let save = sh(&format!("iptables{suffix}-save; ip6tables{suffix}-save"));
+        assert!(save.contains("NFLOG"), "{suffix}");
         let save = save.replace(" -p igmp ", " -p 2 ");
         let all = tables.v4.iter().chain(&tables.v6);
         for line in all
@@ -143,6 +146,21 @@ fn what_stands_is_what_was_meant() {
                 save.lines().any(|stands| stands == line),
                 "{suffix}: {line}\n{save}"
             );
+        }
+    });
+}
+
+#[test]
+fn rules_begin_and_cease_to_tell_and_drop_all_the_while() {
+    with_both(|chains, suffix| {
+        let mut told = topology();
+        told.options.telling = Telling::Told;
+        let tables = [&told, &topology()].map(hakone_iptables_model::compile);
+        for (tables, tells) in tables.iter().zip([true, false]) {
+            assert!(chains.load(tables, THEIRS).unwrap(), "{suffix}");
+            assert!(!chains.load(tables, THEIRS).unwrap(), "{suffix}");
+            let save = sh(&format!("iptables{suffix}-save"));
+            assert_eq!(save.contains("HAKONE-REFUSED-GUARD"), tells, "{save}");
         }
     });
 }

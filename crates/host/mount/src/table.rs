@@ -11,6 +11,10 @@ use std::{
 pub struct MountPoint {
     /// Where it is mounted.
     pub path: PathBuf,
+    /// Which file system it shows, as the kernel numbers them.
+    device: String,
+    /// Which folder of it.
+    root: PathBuf,
     /// Whether mounts below it are told to its peers, and theirs to it.
     pub is_shared: bool,
     /// Whether mounts below its master are told to it.
@@ -30,17 +34,34 @@ impl MountPoint {
         // Of equals the last, which was mounted over the others.
         above.max_by_key(|point| point.path.components().count())
     }
+
+    /// Gives the other paths of a folder on which a mount of its own stands: where a bind mount came from, above all.
+    #[must_use]
+    pub fn origins(table: &str, path: &Path) -> Vec<PathBuf> {
+        let Some(own) = Self::of(table, path).filter(|own| own.path == path) else {
+            return Vec::new();
+        };
+        let others = table.lines().filter_map(parse).filter(|one| *one != own);
+        let same = others.filter(|one| one.device == own.device);
+        let origin = |one: Self| Some(one.path.join(own.root.strip_prefix(&one.root).ok()?));
+        // An empty rest leaves a trailing slash, which paths do not compare.
+        same.filter_map(origin).collect()
+    }
 }
 
 /// Parses `36 35 98:0 /root /point options shared:1 master:2 - type source options`.
 fn parse(line: &str) -> Option<MountPoint> {
     let (mount, _) = line.split_once(" - ")?;
-    let mut fields = mount.split(' ');
-    let path = unescape(fields.nth(4)?);
+    let mut fields = mount.split(' ').skip(2);
+    let device = fields.next()?.to_owned();
+    let root = unescape(fields.next()?);
+    let path = unescape(fields.next()?);
     let tags: Vec<&str> = fields.skip(1).collect();
     let tagged = |tag: &str| tags.iter().any(|found| found.starts_with(tag));
     Some(MountPoint {
         path,
+        device,
+        root,
         is_shared: tagged("shared:"),
         is_slave: tagged("master:"),
     })
@@ -93,6 +114,30 @@ mod tests {
         assert_eq!(of("/etc"), ("/".into(), true, false));
         assert_eq!(of("/srv/a b/c"), ("/srv/a b".into(), false, false));
         assert_eq!(of("/srvs"), ("/".into(), true, false));
+    }
+
+    #[test]
+    fn a_bind_mount_comes_from_wherever_its_file_system_is_seen() {
+        const BOUND: &str = "\
+20 1 8:1 /@ / rw - ext4 /dev/sda1 rw
+21 20 0:5 / /run rw - tmpfs t rw
+22 20 8:1 /@/etc/ssh /data/ssh rw - ext4 /dev/sda1 rw
+23 20 0:5 /lock /data/lock rw - tmpfs t rw
+24 20 0:9 / /data/own rw - tmpfs t rw
+25 20 8:1 /home /data/home rw - ext4 /dev/sda1 rw
+";
+        for (path, origins) in [
+            ("/data/ssh", &["/etc/ssh"][..]),
+            ("/data/lock", &["/run/lock"]),
+            ("/run", &[]),
+            ("/data/own", &[]),
+            ("/data/home", &[]),
+            ("/data", &[]),
+        ] {
+            let found = MountPoint::origins(BOUND, Path::new(path));
+            let wanted: Vec<PathBuf> = origins.iter().map(PathBuf::from).collect();
+            assert_eq!(found, wanted, "{path}");
+        }
     }
 
     #[test]

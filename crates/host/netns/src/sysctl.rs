@@ -4,7 +4,7 @@ use std::{fs::OpenOptions, io::Write as _};
 
 use crate::Error;
 
-/// Sets a parameter below `net.` in the calling thread's namespace: `/proc/sys/net` shows each thread its own.
+/// Sets a parameter in the calling thread's namespace: `/proc/sys/net` shows each thread its own, what is not below `net.` is the machine's.
 ///
 /// Both spellings are taken, `net.ipv4.ip_forward` and `net/ipv4/conf/eth0.5/forwarding`; the latter for names with dots.
 ///

@@ -7,10 +7,14 @@ use std::{
 
 use hakone_base::ContainerId;
 
+/// The name of every machine for itself.
+const LOCALHOST: &str = "localhost";
+
 /// The names and addresses of one network's members.
 #[derive(Clone, Debug, Default)]
 pub struct Zone {
     network: String,
+    strict: bool,
     members: BTreeMap<ContainerId, Member>,
     by_name: HashMap<String, BTreeSet<ContainerId>>,
     by_address: HashMap<IpAddr, ContainerId>,
@@ -35,6 +39,14 @@ impl Zone {
             network: network.into().to_ascii_lowercase(),
             ..Self::default()
         }
+    }
+
+    /// Finds members by names with a dot only where the network's name stands behind, so that nobody calls himself by a name of
+    /// the world outside (attack `dns_name_outside_domain`).
+    #[must_use]
+    pub const fn strict(mut self) -> Self {
+        self.strict = true;
+        self
     }
 
     /// Gives the network's name, lowercase.
@@ -85,27 +97,29 @@ impl Zone {
 
     /// Finds the addresses behind a lowercase name, plain or with the network's name behind a dot.
     ///
-    /// A container's own name wins over another's alias, so that nobody takes over its traffic by an alias
-    /// (attack `dns_alias_shadows_name`).
+    /// A container's id wins over another's name and a name over an alias, so that nobody takes over its traffic by them (attacks
+    /// `dns_alias_shadows_name`, `dns_name_shadows_id`).
     pub(crate) fn addresses(&self, name: &str) -> Option<Vec<IpAddr>> {
         let plain = self.without_network(name).unwrap_or(name);
+        if self.is_elsewhere(plain, name) {
+            return None;
+        }
         let owners = self.by_name.get(name).or_else(|| self.by_name.get(plain))?;
-        let members = || owners.iter().filter_map(|owner| self.members.get(owner));
-        let named = |member: &&Member| {
-            [name, plain]
-                .iter()
-                .any(|n| member.name.eq_ignore_ascii_case(n))
-        };
-        let found: Vec<&Member> = match members().any(|member| named(&member)) {
-            true => members().filter(named).collect(),
-            false => members().collect(),
-        };
-        Some(
-            found
-                .iter()
-                .flat_map(|member| member.addresses.iter().copied())
-                .collect(),
-        )
+        let members = owners.iter().filter_map(|owner| {
+            Some((claim(owner, self.members.get(owner)?, [name, plain]), owner))
+        });
+        let members: Vec<_> = members.collect();
+        let best = members.iter().map(|(claim, _)| *claim).min()?;
+        let found = members.iter().filter(|(claim, _)| *claim == best);
+        let found = found.filter_map(|(_, owner)| self.members.get(*owner));
+        let addresses = found.flat_map(|member| member.addresses.iter().copied());
+        Some(addresses.collect())
+    }
+
+    /// Reports whether a name means nobody here, whoever has it: this machine itself (RFC 6761), or the world outside.
+    fn is_elsewhere(&self, plain: &str, name: &str) -> bool {
+        let outside = self.strict && plain == name && name.contains('.');
+        outside || name == LOCALHOST || name.ends_with(".localhost")
     }
 
     /// Finds the full name behind an address.
@@ -119,6 +133,23 @@ impl Zone {
         name.strip_suffix(&self.network)?
             .strip_suffix('.')
             .filter(|rest| !rest.is_empty())
+    }
+}
+
+/// How good a member's claim to a name is, the best first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    Id,
+    Name,
+    Alias,
+}
+
+fn claim(owner: &ContainerId, member: &Member, forms: [&str; 2]) -> Claim {
+    let is = |own: &str| forms.iter().any(|form| own.eq_ignore_ascii_case(form));
+    match (is(owner.short()), is(&member.name)) {
+        (true, _) => Claim::Id,
+        (false, true) => Claim::Name,
+        (false, false) => Claim::Alias,
     }
 }
 
@@ -173,6 +204,38 @@ mod tests {
             zone.addresses("bank.net").unwrap(),
             [IpAddr::from([10, 0, 0, 1])]
         );
+    }
+
+    #[test]
+    fn nobody_takes_an_id_by_a_name_or_an_alias() {
+        let mut zone = Zone::new("net");
+        let short = id(1).short().to_owned();
+        zone.insert(id(1), member("bank", &[&short], 1));
+        zone.insert(id(2), member("thief", &[&short], 2));
+        zone.insert(id(3), member(&short, &[], 3));
+        let own = Some(vec![IpAddr::from([10, 0, 0, 1])]);
+        assert_eq!(zone.addresses(&short), own);
+        assert_eq!(zone.addresses(&format!("{short}.net")), own);
+    }
+
+    #[test]
+    fn nobody_is_called_localhost() {
+        let mut zone = Zone::new("net");
+        zone.insert(id(1), member("localhost", &["web.localhost"], 1));
+        for name in ["localhost", "web.localhost"] {
+            assert_eq!(zone.addresses(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn where_names_are_strict_nobody_is_called_like_a_machine_outside() {
+        let zone = |zone: Zone| {
+            let mut zone = zone;
+            zone.insert(id(1), member("bank.example", &[], 1));
+            ["bank.example", "bank.example.net"].map(|name| zone.addresses(name).is_some())
+        };
+        assert_eq!(zone(Zone::new("net")), [true, true]);
+        assert_eq!(zone(Zone::new("net").strict()), [false, true]);
     }
 
     #[test]

@@ -9,28 +9,28 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use hakone_base::{IfName, PublishedPort, Subnet};
 use hakone_policy::{
-    Bridge, Contents, HostAccess, Icc, Ipv6Rules, Link, Metadata, PORT_STEM, Topology,
+    Bridge, Contents, HostAccess, Icc, Ipv6Rules, Link, Metadata, PORT_STEM, Telling, Topology,
     ruleset::IpFamily,
 };
 use ipnet::IpNet;
 
-use crate::{ADMINISTRATORS, Chain, Match, Place, Rule, States, Table, Tables, Target};
+use crate::{ADMINISTRATORS, Chain, Match, Place, Rule, States, Table, Tables, Target, tell};
 
 use Match::{Destination, Input, NotOutput, Output, Protocol, Source, State, ToPort};
 use Target::{Accept, Drop, Goto, Jump, Masquerade, Return};
 
-const DOCKER: &str = "DOCKER";
-const FORWARD: &str = "DOCKER-FORWARD";
-const STAGE_1: &str = "DOCKER-ISOLATION-STAGE-1";
-const STAGE_2: &str = "DOCKER-ISOLATION-STAGE-2";
-const GUARD: &str = "HAKONE-GUARD";
-const HONEST: &str = "HAKONE-HONEST";
-const QUOTA: &str = "HAKONE-QUOTA";
-const INPUT: &str = "HAKONE-INPUT";
-const TO_HOST: &str = "HAKONE-TO-HOST";
-const METADATA: &str = "HAKONE-METADATA";
-const MEMBERS: &str = "HAKONE-MEMBERS";
-const HARDENED: &str = "HAKONE-HARDENED";
+pub(crate) const DOCKER: &str = "DOCKER";
+pub(crate) const FORWARD: &str = "DOCKER-FORWARD";
+pub(crate) const STAGE_1: &str = "DOCKER-ISOLATION-STAGE-1";
+pub(crate) const STAGE_2: &str = "DOCKER-ISOLATION-STAGE-2";
+pub(crate) const GUARD: &str = "HAKONE-GUARD";
+pub(crate) const HONEST: &str = "HAKONE-HONEST";
+pub(crate) const QUOTA: &str = "HAKONE-QUOTA";
+pub(crate) const INPUT: &str = "HAKONE-INPUT";
+pub(crate) const TO_HOST: &str = "HAKONE-TO-HOST";
+pub(crate) const METADATA: &str = "HAKONE-METADATA";
+pub(crate) const MEMBERS: &str = "HAKONE-MEMBERS";
+pub(crate) const HARDENED: &str = "HAKONE-HARDENED";
 
 /// Protocols that the host speaks with containers: ICMP, IGMP, TCP, UDP, ICMPv6, SCTP.
 const HOST_PROTOCOLS: [u8; 6] = [1, 2, 6, 17, 58, 132];
@@ -44,12 +44,16 @@ const OVERLAY: u16 = 4789;
 pub fn compile(topology: &Topology) -> Tables {
     let contents = Contents::of(topology);
     let tables = |ipv6| Compiler::new(topology, &contents, ipv6).tables();
-    Tables {
+    let tables = Tables {
         v4: tables(false),
         v6: match topology.options.ipv6 {
             Ipv6Rules::Loaded => tables(true),
             Ipv6Rules::None => Vec::new(),
         },
+    };
+    match topology.options.telling {
+        Telling::Silent => tables,
+        Telling::Told => tell::told(tables),
     }
 }
 

@@ -8,6 +8,7 @@
 mod compile;
 mod print;
 mod simulate;
+mod tell;
 
 use hakone_base::{IfName, Subnet};
 use hakone_policy::ruleset::{State, Target as Address};
@@ -107,6 +108,8 @@ pub enum Match {
     Published(bool),
     /// Its sender, so many bits of its address, has more flows than the number.
     Crowded(u32, u8),
+    /// Not more was told of its sender lately than the flow log is to hear.
+    Paced,
 }
 
 /// The states of flows that rules ask for.
@@ -135,6 +138,8 @@ pub enum Target {
     Goto(&'static str),
     /// Goes to another address and port, with all of its flow.
     Lead(Led),
+    /// Is told to the flow log with these words, and goes on.
+    Tell(&'static str),
     /// Gets the address of the interface it leaves by, with all of its flow.
     Masquerade,
 }

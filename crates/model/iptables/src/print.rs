@@ -2,7 +2,9 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use crate::{Chain, Led, MARK, Match, Place, Rule, States, Tables, Target};
+use hakone_policy::ruleset::{TELL_BYTES, TELL_GROUP};
+
+use crate::{Chain, Led, MARK, Match, Place, Rule, States, Tables, Target, tell::PACE};
 
 impl Chain {
     /// Gives the chain's rules as `iptables-save` lists them, those among rules of others with our mark.
@@ -41,7 +43,8 @@ const fn rank(one: &Match) -> u8 {
         | Match::FromElsewhere
         | Match::State(_)
         | Match::Published(_)
-        | Match::Crowded(..) => 5,
+        | Match::Crowded(..)
+        | Match::Paced => 5,
     }
 }
 
@@ -68,6 +71,13 @@ impl Display for Match {
                 f,
                 "-m connlimit --connlimit-above {quota} --connlimit-mask {bits} --connlimit-saddr"
             ),
+            Self::Paced => {
+                let (times, burst) = PACE;
+                write!(
+                    f,
+                    "-m hashlimit --hashlimit-upto {times}/sec --hashlimit-burst {burst} --hashlimit-mode srcip --hashlimit-name {MARK}"
+                )
+            }
         }
     }
 }
@@ -112,6 +122,10 @@ impl Display for Target {
             Self::Jump(chain) => write!(f, "-j {chain}"),
             Self::Goto(chain) => write!(f, "-g {chain}"),
             Self::Lead(led) => write!(f, "-j DNAT --to-destination {led}"),
+            Self::Tell(words) => write!(
+                f,
+                "-j NFLOG --nflog-prefix {words} --nflog-group {TELL_GROUP} --nflog-size {TELL_BYTES}"
+            ),
             Self::Masquerade => f.write_str("-j MASQUERADE"),
         }
     }

@@ -159,6 +159,7 @@ impl<'a> Road<'a> {
         match &rule.target {
             Target::Accept => Step::Accepted,
             Target::Drop => Step::Dropped,
+            Target::Tell(_) => Step::On,
             Target::Return => Step::Over,
             Target::Goto(chain) => self.call(table, chain, depth),
             Target::Jump(chain) => match self.call(table, chain, depth) {
@@ -203,6 +204,7 @@ impl<'a> Road<'a> {
             Match::State(states) => self.tracked && states.cover(self.packet.flow.state()),
             Match::Published(wanted) => (self.tracked && self.published) == *wanted,
             Match::Crowded(..) => self.packet.crowded,
+            Match::Paced => true,
         }
     }
 }

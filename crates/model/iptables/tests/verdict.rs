@@ -7,9 +7,10 @@ mod worlds;
 
 use std::net::IpAddr;
 
-use hakone_iptables_model::{OWN, Tables, compile};
+use hakone_iptables_model::{OWN, Tables, Target, compile};
 use hakone_policy::{
-    Bridge, Flow, Host, Origin, Packet, Ruleset, SourceSeen, Topology, Verdict, compile_frames,
+    Bridge, Flow, Host, Options, Origin, Packet, Ruleset, SourceSeen, Telling, Topology, Verdict,
+    compile_frames,
 };
 use proptest::{prelude::*, strategy::ValueTree as _};
 use worlds::{any_bridged, any_packet, any_topology, host};
@@ -124,6 +125,30 @@ fn rules_of_no_network_drop_no_honest_packet() {
     };
     let verdict = compile(&topology).verdict(&host(&topology), &packet);
     assert!(matches!(verdict, Verdict::Delivered(_)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whoever adds a rule that drops need not think of the log, but for the name of a new chain.
+    #[test]
+    fn what_is_told_is_dropped_by_chains_that_tell(topology in any_topology()) {
+        let telling = |telling| {
+            let options = Options { telling, ..topology.options };
+            compile(&Topology { options, ..topology.clone() })
+        };
+        let silent = telling(Telling::Silent).to_string();
+        prop_assert!(!silent.contains("NFLOG"));
+        let told = telling(Telling::Told);
+        for table in told.v4.iter().chain(&told.v6) {
+            for chain in &table.chains {
+                let drops = chain.rules.iter().any(|rule| rule.target == Target::Drop);
+                let tells = chain.rules.iter().any(|rule| matches!(rule.target, Target::Tell(_)));
+                prop_assert!(!drops || tells, "{} drops and tells nobody", chain.name);
+                prop_assert!(chain.name.len() <= 28);
+            }
+        }
+    }
 }
 
 #[test]

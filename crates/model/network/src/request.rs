@@ -29,6 +29,8 @@ pub struct SandboxRequest {
     pub bindings: Vec<PortBinding>,
     /// Whether exposed ports without a binding get an ephemeral one (`-P`).
     pub publish_all: bool,
+    /// Whether ports of which neither request, network nor daemon names the host's address are for this machine alone.
+    pub on_loopback: bool,
     /// Resolvers (`--dns`); empty takes the daemon's.
     pub dns: Vec<IpAddr>,
     /// Search domains (`--dns-search`).

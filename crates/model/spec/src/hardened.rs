@@ -6,7 +6,6 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv4Addr},
     path::{Component, Path, PathBuf},
 };
 
@@ -14,7 +13,7 @@ use hakone_engine_api::wire::{ContainerConfig, HostConfig};
 
 use crate::{
     Capability, CapabilitySet, ContainerSpec, Defaults, Error, IpcMode, MountSource, NetworkMode,
-    PidMode, PortBinding, ReadOnly, SeccompChoice, UserMode, UtsMode, capability,
+    PidMode, ReadOnly, SeccompChoice, UserMode, UtsMode, capability,
 };
 
 /// The label of a container that says whether it is hardened.
@@ -114,7 +113,7 @@ pub(crate) fn harden(
     }
     spec.security.no_new_privileges = true;
     spec.resources.pids.get_or_insert(PROCESSES);
-    publish_on_loopback(spec);
+    spec.ports.on_loopback = true;
     Ok(())
 }
 
@@ -212,26 +211,6 @@ fn shared(spec: &ContainerSpec, asked: &HostConfig) -> Result<(), Error> {
     }
 }
 
-/// What names no address of the host is published on its loopback alone.
-fn publish_on_loopback(spec: &mut ContainerSpec) {
-    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let ports = &mut spec.ports;
-    for binding in &mut ports.bindings {
-        binding.host_address.get_or_insert(loopback);
-    }
-    if std::mem::take(&mut ports.publish_all) {
-        let bound = |target| ports.bindings.iter().any(|one| one.target == target);
-        let free = ports.exposed.iter().filter(|target| !bound(**target));
-        let published = free.map(|target| PortBinding {
-            target: *target,
-            host_address: Some(loopback),
-            host_ports: None,
-        });
-        let published: Vec<PortBinding> = published.collect();
-        ports.bindings.extend(published);
-    }
-}
-
 /// Refuses a namespace of another container, `network` or `pid`, unless that one's own labels offer it.
 ///
 /// # Errors
@@ -271,7 +250,7 @@ fn refuse(what: impl Into<String>) -> Error {
 mod tests {
     use hakone_engine_api::wire::{
         DeviceMapping, HostConfig, ImageConfig, Mount, MountType, MountVolumeOptions,
-        MountVolumeOptionsDriverConfig, PortBinding as Published,
+        MountVolumeOptionsDriverConfig,
     };
 
     use super::*;
@@ -455,25 +434,10 @@ mod tests {
 
     #[test]
     fn what_names_no_address_is_published_on_the_loopback() {
-        let published = |address: &str| Published {
-            host_ip: Some(address.to_owned()),
-            host_port: Some("8080".to_owned()),
+        let on_loopback = |label| {
+            let spec = parsed(&HostConfig::default(), label).unwrap();
+            spec.ports.on_loopback
         };
-        let host = |address| HostConfig {
-            port_bindings: Some([("80/tcp".to_owned(), Some(vec![published(address)]))].into()),
-            ..HostConfig::default()
-        };
-        let address = |host: &HostConfig, label| {
-            let spec = parsed(host, label).unwrap();
-            spec.ports.bindings[0]
-                .host_address
-                .map(|one| one.to_string())
-        };
-        assert_eq!(address(&host(""), None).as_deref(), Some("127.0.0.1"));
-        assert_eq!(
-            address(&host("192.0.2.1"), None).as_deref(),
-            Some("192.0.2.1")
-        );
-        assert_eq!(address(&host(""), Some("false")), None);
+        assert!(on_loopback(None) && !on_loopback(Some("false")));
     }
 }

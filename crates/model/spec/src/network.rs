@@ -152,7 +152,9 @@ fn link(entry: &str) -> Result<Link, Error> {
     let container = container.unwrap_or_default().trim_start_matches('/');
     let alias = alias.unwrap_or(container);
     let alias = alias.rsplit('/').next().unwrap_or(alias);
-    match container.is_empty() || alias.is_empty() || rest.is_some() {
+    // The alias becomes a line of /etc/hosts: white space would add names and lines to it.
+    let odd = alias.contains(|c: char| c.is_whitespace() || c.is_control());
+    match container.is_empty() || alias.is_empty() || odd || rest.is_some() {
         true => Err(Error::Link(entry.to_owned())),
         false => Ok(Link {
             container: container.to_owned(),

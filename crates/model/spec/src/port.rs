@@ -19,6 +19,8 @@ pub struct Ports {
     pub bindings: Vec<PortBinding>,
     /// Whether every exposed port without binding gets an ephemeral one (`-P`).
     pub publish_all: bool,
+    /// Whether what names no address, by itself, its network or the daemon, is for this machine alone.
+    pub on_loopback: bool,
 }
 
 /// One `-p`.
@@ -85,6 +87,7 @@ pub(crate) fn parse(
         exposed,
         bindings,
         publish_all: host.publish_all_ports.unwrap_or(false),
+        on_loopback: false,
     })
 }
 

@@ -124,8 +124,8 @@ impl ContainerSpec {
         }
         let mut spec = Self {
             command: command::parse(config, image, &groups, console)?,
-            hostname: hostname(config)?,
-            domainname: text(config.domainname.as_ref()).map(str::to_owned),
+            hostname: own_name(config.hostname.as_ref())?,
+            domainname: own_name(config.domainname.as_ref())?,
             labels: labels(config, image),
             own_labels: own_labels(config, image)?,
             annotations: annotations(host)?,
@@ -211,9 +211,10 @@ fn check(create: &Create<'_>, namespaces: &Namespaces, network: &NetworkMode) ->
 /// The kernel's bound, `__NEW_UTS_LEN`.
 const HOSTNAME: usize = 64;
 
-fn hostname(config: &ContainerConfig) -> Result<Option<String>, Error> {
+/// Reads a host name or a domain.
+fn own_name(given: Option<&String>) -> Result<Option<String>, Error> {
     let odd = |c: char| c.is_whitespace() || c.is_control() || c == '/';
-    match text(config.hostname.as_ref()) {
+    match text(given) {
         // It becomes a line of /etc/hosts: white space would add names to it.
         Some(name) if name.len() > HOSTNAME || name.contains(odd) => {
             Err(Error::Hostname(name.to_owned()))

@@ -142,6 +142,14 @@ mod tests {
             ),
             (json!({"StopSignal": "NOPE"}), "invalid signal: NOPE"),
             (
+                json!({"Domainname": "a\nb"}),
+                "invalid hostname format: a\nb",
+            ),
+            (
+                json!({"HostConfig": {"Links": ["db:evil\n192.0.2.1 bank"]}}),
+                "bad format for links: db:evil\n192.0.2.1 bank",
+            ),
+            (
                 json!({"Hostname": "a", "HostConfig": {"UTSMode": "host"}}),
                 "conflicting options: hostname and the UTS mode",
             ),

@@ -4,6 +4,7 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
+use hakone_mount::MountPoint;
 use hakone_spec::{Guarded, ReadOnly, ResolvedMount, ResolvedSource, closed, judge_source};
 
 use crate::{Error, record::MountKind};
@@ -36,6 +37,15 @@ fn not_closed(path: &Path, guarded: &Guarded) -> Result<(), Error> {
     let mut roots = closed(guarded).flat_map(Path::ancestors);
     match roots.find(|root| own.is_some() && identity(root) == own) {
         Some(root) => judge_source(root, false, guarded).map_err(Error::from),
-        None => Ok(()),
+        None => not_within(path, guarded),
     }
+}
+
+/// Refuses what was mounted there from inside of a closed folder: the table of mounts tells where it came from.
+fn not_within(path: &Path, guarded: &Guarded) -> Result<(), Error> {
+    const TABLE: &str = "/proc/self/mountinfo";
+    let real = fs::canonicalize(path).map_err(Error::host("find", path))?;
+    let table = fs::read_to_string(TABLE).map_err(Error::host("read", TABLE))?;
+    let mut origins = MountPoint::origins(&table, &real).into_iter();
+    origins.try_for_each(|origin| Ok(judge_source(&origin, false, guarded)?))
 }

@@ -73,6 +73,8 @@ pub struct SandboxRequest {
     pub bindings: Vec<PortRequest>,
     /// Whether every exposed port gets an ephemeral host port.
     pub publish_all: bool,
+    /// Whether ports of which neither request, network nor daemon names the host's address are for this machine alone.
+    pub on_loopback: bool,
     /// Name servers; empty means the host's.
     pub dns: Vec<IpAddr>,
     /// Search domains.

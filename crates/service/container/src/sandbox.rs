@@ -39,6 +39,7 @@ impl Inner {
             exposed,
             bindings: bindings.collect(),
             publish_all: host.publish_all,
+            on_loopback: host.on_loopback,
             dns: spec.dns.servers.clone(),
             dns_search: spec.dns.search.clone(),
             dns_options: spec.dns.options.clone(),

@@ -75,6 +75,8 @@ const SYSTEMS: [System; 4] = [
             "ptmxmode=0666",
             "mode=0620",
             "gid=5",
+            // All containers share the kernel's 3,072 terminals; one alone must not have them all.
+            "max=256",
         ],
     ),
     (

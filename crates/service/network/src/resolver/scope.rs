@@ -143,12 +143,15 @@ fn all_names(state: &State, hardened: bool) -> Directory {
 
 /// In a hardened network nobody is found by a name that leads astray.
 fn zone(state: &State, network: &Network, hardened: bool) -> Zone {
-    let mut zone = Zone::new(network.name());
     let live = || {
         let all = state.endpoints(&network.id);
         all.filter(|(_, attached, _)| attached.stage == Stage::Live)
     };
     let hardened = Defences::of(&network.spec).is_hardened(hardened);
+    let mut zone = match hardened {
+        true => Zone::new(network.name()).strict(),
+        false => Zone::new(network.name()),
+    };
     let members: BTreeSet<&str> = live()
         .filter(|_| hardened)
         .map(|(_, attached, _)| attached.report.name.as_str())

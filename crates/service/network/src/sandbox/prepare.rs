@@ -208,7 +208,7 @@ fn publish(service: &Inner, request: &SandboxRequest, sandbox: &mut Sandbox) -> 
     if !is_bridge(&endpoint.network) {
         return Ok(());
     }
-    let addresses = default_addresses(service, &endpoint.network);
+    let addresses = default_addresses(service, &endpoint.network, request.on_loopback);
     let is_ours = |address: IpAddr, number, protocol| {
         lock(&service.state).has_port(address, number, protocol)
     };
@@ -261,14 +261,19 @@ fn effective(request: &SandboxRequest) -> Vec<PortBinding> {
     bindings
 }
 
-/// Gives the host addresses of bindings that name none: the network's, the daemon's, or all.
-fn default_addresses(service: &Inner, network: &hakone_base::NetworkId) -> Vec<IpAddr> {
+/// Gives the host addresses of bindings that name none: the network's, the daemon's, or all; of a hardened container the loopback.
+fn default_addresses(
+    service: &Inner,
+    network: &hakone_base::NetworkId,
+    on_loopback: bool,
+) -> Vec<IpAddr> {
     let state = lock(&service.state);
     let network = state.networks.get(network);
     let own = network.and_then(|network| network.spec.bridge.host_address);
     match own.or(service.config.publish_address) {
-        Some(address) if address != IpAddr::V4(Ipv4Addr::UNSPECIFIED) => vec![address],
-        _ => port::every_address().to_vec(),
+        Some(address) if !address.is_unspecified() => vec![address],
+        None if on_loopback => vec![Ipv4Addr::LOCALHOST.into()],
+        Some(_) | None => port::every_address().to_vec(),
     }
 }
 

@@ -349,6 +349,7 @@ pub(crate) fn request(name: &str, networks: &[&str]) -> SandboxRequest {
         exposed: Vec::new(),
         bindings: Vec::new(),
         publish_all: false,
+        on_loopback: false,
         dns: Vec::new(),
         dns_search: Vec::new(),
         dns_options: Vec::new(),

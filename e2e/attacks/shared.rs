@@ -1,0 +1,87 @@
+//! Attacks on what the kernel bounds for all containers together: terminals, and what it counts by user, for their roots are one user.
+
+use hakone_e2e::{IMAGE, Lab, eventually, sh};
+
+/// A user that nothing else on this machine is, so that the attack stays among these containers.
+const USER: u32 = 54_321;
+
+/// Takes as many as it gets, tells how many, and keeps them.
+fn take(what: &str) -> String {
+    format!(
+        "import ctypes, os, resource, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+libc, held = ctypes.CDLL(None), 0
+def terminal():
+    try: return os.open(\"/dev/ptmx\", os.O_RDWR | os.O_NOCTTY)
+    except OSError: return -1
+inotify = libc.inotify_init
+while held < 3500 and {what}() >= 0: held += 1
+print(\"held\", held, flush=True)
+time.sleep(1000)
+"
+    )
+}
+
+/// Starts a container with the host's Python, which runs a program; gives what it said first.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a program of a laboratory may be torn"
+)]
+fn python(lab: &Lab, name: &str, flags: &str, program: &str) -> String {
+    let file = lab.path(&format!("{name}.py"));
+    std::fs::write(&file, program).unwrap();
+    let folders = ["/usr", "/lib", "/lib64"].map(|at| format!("-v {at}:{at}:ro"));
+    let folders = folders.join(" ");
+    let program = file.display();
+    lab.docker(&format!(
+        "run -d --name {name} --network none {flags} {folders} -v {program}:/program.py:ro {IMAGE} /usr/bin/python3 -B /program.py"
+    ))
+    .ok();
+    let mut told = String::new();
+    eventually("the program speaks", || {
+        told = lab.docker(&format!("logs {name}")).ok();
+        told.contains("held")
+    });
+    told
+}
+
+fn held(told: &str) -> u32 {
+    let number = told
+        .split("held ")
+        .nth(1)
+        .and_then(|rest| rest.split_whitespace().next());
+    number.unwrap().parse().unwrap()
+}
+
+#[test]
+fn one_container_does_not_take_all_terminals() {
+    let lab = Lab::new();
+    let mallory = held(&python(&lab, "mallory", "", &take("terminal")));
+    assert!((200..1000).contains(&mallory), "{mallory} terminals");
+    for run in [
+        format!("run --rm -t --network none {IMAGE} tty"),
+        format!("run --rm -t --network none --user {USER} {IMAGE} tty"),
+    ] {
+        assert!(lab.docker(&run).ok().contains("/dev/pts/0"));
+    }
+}
+
+/// Whoever waits for changes of files needs one: of 128 that a user has, one container takes all.
+#[test]
+fn one_container_does_not_take_its_users_inotify_instances() {
+    // What the kernel gives on a fresh machine: a daemon that ran before has lifted it.
+    sh("echo 128 > /proc/sys/fs/inotify/max_user_instances").ok();
+    let lab = Lab::new();
+    let user = format!("--user {USER}");
+    for name in ["mallory", "honest"] {
+        let got = held(&python(&lab, name, &user, &take("inotify")));
+        assert!(got > 3000, "{name} got {got}");
+    }
+    // Too many to be taken here: what they take of memory is what bounds them.
+    let bound = lab.shell("cat /proc/sys/fs/epoll/max_user_watches").ok();
+    let bound: u64 = bound.trim().parse().unwrap();
+    assert!(
+        bound > 1 << 40,
+        "epoll has room for {bound} entries of a user"
+    );
+}
