@@ -1,6 +1,6 @@
 //! Starts containers: sandbox, bundle, supervisor and wiring side by side, waiting clients, go; or all of it undone.
 
-use std::{borrow::Cow, fs, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use hakone_base::ContainerId;
 use hakone_control::{Link, LinkError};
@@ -17,7 +17,7 @@ use crate::{
     health::Health,
     inner::{Inner, blocking, now},
     joined,
-    record::{Mount, Record},
+    record::{Mount, MountKind, Record},
     run::Run,
     sandbox::hostname,
     state::State,
@@ -121,8 +121,9 @@ impl Inner {
             }
         };
         let empty = self.mount_volumes(&record).await?;
+        let shown = self.shown_images(&record).await?;
         let mut plan = self.plan(container, record, spec, &mode)?;
-        (plan.layers, plan.empty) = (image.layers, empty);
+        (plan.layers, plan.empty, plan.images) = (image.layers, empty, shown);
         plan.etc = prepared.as_ref().map(|prepared| prepared.etc.clone());
         self.run(container, plan, prepared).await
     }
@@ -167,6 +168,18 @@ impl Inner {
         Ok(empty)
     }
 
+    /// Finds the layers of the images that it shows besides its own, by destination.
+    async fn shown_images(&self, record: &Record) -> Result<BTreeMap<String, Vec<PathBuf>>, Error> {
+        let mut shown = BTreeMap::new();
+        for mount in &record.mounts {
+            if mount.kind == MountKind::Image {
+                let image = self.neighbours.images.resolve(&mount.source).await?;
+                shown.insert(mount.destination.clone(), image.layers);
+            }
+        }
+        Ok(shown)
+    }
+
     fn plan(
         &self,
         container: &Container,
@@ -198,6 +211,7 @@ impl Inner {
             host: self.facts.clone(),
             layers: Vec::new(),
             empty: Vec::new(),
+            images: BTreeMap::new(),
             etc: None,
             owner: self.root_owner(&record),
             etc_folder,

@@ -23,7 +23,7 @@ use rustix::{
 
 use crate::{
     error::{Error, chain},
-    mtab,
+    images, mtab,
 };
 
 /// Leaves the daemon's session and becomes the parent of what the container leaves behind.
@@ -70,6 +70,7 @@ pub(crate) fn root(order: &Order, spec: &Spec) -> Result<PathBuf, Error> {
         mtab::link(&order.rootfs.upper, spec, &target).map_err(Error::part("link /etc/mtab"))?;
     }
     fill_volumes(order, &target)?;
+    images::mount(order, spec)?;
     Ok(target)
 }
 
@@ -113,6 +114,7 @@ pub(crate) fn remove_root(run_dir: &Path) -> Option<OwnedFd> {
     let kept = open(&target, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok();
     unmount(&target, UnmountFlags::DETACH).ok();
     fs::remove_dir(&target).ok();
+    images::remove(run_dir);
     kept
 }
 

@@ -59,6 +59,7 @@ impl Lab {
                 mtab: true,
             },
             copy_up: Vec::new(),
+            images: Vec::new(),
             user: String::new(),
             groups: Vec::new(),
             runtime: match maker {
