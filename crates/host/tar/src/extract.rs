@@ -20,7 +20,7 @@ use hakone_mount::Root;
 use rustix::{
     fs::{
         AtFlags, Dev, Dir, FileType, Mode, OFlags, Timestamps, XattrFlags, chownat, fchmod, fchown,
-        fsetxattr, futimens, linkat, makedev, mkdirat, mknodat, openat, statat, symlinkat,
+        fsetxattr, fstat, futimens, linkat, makedev, mkdirat, mknodat, openat, statat, symlinkat,
         unlinkat, utimensat,
     },
     io::Errno,
@@ -149,10 +149,19 @@ impl Extraction<'_> {
             name,
             path: &path,
         };
-        let present = self.clear(&place, kind == EntryType::Directory)?;
         match kind {
-            EntryType::Directory => self.folder(&place, present, &attributes),
-            _ => self.make(entry, &place, &attributes),
+            EntryType::Directory => {
+                let present = self.clear(&place, true)?;
+                self.folder(&place, present, &attributes)
+            }
+            EntryType::Regular | EntryType::Continuous => {
+                self.file(entry, false, &place, &attributes)
+            }
+            EntryType::GNUSparse => self.file(entry, true, &place, &attributes),
+            _ => {
+                self.clear(&place, false)?;
+                self.make(entry, &place, &attributes)
+            }
         }
     }
 
@@ -231,10 +240,6 @@ impl Extraction<'_> {
     ) -> Result<(), Error> {
         let kind = entry.header().entry_type();
         match kind {
-            EntryType::Regular | EntryType::Continuous => {
-                self.file(entry, false, place, attributes)
-            }
-            EntryType::GNUSparse => self.file(entry, true, place, attributes),
             EntryType::Symlink => {
                 let target = link(entry, place.path)?;
                 let made = symlinkat(target, place.folder.as_fd(), place.name);
@@ -255,22 +260,24 @@ impl Extraction<'_> {
         place: &Place<'_>,
         attributes: &Attributes,
     ) -> Result<(), Error> {
-        let flags =
-            OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(
-            place.folder.as_fd(),
-            place.name,
-            flags,
-            Mode::from_raw_mode(0o600),
-        );
-        let mut file = File::from(file.map_err(self.failed("open", place.path))?);
+        // Most files are new: what stands in the way is looked for when it is met.
+        let (made, ours) = match create(place, attributes) {
+            (Err(Errno::EXIST), _) => {
+                self.clear(place, false)?;
+                create(place, attributes)
+            }
+            other => other,
+        };
+        let mut file = File::from(made.map_err(self.failed("open", place.path))?);
         let failed = self.failed("write", place.path);
         let copied = copy(entry, &mut file, sparse, &mut self.buffer);
         copied.map_err(|error| match error {
             CopyError::Read(error) => Error::Broken(error),
             CopyError::Write(error) => failed(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
         })?;
-        dress(file.as_fd(), attributes).map_err(self.failed("chown", place.path))?;
+        if !(ours && is_dressed(file.as_fd(), attributes)) {
+            dress(file.as_fd(), attributes).map_err(self.failed("chown", place.path))?;
+        }
         futimens(&file, &attributes.times()).map_err(self.failed("utimes", place.path))
     }
 
@@ -377,6 +384,34 @@ impl Extraction<'_> {
             errno,
         }
     }
+}
+
+/// Makes a file that was not there, and tells whether it may have got its mode at once.
+///
+/// One that becomes somebody else's, or makes its starter mightier, is nobody's business before it is.
+fn create(place: &Place<'_>, attributes: &Attributes) -> (Result<OwnedFd, Errno>, bool) {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let ours = (attributes.uid, attributes.gid) == (0, 0) && attributes.mode & !0o777 == 0;
+    let mode = match ours {
+        true => attributes.mode,
+        false => 0o600,
+    };
+    let made = openat(
+        place.folder.as_fd(),
+        place.name,
+        flags,
+        Mode::from_raw_mode(mode),
+    );
+    (made, ours)
+}
+
+/// Reports whether a file is as wanted already: a look costs nothing, a change of owner and of mode a turn of the journal each.
+fn is_dressed(file: BorrowedFd<'_>, attributes: &Attributes) -> bool {
+    attributes.xattrs.is_empty()
+        && fstat(file).is_ok_and(|stat| {
+            (stat.st_uid, stat.st_gid) == (attributes.uid, attributes.gid)
+                && stat.st_mode & 0o7777 == attributes.mode
+        })
 }
 
 fn refused(path: &LayerPath, reason: &str) -> Error {

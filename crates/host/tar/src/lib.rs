@@ -5,6 +5,7 @@
 //! only names within held folders are touched. Nothing here runs a program or looks up a user.
 
 mod attributes;
+mod basin;
 mod change;
 mod content;
 mod error;
@@ -32,6 +33,6 @@ pub use inflate::Inflated;
 pub use layer::layer;
 pub use member::{Gate, each_member};
 pub use pack::{Packer, open_folder};
-pub use pipe::{BlockingReader, ChunkReader, ChunkWriter, chunks, inward, outward};
+pub use pipe::{BlockingReader, ChunkReader, ChunkWriter, attended, chunks, inward, outward};
 pub use status::{Status, status};
 pub use upper::{Packed, upper};

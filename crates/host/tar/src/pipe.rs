@@ -1,4 +1,4 @@
-//! Joins async streams to blocking work by bounded queues of chunks.
+//! Joins async streams to blocking work by bounded queues of chunks, or by two buffers that take turns.
 //!
 //! An error travels as an item, so that a broken upload is never taken for the end of an archive, nor a failed save for a
 //! complete one.
@@ -15,6 +15,8 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt as _, ReadBuf},
     sync::mpsc,
 };
+
+use crate::basin::{Filled, Taker, basin};
 
 /// Bytes of a chunk.
 const CHUNK: usize = 256 * 1024;
@@ -43,9 +45,18 @@ pub struct ChunkWriter {
 
 /// Blocking end that reads what an async stream brings.
 #[derive(Debug)]
-pub struct BlockingReader {
-    queue: mpsc::Receiver<Item>,
-    rest: Bytes,
+pub struct BlockingReader(Source);
+
+/// Where the bytes come from.
+#[derive(Debug)]
+enum Source {
+    /// Somebody sends chunks.
+    Queue {
+        queue: mpsc::Receiver<Item>,
+        rest: Bytes,
+    },
+    /// A task reads ahead.
+    Basin(Taker),
 }
 
 /// Makes a pipe from blocking work to an async reader.
@@ -63,37 +74,29 @@ pub fn outward() -> (ChunkWriter, ChunkReader) {
 pub fn chunks() -> (mpsc::Sender<io::Result<Bytes>>, BlockingReader) {
     let (sender, queue) = mpsc::channel(QUEUE);
     let rest = Bytes::new();
-    (sender, BlockingReader { queue, rest })
+    (sender, BlockingReader(Source::Queue { queue, rest }))
 }
 
 /// Makes a pipe from an async reader to blocking work; a task of its own reads ahead.
 pub fn inward(source: impl AsyncRead + Send + Unpin + 'static) -> BlockingReader {
-    let (sender, queue) = mpsc::channel(QUEUE);
-    tokio::spawn(pump(source, sender));
-    BlockingReader {
-        queue,
-        rest: Bytes::new(),
-    }
+    let (reading, reader) = attended(source);
+    tokio::spawn(reading);
+    reader
 }
 
-/// Ends with the stream, or when the blocking work drops its end.
-async fn pump(mut source: impl AsyncRead + Unpin, queue: mpsc::Sender<Item>) {
-    loop {
-        let mut buffer = BytesMut::with_capacity(CHUNK);
-        let item = match source.read_buf(&mut buffer).await {
-            Ok(0) => return,
-            Ok(_) => Ok(buffer.freeze()),
-            Err(error) => Err(error),
-        };
-        let failed = item.is_err();
-        if failed {
-            queue.send(item).await.ok();
-            return;
+/// As [`inward`], but whoever calls does the reading, by waiting for the future: a request's body is handed over piece by piece,
+/// and two tasks would wake each other for each. Dropped before its end, the stream is broken for the reader.
+pub fn attended(
+    mut source: impl AsyncRead + Send + Unpin + 'static,
+) -> (impl Future<Output = ()> + Send, BlockingReader) {
+    let (filler, taker) = basin();
+    let reading = async move {
+        if filler.fill(&mut source).await == Filled::Left {
+            // The answer need not wait for it.
+            tokio::spawn(swallow(source));
         }
-        if queue.send(item).await.is_err() {
-            return swallow(source).await;
-        }
-    }
+    };
+    (reading, BlockingReader(Source::Basin(taker)))
 }
 
 /// Takes the rest of an upload that nobody reads: a client that is cut off while it sends never looks at the answer.
@@ -107,15 +110,18 @@ async fn swallow(source: impl AsyncRead + Unpin) {
 
 impl Read for BlockingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.rest.is_empty() {
-            match self.queue.blocking_recv() {
-                Some(item) => self.rest = item?,
+        let (queue, rest) = match &mut self.0 {
+            Source::Basin(taker) => return taker.read(buffer),
+            Source::Queue { queue, rest } => (queue, rest),
+        };
+        if rest.is_empty() {
+            match queue.blocking_recv() {
+                Some(item) => *rest = item?,
                 None => return Ok(0),
             }
         }
-        let count = self.rest.len().min(buffer.len());
-        self.rest
-            .copy_to_slice(buffer.get_mut(..count).unwrap_or_default());
+        let count = rest.len().min(buffer.len());
+        rest.copy_to_slice(buffer.get_mut(..count).unwrap_or_default());
         Ok(count)
     }
 }

@@ -64,7 +64,9 @@ fn one(grant: &Grant, mount: &Value, facts: &Facts) -> Result<(), Denial> {
     let text = |key: &str| mount.get(key).and_then(Value::as_str).unwrap_or_default();
     let source = text("Source");
     match text("Type") {
-        "tmpfs" | "image" => Ok(()),
+        "tmpfs" => Ok(()),
+        // Shown or run: it is read all the same.
+        "image" => grant.use_image(source),
         "bind" => {
             let propagation = mount.pointer("/BindOptions/Propagation");
             let word = propagation.and_then(Value::as_str).unwrap_or_default();

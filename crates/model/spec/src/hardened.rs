@@ -108,7 +108,7 @@ pub(crate) fn harden(
                     judge_source(Path::new(device), read_only, &defaults.guarded)?;
                 }
             }
-            MountSource::Tmpfs { .. } => {}
+            MountSource::Tmpfs { .. } | MountSource::Image(_) => {}
         }
     }
     spec.security.no_new_privileges = true;

@@ -49,8 +49,8 @@ pub use log::{
 };
 pub use memory::{Memory, Swap};
 pub use mount::{
-    BindSource, Copy, MountSource, MountSpec, MountType, Propagation, ReadOnly, VolumeSource,
-    VolumesFrom,
+    BindSource, Copy, ImageSource, MountSource, MountSpec, MountType, Propagation, ReadOnly,
+    VolumeSource, VolumesFrom,
 };
 pub use namespace::{CgroupMode, IpcMode, Namespaces, PidMode, UserMode, UtsMode};
 pub use network::{Dns, ExtraHost, HostAddress, Link, NetworkMode};

@@ -6,6 +6,7 @@ use hakone_base::VolumeName;
 
 mod bind;
 mod collect;
+mod image;
 mod tmpfs;
 mod typed;
 
@@ -48,6 +49,8 @@ pub enum MountSource {
     Bind(BindSource),
     /// A volume.
     Volume(VolumeSource),
+    /// The root of an image, to be read.
+    Image(ImageSource),
     /// Memory, with the options of tmpfs(5).
     Tmpfs {
         /// Options as the kernel takes them.
@@ -85,6 +88,15 @@ pub struct VolumeSource {
     pub subpath: Option<PathBuf>,
     /// How later mounts travel.
     pub propagation: Propagation,
+}
+
+/// An image that is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageSource {
+    /// Its name or id, as typed.
+    pub reference: String,
+    /// A file or folder in it, relative, without `..`.
+    pub subpath: Option<PathBuf>,
 }
 
 /// Whether an empty volume is filled with what the image has at its target.

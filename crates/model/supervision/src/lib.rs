@@ -16,7 +16,8 @@ pub use message::{
     ExecOrder, Exit, FailureKind, Notice, Reply, Request, Streams, VANISHED, WindowSize,
 };
 pub use order::{
-    CopyUp, Forward, Log, LogFile, LogPeer, LogRetry, LogStream, LogTls, Order, Rootfs, Runtime,
+    CopyUp, Forward, ImageView, Log, LogFile, LogPeer, LogRetry, LogStream, LogTls, Order, Rootfs,
+    Runtime,
 };
 
 /// The supervisor's socket, in the container's run folder.
@@ -25,6 +26,8 @@ pub const CONTROL_SOCKET: &str = "control.sock";
 pub const EXIT_FILE: &str = "exit.json";
 /// The mount point of the container's root, in the container's run folder.
 pub const ROOTFS: &str = "rootfs";
+/// Where images are mounted that the container shows, in the container's run folder: each by a name of its own.
+pub const IMAGES: &str = "images";
 /// Variables of the process that never reach a disk, in the container's run folder: a JSON list of `NAME=value`, read once.
 pub const ENVIRONMENT_FILE: &str = "environment.json";
 /// The supervisor's order, in the container's data folder: an [`Order`] as JSON.

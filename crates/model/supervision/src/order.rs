@@ -25,6 +25,9 @@ pub struct Order {
     pub shifted: Vec<PathBuf>,
     /// Volumes still empty, to be filled from the image before the start.
     pub copy_up: Vec<CopyUp>,
+    /// Images that the container shows besides its own.
+    #[serde(default)]
+    pub images: Vec<ImageView>,
     /// `name|uid[:group|gid]`, resolved in the image; empty for root.
     pub user: String,
     /// Supplementary groups by name or number, resolved in the image.
@@ -63,6 +66,18 @@ pub struct Rootfs {
     /// would become part of.
     #[serde(default)]
     pub mtab: bool,
+}
+
+/// An image to be mounted in the run folder, for reading.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageView {
+    /// What its place is called.
+    pub name: String,
+    /// Its layers, lowest first.
+    pub layers: Vec<PathBuf>,
+    /// The part of it that is shown, resolved inside its root.
+    pub subpath: Option<PathBuf>,
 }
 
 /// A volume to fill from the image, ownership, modes and extended attributes kept.

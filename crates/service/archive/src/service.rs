@@ -14,7 +14,7 @@ use std::{
 use hakone_image_model::{Compression, Limits};
 use hakone_tar::{
     BlockingReader, ChunkReader, ChunkWriter, Devices, Inflated, Options, Packer, Privileges,
-    Status, extract, inward, outward, status,
+    Status, attended, extract, outward, status,
 };
 use rustix::fs::{FileType, Stat, StatVfsMountFlags, fstat, fstatvfs};
 use tokio::io::AsyncRead;
@@ -146,7 +146,8 @@ impl Service {
         archive: impl AsyncRead + Send + Unpin + 'static,
     ) -> Result<(), Error> {
         let held = self.containers.enter(container).await?;
-        let (target, source) = (rooted(path), inward(archive));
+        let (reading, source) = attended(archive);
+        let target = rooted(path);
         let containers = Arc::clone(&self.containers);
         // A task of its own: a client that leaves ends the stream, never the work in between.
         let work = tokio::spawn(async move {
@@ -161,7 +162,8 @@ impl Service {
             containers.leave(held).await;
             taken
         });
-        let taken = work.await.map_err(|_panic| Error::Closing)?;
+        let (taken, ()) = tokio::join!(work, reading);
+        let taken = taken.map_err(|_panic| Error::Closing)?;
         taken.map_err(missing(container, path))
     }
 

@@ -195,7 +195,8 @@ pub(crate) fn mounts(record: &Record) -> Vec<Value> {
 fn mount(mount: &Mount) -> Value {
     let mut shown = Map::new();
     shown.insert("Type".into(), json!(mount.kind.as_str()));
-    if let Some(name) = &mount.name {
+    let image = mount.image.as_ref().map(|image| &image.reference);
+    if let Some(name) = mount.name.as_ref().or(image) {
         shown.insert("Name".into(), json!(name));
     }
     shown.insert("Source".into(), json!(mount.source));

@@ -16,5 +16,5 @@ mod sandbox;
 pub use filter::{Descent, LIST_FILTERS, Lookup, PRUNE_FILTERS, Prepared};
 pub use inspect::{Around, Networks, inspect};
 pub use list::Entry;
-pub use record::{FILE, Mount, MountKind, Record, Replugging};
+pub use record::{FILE, Mount, MountKind, MountedImage, Record, Replugging};
 pub use sandbox::{Network, Replug, Sandbox};

@@ -4,7 +4,10 @@
 //! from it at each start and never stored. Saved with [`Durability::Process`]: a power cut ends the container anyway
 //! and what it wrote is not synced by us either, so an `fsync` on the start path would buy nothing.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use hakone_base::{ContainerId, ContainerName, Digest, Timestamp};
 use hakone_container_model::{health::Health, run::Run, state::State};
@@ -97,6 +100,18 @@ pub struct Mount {
     pub anonymous: bool,
     /// Whether an empty volume is filled from the image.
     pub copy_up: bool,
+    /// What an image mount shows, whose `source` is the image's id.
+    #[serde(default)]
+    pub image: Option<MountedImage>,
+}
+
+/// An image that a container shows besides its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountedImage {
+    /// Its name as typed.
+    pub reference: String,
+    /// The part of it that is shown.
+    pub subpath: Option<PathBuf>,
 }
 
 /// What is mounted.
@@ -109,6 +124,8 @@ pub enum MountKind {
     Volume,
     /// Memory.
     Tmpfs,
+    /// The root of an image.
+    Image,
 }
 
 impl MountKind {
@@ -119,6 +136,7 @@ impl MountKind {
             Self::Bind => "bind",
             Self::Volume => "volume",
             Self::Tmpfs => "tmpfs",
+            Self::Image => "image",
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here is synced to disk: a supervisor that misses a file after a power cut has no container to run either.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, Read as _, Write as _},
     os::unix::fs::{
@@ -20,7 +21,8 @@ use hakone_spec::{
 };
 use hakone_supervision::WindowSize;
 use hakone_supervision::{
-    CONFIG_FILE, CopyUp, ENVIRONMENT_FILE, Log, ORDER_FILE, Order, ROOTFS, Rootfs, Runtime,
+    CONFIG_FILE, CopyUp, ENVIRONMENT_FILE, IMAGES, ImageView, Log, ORDER_FILE, Order, ROOTFS,
+    Rootfs, Runtime,
 };
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use tracing::warn;
@@ -64,6 +66,8 @@ pub(crate) struct Plan {
     pub(crate) shifted: Vec<PathBuf>,
     /// Destinations of volumes that are still empty.
     pub(crate) empty: Vec<String>,
+    /// Layers of the images that it shows besides its own, by destination.
+    pub(crate) images: BTreeMap<String, Vec<PathBuf>>,
 }
 
 /// Writes everything and gives the order's path.
@@ -229,7 +233,7 @@ fn resolve(plan: &Plan, container: &Container, inner: &Inner) -> Result<Resolved
         id: container.id.clone(),
         hostname: plan.hostname.clone(),
         rootfs: container.run_folder.join(ROOTFS),
-        mounts: mounts(plan, &inner.defaults.guarded)?,
+        mounts: mounts(plan, &container.run_folder, &inner.defaults.guarded)?,
         files: Some(EtcFiles {
             resolv_conf: plan.etc_folder.join("resolv.conf"),
             hostname: plan.etc_folder.join("hostname"),
@@ -247,10 +251,13 @@ fn resolve(plan: &Plan, container: &Container, inner: &Inner) -> Result<Resolved
     })
 }
 
-fn mounts(plan: &Plan, guarded: &Guarded) -> Result<Vec<ResolvedMount>, Error> {
-    let all = plan.record.mounts.iter();
-    let resolved = all.map(|mount| {
-        let mut resolved = resolved_mount(plan, mount)?;
+fn mounts(plan: &Plan, run_folder: &Path, guarded: &Guarded) -> Result<Vec<ResolvedMount>, Error> {
+    let all = plan.record.mounts.iter().enumerate();
+    let resolved = all.map(|(number, mount)| {
+        let mut resolved = match mount.kind {
+            MountKind::Image => shown(plan, &run_folder.join(IMAGES).join(place(number)), mount),
+            MountKind::Bind | MountKind::Volume | MountKind::Tmpfs => resolved_mount(plan, mount)?,
+        };
         if plan.spec.hardened {
             hardened::check(&mut resolved, mount.kind, guarded)?;
         }
@@ -299,19 +306,54 @@ fn resolved_mount(plan: &Plan, mount: &Mount) -> Result<ResolvedMount, Error> {
                 devices: opens_devices(plan),
             }
         }
-        Some(MountSource::Bind(_) | MountSource::Volume(_)) | None => ResolvedSource::Path {
-            path: mount.source.clone().into(),
-            propagation: Propagation::RPrivate,
-            recursive: true,
-            plain: false,
-            devices: mount.kind != MountKind::Volume || opens_devices(plan),
-        },
+        Some(MountSource::Bind(_) | MountSource::Volume(_) | MountSource::Image(_)) | None => {
+            ResolvedSource::Path {
+                path: mount.source.clone().into(),
+                propagation: Propagation::RPrivate,
+                recursive: true,
+                plain: false,
+                devices: mount.kind != MountKind::Volume || opens_devices(plan),
+            }
+        }
     };
     Ok(ResolvedMount {
         target: mount.destination.clone(),
         source,
         read_only,
     })
+}
+
+/// What the supervisor mounted at `path`; its part, too, was found there.
+fn shown(plan: &Plan, path: &Path, mount: &Mount) -> ResolvedMount {
+    ResolvedMount {
+        target: mount.destination.clone(),
+        source: ResolvedSource::Path {
+            path: path.to_owned(),
+            propagation: Propagation::RPrivate,
+            recursive: true,
+            plain: false,
+            devices: opens_devices(plan),
+        },
+        read_only: ReadOnly::Recursive,
+    }
+}
+
+/// What the place of an image is called whose mount has this number in the record.
+fn place(number: usize) -> String {
+    number.to_string()
+}
+
+fn images(plan: &Plan) -> Vec<ImageView> {
+    let numbered = plan.record.mounts.iter().enumerate();
+    let shown = numbered.filter_map(|(number, mount)| {
+        let image = mount.image.as_ref()?;
+        Some(ImageView {
+            name: place(number),
+            layers: plan.images.get(&mount.destination)?.clone(),
+            subpath: image.subpath.clone(),
+        })
+    });
+    shown.collect()
 }
 
 /// Finds a folder in a volume. The volume's content is hostile: a link in it must not lead out of it, also not one that comes
@@ -374,6 +416,7 @@ fn order(
         },
         shifted: plan.shifted.clone(),
         copy_up: copy_up(plan),
+        images: images(plan),
         user: command.user.clone(),
         groups: command.groups.clone(),
         runtime,

@@ -25,8 +25,10 @@ pub(crate) fn check(
             *path = real;
             Ok(())
         }
+        // Layers of ours, mounted by the supervisor; nothing of it is at this path out here.
+        MountKind::Image => Ok(()),
         // Its own place is among the engine's folders; what was mounted there must not be one that is closed.
-        _ => not_closed(path, guarded),
+        MountKind::Volume | MountKind::Tmpfs => not_closed(path, guarded),
     }
 }
 

@@ -192,12 +192,12 @@ fn running(container: &Container) -> Option<Place> {
     })
 }
 
-/// Paths of the host only: what a tmpfs held is gone when its container rests.
+/// Paths of the host only: what a tmpfs held is gone when its container rests, and an image is mounted for one that runs.
 fn inlays(record: &Record) -> Vec<Inlay> {
     let paths = record
         .mounts
         .iter()
-        .filter(|mount| mount.kind != MountKind::Tmpfs);
+        .filter(|mount| matches!(mount.kind, MountKind::Bind | MountKind::Volume));
     paths
         .map(|mount| Inlay {
             source: mount.source.clone().into(),

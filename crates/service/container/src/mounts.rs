@@ -5,14 +5,14 @@ use std::{fs, os::unix::fs::DirBuilderExt as _, path::Path};
 use hakone_base::ContainerId;
 use hakone_mount::MountPoint;
 use hakone_spec::{
-    BindSource, ContainerSpec, Copy, MountSource, MountSpec, Propagation, ReadOnly, VolumeSource,
-    VolumesFrom,
+    BindSource, ContainerSpec, Copy, ImageSource, MountSource, MountSpec, Propagation, ReadOnly,
+    VolumeSource, VolumesFrom,
 };
 
 use crate::{
     Error, VolumeRequest,
     inner::{Inner, blocking},
-    record::{Mount, MountKind},
+    record::{Mount, MountKind, MountedImage},
 };
 
 /// Volumes claimed so far and whether each is anonymous, to be given back if the create fails.
@@ -101,6 +101,7 @@ impl Inner {
             propagation: String::new(),
             anonymous: false,
             copy_up: false,
+            image: None,
         };
         match &mount.source {
             MountSource::Bind(bind) => {
@@ -114,8 +115,23 @@ impl Inner {
                 })
             }
             MountSource::Volume(volume) => self.volume(id, volume, base, claimed).await,
+            MountSource::Image(image) => self.image(image, base).await,
             MountSource::Tmpfs { .. } => Ok(base),
         }
+    }
+
+    /// An image is there already; from now on it stays as long as the container.
+    async fn image(&self, image: &ImageSource, base: Mount) -> Result<Mount, Error> {
+        let found = self.neighbours.images.resolve(&image.reference).await?;
+        Ok(Mount {
+            kind: MountKind::Image,
+            source: found.id.to_string(),
+            image: Some(MountedImage {
+                reference: image.reference.clone(),
+                subpath: image.subpath.clone(),
+            }),
+            ..base
+        })
     }
 
     async fn volume(

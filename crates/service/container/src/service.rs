@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use hakone_base::{ContainerId, Secret};
+use hakone_base::{ContainerId, Digest, Secret};
 use hakone_container_record::{Entry, LIST_FILTERS, PRUNE_FILTERS};
 use hakone_control::Link;
 use hakone_engine_api::{Filters, wire};
@@ -424,18 +424,27 @@ impl Service {
     /// Tells which containers use which images.
     #[must_use]
     pub fn image_uses(&self) -> Vec<ImageUse> {
-        let one = |container: Arc<Container>| {
-            container.with(|record| ImageUse {
-                container: record.id.clone(),
-                image: record.image.clone(),
-                reference: record.image_reference.clone(),
-                running: record.state.is_running(),
-            })
-        };
-        self.0.table.all().into_iter().map(one).collect()
+        let all = self.0.table.all().into_iter();
+        all.flat_map(|container| container.with(uses)).collect()
     }
 
     fn find(&self, typed: &str) -> Result<(Arc<Inner>, Arc<Container>), Error> {
         Ok((share(&self.0), self.0.table.lookup(typed)?))
     }
+}
+
+/// The image that a container is of, and those that it shows besides.
+fn uses(record: &hakone_container_record::Record) -> Vec<ImageUse> {
+    let one = |image: Digest, reference: &str| ImageUse {
+        container: record.id.clone(),
+        image,
+        reference: reference.to_owned(),
+        running: record.state.is_running(),
+    };
+    let mounted = record.mounts.iter().filter_map(|mount| {
+        let image = mount.image.as_ref()?;
+        Some(one(mount.source.parse().ok()?, &image.reference))
+    });
+    let own = one(record.image.clone(), &record.image_reference);
+    std::iter::once(own).chain(mounted).collect()
 }

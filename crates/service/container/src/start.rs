@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -127,8 +128,9 @@ impl Inner {
             }
         };
         let empty = self.mount_volumes(&record).await?;
+        let shown = self.shown_images(&record).await?;
         let mut plan = self.plan(container, record, spec, &mode)?;
-        (plan.layers, plan.empty) = (image.layers, empty);
+        (plan.layers, plan.empty, plan.images) = (image.layers, empty, shown);
         plan.etc = prepared.as_ref().map(|prepared| prepared.etc.clone());
         self.run(container, plan, prepared).await
     }
@@ -173,6 +175,18 @@ impl Inner {
         Ok(empty)
     }
 
+    /// Finds the layers of the images that it shows besides its own, by destination.
+    async fn shown_images(&self, record: &Record) -> Result<BTreeMap<String, Vec<PathBuf>>, Error> {
+        let mut shown = BTreeMap::new();
+        for mount in &record.mounts {
+            if mount.kind == MountKind::Image {
+                let image = self.neighbours.images.resolve(&mount.source).await?;
+                shown.insert(mount.destination.clone(), image.layers);
+            }
+        }
+        Ok(shown)
+    }
+
     fn plan(
         &self,
         container: &Container,
@@ -204,6 +218,7 @@ impl Inner {
             host: self.facts.clone(),
             layers: Vec::new(),
             empty: Vec::new(),
+            images: BTreeMap::new(),
             etc: None,
             mappings: self.mappings(&record.id, &spec)?,
             shifted: self.shifted(&record, &spec),

@@ -12,6 +12,7 @@ mod connection;
 mod descriptors;
 mod ending;
 mod error;
+mod images;
 mod interest;
 mod log;
 mod mtab;

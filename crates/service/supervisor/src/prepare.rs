@@ -24,7 +24,7 @@ use rustix::{
 
 use crate::{
     error::{Error, chain},
-    mtab,
+    images, mtab,
 };
 
 /// Leaves the daemon's session and becomes the parent of what the container leaves behind.
@@ -75,6 +75,7 @@ pub(crate) fn root(order: &Order, spec: &Spec) -> Result<PathBuf, Error> {
         mtab::link(&order.rootfs.upper, spec, &target).map_err(Error::part("link /etc/mtab"))?;
     }
     fill_volumes(order, &target)?;
+    images::mount(order, namespace.as_ref())?;
     Ok(target)
 }
 
@@ -83,16 +84,30 @@ pub(crate) fn root(order: &Order, spec: &Spec) -> Result<PathBuf, Error> {
 fn stack(parts: &Rootfs, namespace: Option<&OwnedFd>, target: &Path) -> Result<(), Error> {
     let own = parts.upper.parent().into_iter();
     let layers = parts.layers.iter().map(PathBuf::as_path);
-    let folders: Vec<&Path> = own.chain(layers).filter(|_| namespace.is_some()).collect();
-    for (folder, namespace) in folders.iter().zip(namespace.into_iter().cycle()) {
-        shift_in_place(folder, namespace.as_fd()).map_err(Error::part("root file system"))?;
-    }
-    overlay::mount(overlay_of(parts), target).map_err(Error::part("root file system"))?;
+    let folders: Vec<&Path> = own.chain(layers).collect();
+    while_shifted(&folders, namespace, || {
+        overlay::mount(overlay_of(parts), target).map_err(Error::part("root file system"))
+    })
+}
+
+/// Makes an overlay while the folders that it is made of show the ids of a user namespace, if there is one. It holds mounts of
+/// its own of them.
+pub(crate) fn while_shifted<T>(
+    folders: &[&Path],
+    namespace: Option<&OwnedFd>,
+    make: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let Some(namespace) = namespace else {
+        return make();
+    };
     for folder in folders {
-        // The overlay holds mounts of its own of them.
-        unmount(folder, UnmountFlags::DETACH).map_err(Error::kernel("unmount layer"))?;
+        shift_in_place(folder, namespace.as_fd()).map_err(Error::part("ids of a layer"))?;
     }
-    Ok(())
+    let made = make()?;
+    for folder in folders {
+        unmount(*folder, UnmountFlags::DETACH).map_err(Error::kernel("unmount layer"))?;
+    }
+    Ok(made)
 }
 
 /// Shows volumes with the ids of a user namespace; what a file system cannot shift stays as it is.
@@ -128,6 +143,7 @@ pub(crate) fn remove_root(run_dir: &Path) -> Option<OwnedFd> {
     let kept = open(&target, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok();
     unmount(&target, UnmountFlags::DETACH).ok();
     fs::remove_dir(&target).ok();
+    images::remove(run_dir);
     kept
 }
 

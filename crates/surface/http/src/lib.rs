@@ -3,6 +3,7 @@
 //! The way in for the docker CLI, Compose, SDKs and our own command line. A request passes: accept, version, route
 //! (`routes`), parse, one call of a service, reply. No decision is taken here, and statuses live in one table.
 
+mod again;
 mod archive;
 mod authorize;
 mod body;

@@ -17,6 +17,7 @@ use tracing::{Instrument as _, debug, info_span, warn};
 
 use crate::{
     Services,
+    again::Again,
     authorize::{self, Client, Gate, Judged, plugin},
     departure::{Departure, attended},
     dispatch, error,
@@ -69,7 +70,7 @@ async fn accept(door: Door, services: Arc<Services>, stop: watch::Receiver<bool>
             () = stopped.as_mut() => return connections,
             Some(_) = connections.join_next() => {}
             accepted = one(&door, &turns, &services, &stop) => match accepted {
-                Ok(connection) => { connections.spawn(connection); }
+                Ok(connection) => { connections.spawn(Again::new(connection)); }
                 // Out of descriptors, mostly: without a pause this loop would spin.
                 Err(error) => {
                     warn!(%error, "could not accept a connection");

@@ -8,7 +8,7 @@ use hakone_engine_api::wire::{
 
 use super::{
     BindSource, Copy, MountSource, MountSpec, MountType, Propagation, ReadOnly, VolumeSource,
-    clean, target, tmpfs,
+    clean, image, target, tmpfs,
 };
 use crate::{Error, spec::text};
 
@@ -35,12 +35,19 @@ fn typed(mount: &Mount) -> Result<MountSpec, Error> {
         Some(Type::BIND) => bind(mount)?,
         Some(Type::VOLUME) => volume(mount)?,
         Some(Type::TMPFS) => memory(mount)?,
-        Some(Type::IMAGE | Type::NPIPE | Type::CLUSTER) | None => return Err(Error::MountKind),
+        Some(Type::IMAGE) => image::parse(mount)?,
+        Some(Type::NPIPE | Type::CLUSTER) | None => return Err(Error::MountKind),
     };
     Ok(MountSpec {
         target,
+        read_only: match source {
+            // Layers belong to every container of the image.
+            MountSource::Image(_) => ReadOnly::Recursive,
+            MountSource::Bind(_) | MountSource::Volume(_) | MountSource::Tmpfs { .. } => {
+                read_only(mount)?
+            }
+        },
         source,
-        read_only: read_only(mount)?,
         origin: MountType::Typed,
         mode: String::new(),
     })
@@ -119,8 +126,8 @@ fn volume(mount: &Mount) -> Result<MountSource, Error> {
     }))
 }
 
-/// A folder in the volume: never a way out of it.
-fn subpath(path: &str) -> Result<PathBuf, Error> {
+/// A path in a volume or an image: never a way out of it.
+pub(super) fn subpath(path: &str) -> Result<PathBuf, Error> {
     let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
     match Path::new(path).components().all(plain) {
         true => Ok(PathBuf::from(path)),

@@ -60,6 +60,7 @@ impl Lab {
             },
             shifted: Vec::new(),
             copy_up: Vec::new(),
+            images: Vec::new(),
             user: String::new(),
             groups: Vec::new(),
             runtime: match maker {
