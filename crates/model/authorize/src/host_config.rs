@@ -4,7 +4,8 @@
 //! The same function judges what a request asks for and what an existing container has: a socket may touch only containers that it
 //! could have made itself, else `exec` into a privileged one would be the way to the host.
 
-use hakone_spec::{Capability, MASKED_PATHS, READ_ONLY_PATHS};
+use hakone_runtime_spec::{MASKED_PATHS, READ_ONLY_PATHS};
+use hakone_spec::Capability;
 use serde_json::Value;
 
 use crate::{

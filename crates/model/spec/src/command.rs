@@ -100,7 +100,8 @@ fn merge_env(config: &ContainerConfig, image: &ImageConfig) -> Result<Vec<String
 }
 
 /// Lays overrides over defaults: same name replaces in place, a name without `=` removes, others are appended.
-pub(crate) fn override_env(mut env: Vec<String>, overrides: &[String]) -> Vec<String> {
+#[must_use]
+pub fn override_env(mut env: Vec<String>, overrides: &[String]) -> Vec<String> {
     for entry in overrides {
         let named = |own: &String| name_of(own) == name_of(entry);
         let place = env.iter().position(named);

@@ -1,9 +1,8 @@
-//! What a container is to be: the create request parsed into values, and the OCI runtime spec made of them.
+//! What a container is to be: the create request parsed into values.
 //!
 //! Everything a client may ask of `docker run` passes [`ContainerSpec::parse`] once; whatever does not hold is refused
-//! there, in Docker's words, before a container exists. [`runtime_spec`] turns the parsed values and the facts of one
-//! start into the document that our own runtime and runc both take. No I/O: what must be looked up on the host (device
-//! numbers, volume paths, CPU lists) comes in as values.
+//! there, in Docker's words, before a container exists. `hakone-runtime-spec` makes the document of each start of the parsed
+//! values. No I/O: what must be looked up on the host (CPU lists, power of the kernel) comes in as values.
 
 mod adapt;
 mod capability;
@@ -24,7 +23,6 @@ mod network;
 mod port;
 mod resources;
 mod restart;
-mod runtime;
 mod security;
 mod signal;
 mod spec;
@@ -34,7 +32,7 @@ pub mod user;
 
 pub use adapt::adapt;
 pub use capability::{Capability, CapabilitySet};
-pub use command::{Command, DEFAULT_PATH};
+pub use command::{Command, DEFAULT_PATH, override_env};
 pub use defaults::Defaults;
 pub use device::{Access, DeviceKind, DeviceRequest, DeviceRule};
 pub use discard::{Lack, discard};
@@ -57,15 +55,10 @@ pub use network::{Dns, ExtraHost, HostAddress, Link, NetworkMode};
 pub use port::{PortBinding, PortRange, Ports};
 pub use resources::{Cpu, Resources};
 pub use restart::RestartPolicy;
-pub use runtime::{
-    CgroupVersion, EtcFiles, HostFacts, INIT_ANNOTATION, IdMapping, Joined, MASKED_PATHS, Mappings,
-    Netns, READ_ONLY_PATHS, Resolved, ResolvedDevice, ResolvedMount, ResolvedSource, Shm,
-    linux_capabilities, runtime_spec, seccomp_for_runc,
-};
 pub use security::{SeccompChoice, Security};
 pub use signal::Signal;
 pub use spec::{ContainerSpec, Create, Stop};
-pub use update::{UpdateConflict, check_update, live_resources, updated};
+pub use update::{UpdateConflict, check_update, updated};
 pub use user::ResolvedUser;
 
 /// The defaults that an image gives its containers.

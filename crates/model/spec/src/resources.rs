@@ -44,23 +44,30 @@ pub struct Cpu {
 /// The period in which `--cpus` is counted, in microseconds.
 const PERIOD: u64 = 100_000;
 
-pub(crate) fn parse(
-    host: &HostConfig,
-    defaults: &Defaults,
-    warnings: &mut Vec<String>,
-) -> Result<Resources, Error> {
-    if positive(host.io_maximum_bandwidth).is_some() || positive(host.io_maximum_iops).is_some() {
-        return Err(Error::WindowsOnly);
+impl Resources {
+    /// Parses the limits of a request; `warnings` are for the user.
+    ///
+    /// # Errors
+    /// When they do not go together, or this system has none such.
+    pub fn parse(
+        host: &HostConfig,
+        defaults: &Defaults,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, Error> {
+        if positive(host.io_maximum_bandwidth).is_some() || positive(host.io_maximum_iops).is_some()
+        {
+            return Err(Error::WindowsOnly);
+        }
+        Ok(Self {
+            memory: memory::parse(host, warnings)?,
+            cpu: cpu(host, defaults)?,
+            pids: match host.pids_limit {
+                None | Some(0) => defaults.pids,
+                limit => positive(limit),
+            },
+            io: io::parse(host)?,
+        })
     }
-    Ok(Resources {
-        memory: memory::parse(host, warnings)?,
-        cpu: cpu(host, defaults)?,
-        pids: match host.pids_limit {
-            None | Some(0) => defaults.pids,
-            limit => positive(limit),
-        },
-        io: io::parse(host)?,
-    })
 }
 
 fn cpu(host: &HostConfig, defaults: &Defaults) -> Result<Cpu, Error> {
@@ -183,7 +190,7 @@ mod tests {
             cpuset_cpus: "0-3".into(),
             ..Defaults::default()
         };
-        parse(&host, &defaults, &mut Vec::new()).map_err(|error| error.to_string())
+        Resources::parse(&host, &defaults, &mut Vec::new()).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
     Command, Defaults, DeviceRequest, DeviceRule, Dns, Error, ExtraHost, Healthcheck, Limit, Link,
     LogSpec, MountSpec, Namespaces, NetworkMode, Ports, Resources, RestartPolicy, Security, Signal,
     UserMode, VolumesFrom, command, device, hardened, health, limit, mount, namespace, network,
-    port, resources, security, sysctl,
+    port, security, sysctl,
 };
 
 /// The parts of a create request, as the client sent them.
@@ -140,7 +140,7 @@ impl ContainerSpec {
             volumes_from: volumes_from(host)?,
             devices: device::parse(host)?,
             device_rules: device::rules(host)?,
-            resources: resources::parse(host, defaults, &mut warnings)?,
+            resources: Resources::parse(host, defaults, &mut warnings)?,
             limits: limit::parse_all(host.ulimits.as_deref(), &defaults.ulimits)?,
             oom_score_adj: oom_score(host)?,
             shm_size: shm_size(host, defaults)?,

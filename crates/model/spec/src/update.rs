@@ -1,9 +1,8 @@
 //! `docker update`: what of a container's limits changes, what may not change together, and what a running one is to get.
 
 use hakone_engine_api::wire::{ContainerUpdateBody, HostConfig, RestartPolicyNameEnum};
-use oci_spec::runtime::{LinuxPids, LinuxResources};
 
-use crate::{CgroupVersion, Defaults, Error, RestartPolicy, resources, runtime};
+use crate::{Defaults, Error, Resources, RestartPolicy};
 
 /// A change that contradicts what is set already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +43,7 @@ pub fn check_update(
             .filter(|_| wanted.memory.is_some()),
         ..wanted.clone()
     };
-    resources::parse(&alone, defaults, &mut warnings)?;
+    Resources::parse(&alone, defaults, &mut warnings)?;
     RestartPolicy::parse(wanted.restart_policy.as_ref())?;
     Ok((wanted, warnings))
 }
@@ -128,35 +127,6 @@ fn update_policy(host: &mut HostConfig, wanted: &HostConfig) -> Result<(), Updat
     }
     host.restart_policy.clone_from(&wanted.restart_policy);
     Ok(())
-}
-
-/// Gives the limits that a running container is to get: those of `host` that `wanted` touches.
-///
-/// # Errors
-/// When the limits do not go together.
-pub fn live_resources(
-    host: &HostConfig,
-    wanted: &HostConfig,
-    defaults: &Defaults,
-    cgroup: CgroupVersion,
-) -> Result<LinuxResources, Error> {
-    let all = resources::parse(host, defaults, &mut Vec::new())?;
-    let (memory, cpu) = runtime::memory_and_cpu(&all, cgroup);
-    let mut live = LinuxResources::default();
-    live.set_memory(Some(memory));
-    live.set_cpu(Some(cpu));
-    if wanted.pids_limit.is_some() {
-        let mut pids = LinuxPids::default();
-        let limit = all.pids.and_then(|limit| i64::try_from(limit).ok());
-        pids.set_limit(limit.unwrap_or(-1));
-        live.set_pids(Some(pids));
-    }
-    if all.io.weight.is_some() {
-        let mut io = oci_spec::runtime::LinuxBlockIo::default();
-        io.set_weight(all.io.weight);
-        live.set_block_io(Some(io));
-    }
-    Ok(live)
 }
 
 #[cfg(test)]

@@ -14,11 +14,11 @@ use std::{
 
 use hakone_base::Secret;
 use hakone_container_log::Logged;
-use hakone_spec::{
-    Capability, ContainerSpec, EtcFiles, Guarded, Joined, Mappings, MountSource, Netns,
-    Propagation, ReadOnly, Resolved, ResolvedMount, ResolvedSource, Shm, runtime_spec,
+use hakone_runtime_spec::{
+    EtcFiles, Joined, Mappings, Netns, Resolved, ResolvedMount, ResolvedSource, Shm, runtime_spec,
     seccomp_for_runc,
 };
+use hakone_spec::{Capability, ContainerSpec, Guarded, MountSource, Propagation, ReadOnly};
 use hakone_supervision::WindowSize;
 use hakone_supervision::{
     CONFIG_FILE, CopyUp, ENVIRONMENT_FILE, IMAGES, ImageView, Log, ORDER_FILE, Order, ROOTFS,
@@ -59,7 +59,7 @@ pub(crate) struct Plan {
     pub(crate) joined: Joined,
     pub(crate) shm: Shm,
     pub(crate) cgroup: String,
-    pub(crate) host: hakone_spec::HostFacts,
+    pub(crate) host: hakone_runtime_spec::HostFacts,
     /// The maps of its user namespace, if it has one.
     pub(crate) mappings: Option<Mappings>,
     /// Files of volumes that it sees with its own ids.

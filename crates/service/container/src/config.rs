@@ -3,9 +3,9 @@
 use std::{fs, path::PathBuf, thread};
 
 use hakone_engine_api::wire;
+use hakone_runtime_spec::CgroupVersion;
 use hakone_spec::{
-    Capability, CgroupMode, CgroupVersion, Defaults, Guarded, Limit, LogDefault, LogSpec,
-    SeccompChoice,
+    Capability, CgroupMode, Defaults, Guarded, Limit, LogDefault, LogSpec, SeccompChoice,
 };
 
 use crate::Error;
@@ -177,8 +177,8 @@ mod tests {
             paths.sort();
             paths
         };
-        assert_eq!(list("MaskedPaths"), hakone_spec::MASKED_PATHS);
-        assert_eq!(list("ReadonlyPaths"), hakone_spec::READ_ONLY_PATHS);
+        assert_eq!(list("MaskedPaths"), hakone_runtime_spec::MASKED_PATHS);
+        assert_eq!(list("ReadonlyPaths"), hakone_runtime_spec::READ_ONLY_PATHS);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hakone_spec::{ContainerSpec, DeviceKind, DeviceRequest, ResolvedDevice};
+use hakone_runtime_spec::ResolvedDevice;
+use hakone_spec::{ContainerSpec, DeviceKind, DeviceRequest};
 
 use crate::Error;
 

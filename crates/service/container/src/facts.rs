@@ -3,7 +3,8 @@
 use std::{fs, net::IpAddr};
 
 use hakone_cgroup::{Layout, Version};
-use hakone_spec::{CgroupVersion, HostFacts, Lack};
+use hakone_runtime_spec::{CgroupVersion, HostFacts};
+use hakone_spec::Lack;
 use tracing::warn;
 
 /// The highest capability of the oldest kernel that we run on (5.9: `CAP_CHECKPOINT_RESTORE`).

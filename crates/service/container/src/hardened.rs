@@ -5,7 +5,8 @@
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use hakone_mount::MountPoint;
-use hakone_spec::{Guarded, ReadOnly, ResolvedMount, ResolvedSource, closed, judge_source};
+use hakone_runtime_spec::{ResolvedMount, ResolvedSource};
+use hakone_spec::{Guarded, ReadOnly, closed, judge_source};
 
 use crate::{Error, record::MountKind};
 

@@ -11,7 +11,8 @@ use std::{
 
 use hakone_base::{EventKind, Timestamp};
 use hakone_events::Bus;
-use hakone_spec::{Defaults, HostFacts};
+use hakone_runtime_spec::HostFacts;
+use hakone_spec::Defaults;
 use tokio::sync::watch;
 
 use crate::{Config, Error, Neighbours, container::Container, remap::Ranges, table::Table};

@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use hakone_base::{ContainerId, Digest};
 use hakone_engine_api::wire;
-use hakone_spec::Mappings;
+use hakone_runtime_spec::Mappings;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{

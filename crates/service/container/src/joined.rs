@@ -2,7 +2,8 @@
 
 use std::{fs, path::Path};
 
-use hakone_spec::{ContainerSpec, IpcMode, Joined, NetworkMode, PidMode, Shm, judge_join};
+use hakone_runtime_spec::{Joined, Shm};
+use hakone_spec::{ContainerSpec, IpcMode, NetworkMode, PidMode, judge_join};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use crate::{Error, container::Container, inner::Inner};

@@ -51,7 +51,7 @@ pub use config::Config;
 pub use error::Error;
 pub use hakone_container_model::LogOptions;
 pub use hakone_container_record::{Entry, Network, Replug, Sandbox};
-pub use hakone_spec::IdMapping;
+pub use hakone_runtime_spec::IdMapping;
 pub use inside::{Glance, Inlay, Inside, Place};
 pub use neighbour::{
     BoxFuture, Etc, Images, Launch, Launcher, Mounting, Neighbours, NetworkMode, Networks,

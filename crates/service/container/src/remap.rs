@@ -10,7 +10,7 @@ use std::{
 };
 
 use hakone_base::ContainerId;
-use hakone_spec::{IdMapping, Mappings};
+use hakone_runtime_spec::{IdMapping, Mappings};
 
 use crate::Error;
 

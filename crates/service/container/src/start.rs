@@ -11,7 +11,8 @@ use std::{
 
 use hakone_base::ContainerId;
 use hakone_control::{Link, LinkError};
-use hakone_spec::{Capability, ContainerSpec, Create, Defaults, Mappings, Netns, UserMode};
+use hakone_runtime_spec::{Mappings, Netns};
+use hakone_spec::{Capability, ContainerSpec, Create, Defaults, UserMode};
 use hakone_supervision::{FailureKind, Reply, Request};
 use rustix::process::{Pid, Signal, kill_process};
 use tracing::{info, warn};

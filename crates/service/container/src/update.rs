@@ -30,7 +30,8 @@ impl Inner {
         let (present, state) = container.with(|record| (record.host.clone(), record.state));
         let host = hakone_spec::updated(&present, &wanted).map_err(|error| conflict(&error))?;
         let cgroup_version = self.facts.cgroup;
-        let limits = hakone_spec::live_resources(&host, &wanted, &self.defaults, cgroup_version)?;
+        let limits =
+            hakone_runtime_spec::live_resources(&host, &wanted, &self.defaults, cgroup_version)?;
         if state.has_process() {
             let path = self.cgroup(container);
             let set = blocking(move || {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use hakone_spec::{Capability, ResolvedUser, linux_capabilities};
+use hakone_runtime_spec::linux_capabilities;
+use hakone_spec::{Capability, ResolvedUser};
 use hakone_supervision::{ExecOrder, WindowSize};
 use oci_spec::runtime::{BoxBuilder, Process, User};
 

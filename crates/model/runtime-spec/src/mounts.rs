@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use oci_spec::runtime::Mount;
 
-use super::{EtcFiles, Resolved, ResolvedMount, ResolvedSource, Shm};
-use crate::{ContainerSpec, IpcMode, PidMode, Propagation, ReadOnly};
+use crate::{EtcFiles, Resolved, ResolvedMount, ResolvedSource, Shm};
+use hakone_spec::{ContainerSpec, IpcMode, PidMode, Propagation, ReadOnly};
 
-pub(super) fn compose(spec: &ContainerSpec, resolved: &Resolved) -> Vec<Mount> {
+pub(crate) fn compose(spec: &ContainerSpec, resolved: &Resolved) -> Vec<Mount> {
     let taken = |place: &str| resolved.mounts.iter().any(|mount| mount.target == place);
     let mut all: Vec<_> = kernel(spec, resolved)
         .into_iter()
@@ -26,7 +26,7 @@ pub(super) fn compose(spec: &ContainerSpec, resolved: &Resolved) -> Vec<Mount> {
 }
 
 /// Gives the propagation of the root: a shared or slave mount of the user needs a root that lets events pass.
-pub(super) fn root_propagation(resolved: &Resolved) -> &'static str {
+pub(crate) fn root_propagation(resolved: &Resolved) -> &'static str {
     let found = resolved
         .mounts
         .iter()

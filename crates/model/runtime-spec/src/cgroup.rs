@@ -7,10 +7,10 @@ use oci_spec::runtime::{
     LinuxThrottleDeviceBuilder, LinuxWeightDevice, LinuxWeightDeviceBuilder,
 };
 
-use super::{CgroupVersion, Resolved, compose::built, devices};
-use crate::{BlockIo, ContainerSpec, Cpu, Memory, Resources, ThrottleKind};
+use crate::{CgroupVersion, Resolved, compose::built, devices};
+use hakone_spec::{BlockIo, ContainerSpec, Cpu, Memory, Resources, ThrottleKind};
 
-pub(super) fn resources(spec: &ContainerSpec, resolved: &Resolved) -> LinuxResources {
+pub(crate) fn resources(spec: &ContainerSpec, resolved: &Resolved) -> LinuxResources {
     let limits = &spec.resources;
     let mut resources = LinuxResources::default();
     resources.set_devices(Some(devices::rules(spec, resolved)));

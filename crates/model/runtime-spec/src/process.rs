@@ -5,12 +5,12 @@ use oci_spec::runtime::{
     PosixRlimitBuilder, Process, User,
 };
 
-use super::{Resolved, compose::built};
-use crate::{
-    Capability, CapabilitySet, Command, ContainerSpec, DEFAULT_PATH, Limit, command::override_env,
+use crate::{Resolved, compose::built};
+use hakone_spec::{
+    Capability, CapabilitySet, Command, ContainerSpec, DEFAULT_PATH, Limit, override_env,
 };
 
-pub(super) fn compose(spec: &ContainerSpec, resolved: &Resolved) -> Process {
+pub(crate) fn compose(spec: &ContainerSpec, resolved: &Resolved) -> Process {
     let command = &spec.command;
     let mut process = Process::default();
     process.set_terminal(Some(command.terminal));

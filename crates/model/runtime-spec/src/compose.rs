@@ -3,8 +3,8 @@
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxIdMappingBuilder, Root, Spec};
 
-use super::{IdMapping, Netns, Resolved, cgroup, devices, mounts, namespaces, process};
-use crate::{ContainerSpec, UtsMode};
+use crate::{IdMapping, Netns, Resolved, cgroup, devices, mounts, namespaces, process};
+use hakone_spec::{ContainerSpec, UtsMode};
 
 /// The annotation that asks our runtime for an init process in front of the command.
 pub const INIT_ANNOTATION: &str = "dev.hakone.init";
@@ -44,7 +44,7 @@ pub const READ_ONLY_PATHS: [&str; 5] = [
 
 /// Composes the document; the same values give the same document.
 ///
-/// `process.user` is root here: names are in the image, so who mounts it resolves them with [`crate::user::resolve`].
+/// `process.user` is root here: names are in the image, so who mounts it resolves them with [`hakone_spec::user::resolve`].
 #[must_use]
 pub fn runtime_spec(spec: &ContainerSpec, resolved: &Resolved) -> Spec {
     let mut root = Root::default();
@@ -132,7 +132,7 @@ fn id_mapping(mapping: &IdMapping) -> LinuxIdMapping {
 }
 
 /// Takes what a builder of `oci-spec` made; those builders have a default for every field.
-pub(super) fn built<T: Default>(made: Result<T, OciSpecError>) -> T {
+pub(crate) fn built<T: Default>(made: Result<T, OciSpecError>) -> T {
     debug_assert!(made.is_ok(), "a builder without required fields failed");
     made.unwrap_or_default()
 }

@@ -6,7 +6,7 @@ use oci_spec::runtime::{
     LinuxSeccompOperator, LinuxSyscall,
 };
 
-use super::compose::built;
+use crate::compose::built;
 
 /// Writes a resolved profile as runc reads it.
 #[must_use]

@@ -2,8 +2,8 @@
 
 use oci_spec::runtime::{LinuxDevice, LinuxDeviceCgroup, LinuxDeviceType};
 
-use super::{Resolved, ResolvedDevice};
-use crate::{ContainerSpec, DeviceKind, DeviceRule};
+use crate::{Resolved, ResolvedDevice};
+use hakone_spec::{ContainerSpec, DeviceKind, DeviceRule};
 
 /// Devices every container may use: major, minor (any when absent), letters. After Docker's and runc's lists.
 const ALLOWED: [(LinuxDeviceType, Option<i64>, Option<i64>, &str); 11] = [
@@ -21,12 +21,12 @@ const ALLOWED: [(LinuxDeviceType, Option<i64>, Option<i64>, &str); 11] = [
 ];
 
 /// Lists the nodes beyond the runtime's own (`/dev/null` and its like).
-pub(super) fn nodes(resolved: &Resolved) -> Vec<LinuxDevice> {
+pub(crate) fn nodes(resolved: &Resolved) -> Vec<LinuxDevice> {
     resolved.devices.iter().map(node).collect()
 }
 
 /// Lists the rules: all denied, the harmless allowed, then what was asked for. A privileged container may use all.
-pub(super) fn rules(spec: &ContainerSpec, resolved: &Resolved) -> Vec<LinuxDeviceCgroup> {
+pub(crate) fn rules(spec: &ContainerSpec, resolved: &Resolved) -> Vec<LinuxDeviceCgroup> {
     if spec.security.privileged {
         return vec![rule(true, None, (None, None), "rwm")];
     }

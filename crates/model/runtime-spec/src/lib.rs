@@ -1,11 +1,13 @@
 //! The OCI runtime spec of one start: what Docker hands to runc, for our own runtime and runc alike.
 //!
 //! [`Resolved`] carries what only the host knows at that moment: paths of volumes, numbers of devices, namespaces of other
-//! containers. Everything else follows from the [`crate::ContainerSpec`] alone, so the same container gives the same document.
+//! containers. Everything else follows from the [`ContainerSpec`](hakone_spec::ContainerSpec) alone, so the same container gives the same document. No I/O: what must
+//! be looked up comes in as values. What the running container is to get of a changed request is here, too.
 
 mod cgroup;
 mod compose;
 mod devices;
+mod live;
 mod mounts;
 mod namespaces;
 mod process;
@@ -15,10 +17,10 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 use hakone_base::ContainerId;
 
-use crate::{Access, DeviceKind, Propagation, ReadOnly};
+use hakone_spec::{Access, DeviceKind, Lack, Propagation, ReadOnly};
 
-pub(crate) use cgroup::memory_and_cpu;
 pub use compose::{INIT_ANNOTATION, MASKED_PATHS, READ_ONLY_PATHS, runtime_spec};
+pub use live::live_resources;
 pub use process::linux_capabilities;
 pub use seccomp::seccomp_for_runc;
 
@@ -172,7 +174,7 @@ pub struct HostFacts {
     /// Which cgroup hierarchy limits are written to.
     pub cgroup: CgroupVersion,
     /// What its kernel cannot do.
-    pub lacks: Vec<crate::Lack>,
+    pub lacks: Vec<Lack>,
     /// The highest capability that the kernel knows (`/proc/sys/kernel/cap_last_cap`).
     pub last_capability: u8,
     /// Whether mounts can be made read-only with all below (kernel 5.12).

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType as Type};
 
-use super::{Netns, Resolved};
-use crate::{CgroupMode, ContainerSpec, IpcMode, PidMode, UtsMode};
+use crate::{Netns, Resolved};
+use hakone_spec::{CgroupMode, ContainerSpec, IpcMode, PidMode, UtsMode};
 
 /// Lists the namespaces that are made or joined; what the list lacks is the host's.
-pub(super) fn compose(spec: &ContainerSpec, resolved: &Resolved) -> Vec<LinuxNamespace> {
+pub(crate) fn compose(spec: &ContainerSpec, resolved: &Resolved) -> Vec<LinuxNamespace> {
     let own = &spec.namespaces;
     let network = match &resolved.network {
         Netns::New => Some(namespace(Type::Network, None)),

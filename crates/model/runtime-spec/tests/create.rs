@@ -6,10 +6,12 @@ mod tests {
 
     use hakone_base::ContainerId;
     use hakone_engine_api::wire::{ContainerConfig, ContainerCreateBody, HostConfig};
-    use hakone_spec::{
-        CgroupVersion, ContainerSpec, Create, Defaults, EtcFiles, HostFacts, IdMapping,
-        ImageConfig, Joined, Netns, NetworkMode, Propagation, ReadOnly, Resolved, ResolvedMount,
+    use hakone_runtime_spec::{
+        CgroupVersion, EtcFiles, HostFacts, IdMapping, Joined, Netns, Resolved, ResolvedMount,
         ResolvedSource, Shm, runtime_spec,
+    };
+    use hakone_spec::{
+        ContainerSpec, Create, Defaults, ImageConfig, NetworkMode, Propagation, ReadOnly,
     };
     use serde_json::{Value, json};
 
