@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, net::TcpListener, thread};
 
     use hakone_e2e::{Engine, Lab, eventually};
     use serde_json::Value;
@@ -156,6 +156,51 @@ spec:
     fn with_rules_in_iptables_the_same_is_learned() {
         let lab = lab("--flow-log memory --firewall-backend iptables");
         learn_and_apply(&lab);
+    }
+
+    /// The log is opened while they go on: members of one network, whose packets nothing of the host tracks, and the world.
+    #[test]
+    fn connections_from_before_the_log_are_learned() {
+        let mut lab = lab("");
+        for (at, port) in [("db", 9000), ("web", 9001)] {
+            lab.docker(&format!("exec -d {at} nc -ll -p {port} -e cat"))
+                .ok();
+        }
+        let world = lab
+            .outside
+            .on(|| TcpListener::bind("10.99.0.2:9002").unwrap());
+        thread::spawn(move || {
+            for stream in world.incoming().map_while(Result::ok) {
+                thread::spawn(move || std::io::copy(&mut &stream, &mut &stream));
+            }
+        });
+        let [db, web] = ["db", "web"].map(|name| lab.address(name, "red"));
+        for (from, to, port) in [
+            ("web", db.as_str(), 9000),
+            ("other", web.as_str(), 9001),
+            ("web", "10.99.0.2", 9002),
+        ] {
+            let talk = format!(
+                "until echo hi | nc {to} {port} -w 1 | grep -q hi; do :; done; (echo hi; sleep 1000) | nc {to} {port} >/talks-{port}"
+            );
+            lab.docker(&format!("exec -d {from} sh -c '{talk}'")).ok();
+            eventually("they talk", || {
+                let said = lab.docker(&format!("exec {from} cat /talks-{port}"));
+                said.stdout.contains("hi")
+            });
+        }
+        lab.stop(rustix::process::Signal::TERM);
+        lab.set_arguments("--flow-log memory");
+        lab.start();
+        let learned = lab.hakone("policy learn --for 0 -o labels db web").ok();
+        for line in [
+            "dev.hakone.ingress: web:9000",
+            "dev.hakone.ingress: other:9001",
+            "db:9000",
+            "10.99.0.2:9002",
+        ] {
+            assert!(learned.contains(line), "{line}: {learned}");
+        }
     }
 
     fn learn_and_apply(lab: &Lab) {

@@ -111,6 +111,21 @@ pub fn forget_unwanted(unwanted: impl Fn(&Ends) -> bool) -> Result<Vec<Ends>, Er
     Ok(forgotten)
 }
 
+/// Lists all flows that stand: of each what follows `struct nfgenmsg` when the kernel tells of it. Works on the calling thread's
+/// network namespace.
+///
+/// # Errors
+/// When the kernel has no connection tracking or refuses.
+pub fn standing_flows() -> Result<Vec<Vec<u8>>, Error> {
+    let socket = open()?;
+    let mut all = Vec::new();
+    for ipv6 in [false, true] {
+        let told = |message: &Received<'_>| message.attributes().map(<[u8]>::to_vec);
+        all.extend(list(&socket, message(GET_FLOW, NLM_F_DUMP, ipv6), told)?);
+    }
+    Ok(all)
+}
+
 /// Who began stands in the first direction, whom it reached in the other: that one answers by its own address and port.
 fn both_ends(original: &[u8], reply: &[u8]) -> Option<Ends> {
     let protocol = find(reply, a::TUPLE_PROTOCOL)?;

@@ -25,7 +25,7 @@ mod witness;
 pub use divert::DIVERTED;
 pub use error::Error;
 pub use firewall::Firewall;
-pub use flows::{forget_addresses, forget_flows, forget_unwanted};
+pub use flows::{forget_addresses, forget_flows, forget_unwanted, standing_flows};
 pub use monitor::{Edit, Heard, Monitor};
 pub use note::{Established, forget_established, note_established};
 pub use owner::{Claim, Owner};

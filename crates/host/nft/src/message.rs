@@ -97,9 +97,14 @@ pub(crate) struct Received<'a> {
 }
 
 impl Received<'_> {
+    /// Gives the attributes behind `struct nfgenmsg`.
+    pub(crate) fn attributes(&self) -> Option<&[u8]> {
+        self.payload.get(HEADERS - 16..)
+    }
+
     /// Finds an attribute behind `struct nfgenmsg`.
     pub(crate) fn attribute(&self, kind: u16) -> Option<&[u8]> {
-        find(self.payload.get(HEADERS - 16..)?, kind)
+        find(self.attributes()?, kind)
     }
 
     /// Gives the family of `struct nfgenmsg`.

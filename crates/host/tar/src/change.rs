@@ -69,15 +69,27 @@ pub fn changes(
         ours: &ours,
         found: Vec::new(),
     };
-    walk.folder(&root, b"", false)?;
+    walk.tree(root)?;
     Ok(walk.found)
 }
 
-/// One entry of a folder of the writable layer.
-struct Entry<'a> {
-    above: &'a OwnedFd,
-    name: &'a [u8],
+/// A folder of the writable layer on the way down: a container makes them deeper than the stack.
+struct Level {
+    folder: OwnedFd,
+    names: std::vec::IntoIter<Vec<u8>>,
     path: Vec<u8>,
+    /// Whether nothing of the layers below shows in it.
+    hidden: bool,
+    seen: Seen,
+    /// What is to be said of the folder itself, once it was walked; nothing of the root.
+    own: Option<Own>,
+}
+
+/// A folder itself, and what stood at its place.
+struct Own {
+    /// Where it belongs among the changes: before what is in it.
+    place: usize,
+    former: Option<Stat>,
     stat: Stat,
 }
 
@@ -88,75 +100,91 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Walks a folder; tells whether something came, went or changed in it, and whether we made something there.
-    fn folder(&mut self, folder: &OwnedFd, path: &[u8], hidden: bool) -> Result<Seen, Error> {
-        let mut seen = Seen::default();
-        for name in names(folder).map_err(Error::kernel("read", path))? {
-            let path = [path, b"/", name.as_slice()].concat();
-            if path.len() > MAX_PATH {
+    fn tree(&mut self, root: OwnedFd) -> Result<(), Error> {
+        let mut way = vec![Level::of(root, Vec::new(), false, None)?];
+        while let Some(level) = way.last_mut() {
+            if let Some(name) = level.names.next() {
+                let below = self.entry(level, &name)?;
+                way.extend(below);
                 continue;
             }
-            if (self.ours)(&path) {
-                seen.ours = true;
-                continue;
+            let walked = way.pop();
+            if let (Some(walked), Some(above)) = (walked, way.last_mut()) {
+                self.leave(walked, &mut above.seen);
             }
-            let Ok(stat) = statat(folder, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW) else {
-                continue;
-            };
-            let entry = Entry {
-                above: folder,
-                name: &name,
-                path,
-                stat,
-            };
-            self.entry(entry, hidden, &mut seen)?;
         }
-        Ok(seen)
+        Ok(())
     }
 
-    fn entry(&mut self, entry: Entry<'_>, hidden: bool, seen: &mut Seen) -> Result<(), Error> {
-        let Entry {
-            above,
-            name,
-            path,
-            stat,
-        } = entry;
-        let former = match hidden {
+    /// Judges an entry of a folder; gives the folder that it is, to go on with.
+    fn entry(&mut self, level: &mut Level, name: &[u8]) -> Result<Option<Level>, Error> {
+        let path = [&level.path, b"/".as_slice(), name].concat();
+        if path.len() > MAX_PATH {
+            return Ok(None);
+        }
+        if (self.ours)(&path) {
+            level.seen.ours = true;
+            return Ok(None);
+        }
+        let Ok(stat) = statat(&level.folder, name, AtFlags::SYMLINK_NOFOLLOW) else {
+            return Ok(None);
+        };
+        let former = match level.hidden {
             true => None,
             false => self.former(&path),
         };
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        let place = self.found.len();
-        if kind == FileType::CharacterDevice && stat.st_rdev == 0 {
-            seen.moved = true;
-            self.add(path, ChangeKind::Deleted);
-            return Ok(());
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+            self.plain(path, &stat, former.is_some(), &mut level.seen);
+            return Ok(None);
         }
-        if kind != FileType::Directory {
-            let change = match former {
-                None => ChangeKind::Added,
-                Some(_) => ChangeKind::Modified,
-            };
-            seen.moved |= change == ChangeKind::Added;
-            seen.changed = true;
-            self.add(path, change);
-            return Ok(());
-        }
-        let folder = openat(above, name, FOLDER, Mode::empty());
+        let folder = openat(&level.folder, name, FOLDER, Mode::empty());
         let folder = folder.map_err(Error::kernel("open", &path))?;
-        let opaque = is_opaque(&folder);
-        let below = self.folder(&folder, &path, hidden || opaque)?;
+        let hidden = level.hidden || is_opaque(&folder);
+        let own = Own {
+            place: self.found.len(),
+            former,
+            stat,
+        };
+        Level::of(folder, path, hidden, Some(own)).map(Some)
+    }
+
+    fn plain(&mut self, path: Vec<u8>, stat: &Stat, was_there: bool, seen: &mut Seen) {
+        let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
+        if is_device && stat.st_rdev == 0 {
+            seen.moved = true;
+            return self.add(path, ChangeKind::Deleted);
+        }
+        let change = match was_there {
+            false => ChangeKind::Added,
+            true => ChangeKind::Modified,
+        };
+        seen.moved |= change == ChangeKind::Added;
+        seen.changed = true;
+        self.add(path, change);
+    }
+
+    /// Says of a folder that was walked whether it changed itself.
+    fn leave(&mut self, walked: Level, above: &mut Seen) {
+        let Some(Own {
+            place,
+            former,
+            stat,
+        }) = walked.own
+        else {
+            return;
+        };
         let change = match former {
             None => Some(ChangeKind::Added),
-            Some(former) => folder_changed(&former, &stat, &below).then_some(ChangeKind::Modified),
+            Some(former) => {
+                folder_changed(&former, &stat, &walked.seen).then_some(ChangeKind::Modified)
+            }
         };
-        seen.moved |= change == Some(ChangeKind::Added);
-        seen.changed |= change.is_some();
+        above.moved |= change == Some(ChangeKind::Added);
+        above.changed |= change.is_some();
         if let Some(kind) = change {
-            // Before what is in it.
+            let path = walked.path;
             self.found.insert(place, Change { path, kind });
         }
-        Ok(())
     }
 
     /// What the layers below have at a path, the uppermost first; nothing behind a whiteout or an opaque folder.
@@ -174,6 +202,20 @@ impl Walk<'_> {
 
     fn add(&mut self, path: Vec<u8>, kind: ChangeKind) {
         self.found.push(Change { path, kind });
+    }
+}
+
+impl Level {
+    fn of(folder: OwnedFd, path: Vec<u8>, hidden: bool, own: Option<Own>) -> Result<Self, Error> {
+        let names = names(&folder).map_err(Error::kernel("read", &path))?;
+        Ok(Self {
+            names: names.into_iter(),
+            folder,
+            path,
+            hidden,
+            seen: Seen::default(),
+            own,
+        })
     }
 }
 

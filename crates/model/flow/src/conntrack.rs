@@ -1,6 +1,6 @@
 //! What connection tracking tells of a flow: that it began, or that it ended and what went over it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hakone_base::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,39 @@ pub struct Volume {
     pub bytes: u64,
     /// Packets.
     pub packets: u64,
+}
+
+impl Tracked {
+    /// Reads what the kernel tells of a flow, behind `struct nfgenmsg`.
+    #[must_use]
+    pub fn read(list: &[u8]) -> Option<Self> {
+        read(list)
+    }
+
+    /// Gives the TCP connection of a client with a server that nothing translated.
+    #[must_use]
+    pub const fn tcp(client: SocketAddr, server: SocketAddr) -> Self {
+        Self {
+            id: None,
+            original: Tuple::tcp(client, server),
+            reply: Tuple::tcp(server, client),
+            sent: None,
+            received: None,
+            began: None,
+        }
+    }
+}
+
+impl Tuple {
+    const fn tcp(from: SocketAddr, to: SocketAddr) -> Self {
+        Self {
+            source: from.ip(),
+            destination: to.ip(),
+            protocol: 6,
+            source_port: Some(from.port()),
+            destination_port: Some(to.port()),
+        }
+    }
 }
 
 /// Reads what follows `struct nfgenmsg`.

@@ -375,7 +375,7 @@ fn weed(base: &Path, below: &Path, ignore: &Ignore, depth: usize) -> Result<(), 
 
 fn remove(path: &PathBuf, folder: bool) -> Result<(), ContextError> {
     let removed = match folder {
-        true => std::fs::remove_dir_all(path),
+        true => hakone_mount::remove_tree(path),
         false => std::fs::remove_file(path),
     };
     Ok(removed.map_err(Error::disk("remove", path))?)

@@ -35,7 +35,7 @@ impl Scratch {
             next: Arc::new(AtomicU64::new(0)),
         };
         for folder in [&scratch.root, &scratch.memory] {
-            match fs::remove_dir_all(folder) {
+            match hakone_mount::remove_tree(folder) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(Error::disk("clear", folder)(error));
                 }
@@ -81,7 +81,7 @@ impl Drop for Temporary {
     fn drop(&mut self) {
         let path = std::mem::take(&mut self.0);
         let work = move || {
-            if let Err(error) = fs::remove_dir_all(&path)
+            if let Err(error) = hakone_mount::remove_tree(&path)
                 && error.kind() != io::ErrorKind::NotFound
             {
                 tracing::warn!(path = %path.display(), %error, "a folder of a build was left");

@@ -4,6 +4,7 @@ use std::{fs, io, path::Path, sync::Arc, time::Duration};
 
 use hakone_base::{ContainerId, EventKind, Timestamp};
 use hakone_engine_api::Filters;
+use hakone_mount::remove_tree;
 use tracing::{info, warn};
 
 use crate::{
@@ -179,7 +180,7 @@ fn prunable(record: &Record, filters: &Filters, until: Option<Timestamp>) -> boo
 
 /// Deletes what a removed container wrote; what fails is tried again when the daemon starts.
 pub(crate) fn empty(trash: &Path) {
-    if let Err(error) = unless_missing(fs::remove_dir_all(trash)) {
+    if let Err(error) = unless_missing(remove_tree(trash)) {
         warn!(path = %trash.display(), error = %error, "a removed container's files are left");
     }
 }

@@ -9,8 +9,10 @@ mod error;
 mod hearing;
 mod interfaces;
 mod service;
+mod standing;
 
 pub use config::{Config, Target};
 pub use error::Error;
 pub use hakone_flow_model::{Filter, Format, Owner, Record};
 pub use service::{Service, Subscription};
+pub use standing::Connection;

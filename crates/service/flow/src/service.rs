@@ -85,12 +85,16 @@ impl Service {
     /// # Errors
     /// When the log is off.
     pub fn subscribe(&self) -> Result<Subscription, Error> {
-        let inner = self.inner.as_ref().ok_or(Error::Off)?;
+        let inner = self.inner()?;
         let history = lock(&inner.history);
         Ok(Subscription {
             past: history.iter().cloned().collect(),
             live: inner.live.subscribe(),
         })
+    }
+
+    pub(crate) fn inner(&self) -> Result<&Arc<Inner>, Error> {
+        self.inner.as_ref().ok_or(Error::Off)
     }
 
     /// Ends the log after what was heard is written. Blocks for as long as that takes.

@@ -253,7 +253,7 @@ fn spread(folder: &Path) {
 /// Removes a file or a folder with all it holds; nothing there is as good.
 pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
     let gone = match path.symlink_metadata() {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(metadata) if metadata.is_dir() => hakone_mount::remove_tree(path),
         Ok(_) => fs::remove_file(path),
         Err(error) => Err(error),
     };

@@ -40,7 +40,7 @@ use crate::{
 /// Every method that changes something runs to its end on a thread of its own, also when the caller's future is dropped.
 #[derive(Clone, Debug)]
 pub struct Service {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// What the clones share.

@@ -64,9 +64,26 @@ pub(crate) async fn run(service: Weak<Inner>, asked: Arc<Notify>) {
     }
 }
 
+impl crate::Service {
+    /// Lists the TCP connections between members of one bridge, client and server, as far as it can be told who began: no connection
+    /// tracking knows them. Cancellation safe: it changes nothing.
+    pub async fn connections(&self) -> Vec<(SocketAddr, SocketAddr)> {
+        let service = Arc::clone(&self.inner);
+        let listing = tokio::task::spawn_blocking(move || {
+            let members = members(&lock(&service.state), None);
+            let switched = switched(&members);
+            let ends = switched
+                .iter()
+                .map(|one| (one.began.client, one.began.server));
+            ends.collect()
+        });
+        listing.await.unwrap_or_default()
+    }
+}
+
 fn look(service: &Inner) -> Result<(), Error> {
     let looks = std::mem::take(&mut lock(&service.host).looks);
-    let members = members(&lock(&service.state), &looks);
+    let members = members(&lock(&service.state), Some(&looks));
     let switched = switched(&members);
     // Whoever changes policies next has this lock, too, and cuts afterwards what is noted here.
     let host = lock(&service.host);
@@ -90,7 +107,8 @@ fn look(service: &Inner) -> Result<(), Error> {
     end(&members, ended)
 }
 
-fn members(state: &State, looks: &Looks) -> Vec<Member> {
+/// Gives those that are to be looked at, or all.
+fn members(state: &State, looks: Option<&Looks>) -> Vec<Member> {
     let live = state.sandboxes.values();
     let live = live.filter(|attached| attached.stage == Stage::Live);
     let endpoints = live.flat_map(|attached| {
@@ -100,8 +118,11 @@ fn members(state: &State, looks: &Looks) -> Vec<Member> {
     let members = endpoints.filter_map(|(endpoint, netns)| {
         let bridge = state.networks.get(&endpoint.network)?.bridge.clone()?;
         let addresses: Vec<IpAddr> = endpoint.addresses().collect();
-        let is_cut = addresses.iter().any(|one| looks.cut.contains(one));
-        (is_cut || looks.led.contains(&bridge)).then_some(Member {
+        let is_meant = |looks: &Looks| {
+            let is_cut = addresses.iter().any(|one| looks.cut.contains(one));
+            is_cut || looks.led.contains(&bridge)
+        };
+        looks.is_none_or(is_meant).then_some(Member {
             bridge,
             addresses,
             netns,

@@ -76,7 +76,7 @@ pub(crate) fn set_aside(folder: &Path) -> io::Result<PathBuf> {
 /// Removes a volume's folder with all that is in it.
 pub(crate) fn discard(folder: &Path) -> io::Result<()> {
     free(folder)?;
-    fs::remove_dir_all(folder)
+    hakone_mount::remove_tree(folder)
 }
 
 /// Takes mount and record away.

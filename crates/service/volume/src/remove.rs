@@ -1,6 +1,6 @@
 //! Removes volumes: one, those that nobody refers to, and what was made for containers that never came to be.
 
-use std::{collections::BTreeMap, fs, io};
+use std::{collections::BTreeMap, io};
 
 use hakone_base::{ContainerId, EventKind};
 use hakone_engine_api::Filters;
@@ -33,7 +33,7 @@ impl Inner {
         table.remove(&record.name);
         drop(table);
         if let Some(aside) = aside
-            && let Err(error) = fs::remove_dir_all(&aside)
+            && let Err(error) = hakone_mount::remove_tree(&aside)
         {
             warn!(volume.name = %name, %error, "files of a removed volume go at the next start");
         }

@@ -99,7 +99,7 @@ async fn perform(
         Operation::VolumeCreate => volumes::create(services, call).await,
         Operation::VolumeRotate => volumes::rotate(services, &object, call).await,
         Operation::VolumeRemove => volumes::remove(services, &object, call).await,
-        Operation::Flows => flows::stream(services, &call),
+        Operation::Flows => flows::stream(services, &call).await,
         Operation::Reach => security::reach(services, &call).await,
         Operation::Attack => security::attack(services).await,
         Operation::VolumePrune => volumes::prune(services, call).await,

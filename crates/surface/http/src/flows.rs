@@ -17,7 +17,7 @@ use crate::{
     request::Call,
 };
 
-pub(crate) fn stream(services: &Services, call: &Call) -> Reply {
+pub(crate) async fn stream(services: &Services, call: &Call) -> Reply {
     let now = Timestamp::from(SystemTime::now());
     let since = call.text("since");
     let since = since.map(|text| Timestamp::parse_relative(text, now));
@@ -27,7 +27,14 @@ pub(crate) fn stream(services: &Services, call: &Call) -> Reply {
         format.map_err(|expected| Error::parameter(format!("invalid format: {expected}")))?;
     let filter = filter(call)?.since(since);
     let subscription = services.flows.subscribe();
-    let Subscription { past, live } = subscription.map_err(|error| Error::service(&error))?;
+    let Subscription { mut past, live } = subscription.map_err(|error| Error::service(&error))?;
+    // What stands began before all that is kept.
+    if call.flag("standing") {
+        let among = services.networks.connections().await;
+        let standing = services.flows.standing(among).await;
+        let standing = standing.map_err(|error| Error::service(&error))?;
+        past.splice(..0, standing);
+    }
     let follow = Follow {
         past: past.into_iter(),
         live: call.flag("follow").then_some(live),

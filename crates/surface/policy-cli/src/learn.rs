@@ -128,6 +128,7 @@ impl Class<'_> {
     async fn watch(&mut self) -> Result<(), Error> {
         let seconds = self.arguments.seconds.min(MOST);
         let request = Request::get("/hakone/flows").flag("follow", seconds > 0);
+        let request = request.flag("standing", true);
         let stream = self.client.stream(request.query("format", "json")).await?;
         let mut stream = pin!(stream);
         let end = Instant::now() + Duration::from_secs(seconds.max(5));
