@@ -394,6 +394,56 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_was_given_while_the_daemon_died_goes_back_and_nobody_elses_does() {
+        let mut lab = lab();
+        let plugin = Plugin::start(&lab, "");
+        lab.docker("network create --ipam-driver cloud --subnet 10.88.0.0/24 flat")
+            .ok();
+        let run = |name: &str, address: &str| {
+            format!("run -d --name {name} --network flat {address} {IMAGE} sleep 600")
+        };
+        lab.docker(&run("here", "--ip 10.88.0.77")).ok();
+        std::fs::File::create(lab.path("plugins/mute")).unwrap();
+        // Asked for by name, one of them somebody's; and one that is left to the plugin.
+        for (name, address) in [
+            ("lost", "--ip 10.88.0.99"),
+            ("thief", "--ip 10.88.0.77"),
+            ("any", ""),
+        ] {
+            let line = run(name, address);
+            lab.shell(&format!(
+                "docker -H unix://engine.sock {line} >/dev/null 2>&1 &"
+            ));
+        }
+        let asked = |text: &str| plugin.log().matches(text).count();
+        eventually("the plugin was asked", || {
+            asked("\"Address\": \"10.88.0.99\"") == 1
+                && plugin.log().contains("\"Address\": \"\", \"Options\": {}")
+        });
+        lab.crash();
+        std::fs::remove_file(lab.path("plugins/mute")).unwrap();
+        let released = |address: &str| {
+            let back = format!(
+                "[\"IpamDriver.ReleaseAddress\", {{\"PoolID\": \"p-10.88.0.0/24\", \"Address\": \"{address}\"}}]"
+            );
+            plugin.log().contains(&back)
+        };
+        eventually("the address goes back", || released("10.88.0.99"));
+        eventually("the log tells of the other one", || {
+            lab.log().contains("its answer was not heard")
+        });
+        assert!(!released("10.88.0.77"), "{}", plugin.log());
+        assert!(!released("10.88.0.1"), "{}", plugin.log());
+        lab.docker("rm -f lost thief any").ok();
+        lab.docker(&run("again", "--ip 10.88.0.99")).ok();
+        lab.docker("rm -f again here").ok();
+        eventually("what ended goes back", || released("10.88.0.77"));
+        lab.docker("network rm flat").ok();
+        drop(plugin);
+        done(lab);
+    }
+
+    #[test]
     fn what_is_changed_on_a_plugins_bridge_stays_and_on_ours_with_its_addresses_is_put_back() {
         let lab = lab();
         let plugin = Plugin::start(&lab, "");

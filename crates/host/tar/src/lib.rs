@@ -33,6 +33,8 @@ pub use inflate::Inflated;
 pub use layer::layer;
 pub use member::{Gate, each_member};
 pub use pack::{Packer, open_folder};
-pub use pipe::{BlockingReader, ChunkReader, ChunkWriter, attended, chunks, inward, outward};
+pub use pipe::{
+    BlockingReader, ChunkReader, ChunkWriter, attended, beside, chunks, inward, outward,
+};
 pub use status::{Status, status};
 pub use upper::{Packed, upper};

@@ -4,8 +4,9 @@
 //! complete one.
 
 use std::{
+    future::poll_fn,
     io::{self, Read, Write},
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -99,6 +100,27 @@ pub fn attended(
     (reading, BlockingReader(Source::Basin(taker)))
 }
 
+/// Waits for `work` and does the reading for it meanwhile. The end of the work waits for nobody: a client that still sends is heard
+/// out by a task.
+pub async fn beside<T>(
+    reading: impl Future<Output = ()> + Send + 'static,
+    work: impl Future<Output = T>,
+) -> T {
+    let (mut reading, mut work) = (Some(Box::pin(reading)), pin!(work));
+    let done = poll_fn(|context| {
+        if reading
+            .as_mut()
+            .is_some_and(|one| one.as_mut().poll(context).is_ready())
+        {
+            reading = None;
+        }
+        work.as_mut().poll(context)
+    })
+    .await;
+    reading.map(tokio::spawn);
+    done
+}
+
 /// Takes the rest of an upload that nobody reads: a client that is cut off while it sends never looks at the answer.
 async fn swallow(source: impl AsyncRead + Unpin) {
     let mut rest = source.take(SWALLOWED);
@@ -175,5 +197,27 @@ impl AsyncRead for ChunkReader {
         let count = self.rest.len().min(buffer.remaining());
         buffer.put_slice(&self.rest.split_to(count));
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_does_not_wait_for_a_client_that_says_no_more() {
+        let (mut client, server) = tokio::io::duplex(64);
+        client.write_all(b"no archive").await.unwrap();
+        let (reading, mut source) = attended(server);
+        let work = tokio::task::spawn_blocking(move || {
+            let mut first = [0; 2];
+            source.read_exact(&mut first).map(|()| first)
+        });
+        let answer = tokio::time::timeout(PATIENCE, beside(reading, work)).await;
+        assert_eq!(&answer.unwrap().unwrap().unwrap(), b"no");
+        // And it is heard out, if it goes on.
+        client.write_all(&[0; 10_000]).await.unwrap();
     }
 }

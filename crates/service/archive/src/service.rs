@@ -14,7 +14,7 @@ use std::{
 use hakone_image_model::{Compression, Limits};
 use hakone_tar::{
     BlockingReader, ChunkReader, ChunkWriter, Devices, Inflated, Options, Packer, Privileges,
-    Status, attended, extract, outward, status,
+    Status, attended, beside, extract, outward, status,
 };
 use rustix::fs::{FileType, Stat, StatVfsMountFlags, fstat, fstatvfs};
 use tokio::io::AsyncRead;
@@ -162,8 +162,9 @@ impl Service {
             containers.leave(held).await;
             taken
         });
-        let (taken, ()) = tokio::join!(work, reading);
-        let taken = taken.map_err(|_panic| Error::Closing)?;
+        let taken = beside(reading, work)
+            .await
+            .map_err(|_panic| Error::Closing)?;
         taken.map_err(missing(container, path))
     }
 

@@ -104,13 +104,13 @@ impl Context {
         dockerfile: &str,
     ) -> Result<Self, ContextError> {
         let place = service.scratch()?;
-        let source = hakone_tar::inward(archive);
+        let (reading, source) = hakone_tar::attended(archive);
         let name = dockerfile.to_owned();
-        read(move || {
+        let work = read(move || {
             unpack(source, place.path())?;
             Self::opened(place, &name, false)
-        })
-        .await
+        });
+        hakone_tar::beside(reading, work).await
     }
 
     /// Fetches a context, or a Dockerfile alone, from a URL.

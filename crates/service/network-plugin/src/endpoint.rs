@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Error, Plugins, Remote,
-    ledger::{Held, Stage},
+    ledger::{Asking, Held, Stage},
     network::GENERIC,
     plugins::refuse,
     pools,
@@ -74,6 +74,7 @@ pub fn lease(
         endpoint: endpoint.clone(),
         network: network.id.clone(),
         addresses: Vec::new(),
+        asking: None,
         stage: Stage::Unknown,
     };
     let mut lease = Lease {
@@ -88,15 +89,34 @@ pub fn lease(
             true => asked.ipv6.map(IpAddr::V6),
             false => asked.ipv4.map(IpAddr::V4),
         };
-        let given = pools::endpoint(plugins, network, (of, pool.subnet), (wanted, asked.mac))?;
-        held.addresses.push(given);
+        held.asking = Some(wanted.map_or(Asking::Any, Asking::One));
         plugins.ledger.note(held.clone())?;
+        let asked = (wanted, asked.mac);
+        let given = answered(
+            pools::endpoint(plugins, network, (of, pool.subnet), asked),
+            &mut held,
+        );
+        plugins.ledger.note(held.clone())?;
+        let given = given?;
         match v6 {
             true => lease.v6 = Some(given),
             false => lease.v4 = Some(given),
         }
     }
     Ok(lease)
+}
+
+/// Takes what a plugin said to a question. One that refuses has given nothing; one that was not heard may have.
+fn answered(answer: Result<IpAddr, Error>, held: &mut Held) -> Result<IpAddr, Error> {
+    match &answer {
+        Ok(given) => {
+            held.addresses.push(*given);
+            held.asking = None;
+        }
+        Err(Error::Plugin(hakone_plugin::Error::Refused { .. })) => held.asking = None,
+        Err(_) => {}
+    }
+    answer
 }
 
 /// Asks the driver to make an endpoint, and takes what it fills in. Does nothing on networks of ours.
@@ -298,9 +318,29 @@ fn give_back_one(plugins: &Plugins, network: Remote<'_>, held: &Held) -> Result<
             heard(done.map(drop))?;
         }
     }
+    let unheard = unheard(plugins, network, held);
     held.addresses
         .iter()
+        .chain(&unheard)
         .try_for_each(|address| heard(pools::give_back(plugins, network, *address)))
+}
+
+/// Gives the address that was asked for, where the answer was never heard. Pools are of the plugin's local address space, so
+/// whoever has it is an endpoint of ours, the network's gateway, or nobody. An address that the plugin chose is known to it alone.
+fn unheard(plugins: &Plugins, network: Remote<'_>, held: &Held) -> Option<IpAddr> {
+    match held.asking.as_ref()? {
+        Asking::One(address) => {
+            let taken = plugins.ledger.has(&held.network, *address)
+                || network.pools.iter().any(|pool| {
+                    pool.gateway == *address || pool.auxiliary.values().any(|one| one == address)
+                });
+            Some(*address).filter(|_| !taken)
+        }
+        Asking::Any => {
+            tracing::warn!(network.id = %network.id, "an address plugin was asked for an address and its answer was not heard; it may hold one that nobody has");
+            None
+        }
+    }
 }
 
 /// A plugin that refuses has heard it; one that is away has not.

@@ -20,8 +20,21 @@ pub(crate) struct Held {
     pub(crate) network: NetworkId,
     /// Addresses of the network's address plugin.
     pub(crate) addresses: Vec<IpAddr>,
+    /// What it was asked for and has not answered yet, as far as this daemon has heard.
+    #[serde(default)]
+    pub(crate) asking: Option<Asking>,
     /// How far the network's driver is; it is noted before the driver is asked.
     pub(crate) stage: Stage,
+}
+
+/// A question about an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Asking {
+    /// For this one.
+    One(IpAddr),
+    /// For any.
+    Any,
 }
 
 /// How far a driver may be with an endpoint.
@@ -93,6 +106,13 @@ impl Ledger {
         }
     }
 
+    /// Reports whether an endpoint has an address of a network.
+    pub(crate) fn has(&self, network: &NetworkId, address: IpAddr) -> bool {
+        let held = self.held();
+        let mut of_network = held.values().filter(|one| one.network == *network);
+        of_network.any(|one| one.addresses.contains(&address))
+    }
+
     /// Takes an entry to give it back: whoever has it is alone with it. Its file stays until [`Self::strike`].
     pub(crate) fn take(&self, endpoint: &EndpointId) -> Option<Held> {
         self.held().remove(endpoint)
@@ -137,6 +157,7 @@ mod tests {
             endpoint: endpoint.clone(),
             network: NetworkId::from_bytes([2; 32]),
             addresses: vec!["10.0.0.2".parse().unwrap()],
+            asking: None,
             stage: Stage::Unknown,
         };
         ledger.note(held.clone()).unwrap();

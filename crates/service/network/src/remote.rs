@@ -5,7 +5,11 @@
 
 mod link;
 
-use std::{collections::BTreeMap, os::fd::AsFd as _, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    os::fd::AsFd as _,
+    sync::Arc,
+};
 
 use hakone_base::{EndpointId, IfName, NetworkId, Subnet};
 use hakone_netns::Netns;
@@ -66,8 +70,9 @@ pub(crate) fn reconcile(service: &Arc<Inner>) {
     {
         let state = lock(&service.state);
         let sandboxes = state.sandboxes.values();
-        let mut known = sandboxes.flat_map(|one| &one.report.endpoints);
-        stray.retain(|endpoint| !known.any(|one| one.id == *endpoint));
+        let known = sandboxes.flat_map(|one| &one.report.endpoints);
+        let known: BTreeSet<_> = known.map(|one| &one.id).collect();
+        stray.retain(|endpoint| !known.contains(endpoint));
     }
     give_back(service, &stray);
     let networks: Vec<Network> = lock(&service.state).networks.values().cloned().collect();
