@@ -431,13 +431,11 @@ CMD [\"cat\", \"/a\"]
             !plain.contains("provenance.json"),
             "{age}: nobody asked: {plain}"
         );
-        let refused = run(lab, "build --provenance=true -t app:2 .");
-        assert!(
-            refused
-                .stdout
-                .contains("exporters oci, local and tar have them"),
-            "{age}: {refused:?}"
+        let refused = run(
+            lab,
+            "build --provenance=true -o type=docker,dest=../x.tar .",
         );
+        assert!(refused.code != 0, "{age}: {refused:?}");
     }
 
     #[test]
@@ -537,13 +535,6 @@ CMD [\"cat\", \"/a\"]
         let lab = lab("buildx-sid");
         write(&lab, "Dockerfile", "FROM IMAGE\nRUN true\n");
         ok(&lab, "build --platform linux/amd64 -t own .");
-        let several = run(&lab, "build --platform linux/amd64,linux/arm64 .");
-        assert!(
-            several
-                .stdout
-                .contains("an image of several platforms is not supported"),
-            "{several:?}"
-        );
         write(&lab, "Dockerfile", "FROM scratch\nCOPY f /\n");
         write(&lab, "f", "f");
         ok(&lab, "build --platform linux/arm64 -t other .");
