@@ -221,6 +221,12 @@ CMD [\"/made\"]
                 );
                 let bill: Value = serde_json::from_str(&shown("SBOM")).unwrap();
                 assert_eq!(bill["SPDX"]["spdxVersion"], "SPDX-2.3", "{bill}");
+                // Whoever pushes it later, under another name, pushes all of it.
+                desk.lab
+                    .docker(&format!("tag {at}/app:1 {at}/later:2"))
+                    .ok();
+                desk.lab.docker(&format!("push -q {at}/later:2")).ok();
+                assert_eq!(desk.manifest(at, "later", "2"), index, "{at}");
                 desk.lab.docker(&format!("rmi -f {at}/app:1")).ok();
                 let ran = desk.lab.docker(&format!("run --rm {at}/app:1 cat /made"));
                 assert_eq!(ran.ok(), "hi", "{at}");

@@ -156,6 +156,7 @@ impl Story {
             | Event::Log { .. }
             | Event::Warning { .. }
             | Event::Image { .. }
+            | Event::Reads { .. }
             | Event::Running { .. }
             | Event::Removed { .. } => return false,
         };
@@ -210,6 +211,7 @@ impl Story {
             Event::Log { .. }
             | Event::Warning { .. }
             | Event::Image { .. }
+            | Event::Reads { .. }
             | Event::Running { .. }
             | Event::Removed { .. } => false,
         }
@@ -252,6 +254,14 @@ impl Story {
         let base = known.begins.remove(vertex);
         if let (Some(base), Some(image)) = (base, image) {
             known.bases.insert(base, image);
+        }
+    }
+
+    /// Tells what a vertex reads, or what comes before that when it is not told itself.
+    fn reads(&self, vertex: &Digest, input: Digest) {
+        let inputs = self.known().told(&[input]);
+        for input in inputs {
+            self.report.reads(&self.digest(vertex), self.digest(&input));
         }
     }
 
@@ -307,6 +317,7 @@ impl Story {
                 );
             }
             Event::Image { vertex, image, .. } => self.began(&vertex, image),
+            Event::Reads { vertex, input } => self.reads(&vertex, input),
             // Told already, and the words of the classic builder.
             Event::Vertex(_)
             | Event::Started { .. }
