@@ -14,6 +14,7 @@ test: ## install what tests need, and run every test
 	@scripts/peer
 	@scripts/firewalls
 	@scripts/registry
+	@scripts/registry-clients
 	cargo xtask check
 	cargo xtask test
 

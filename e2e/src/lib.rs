@@ -33,7 +33,7 @@ pub use netns::Namespace;
 pub use own_registry::OwnRegistry;
 pub use proxy::Proxy;
 pub use reach::{Background, ask_udp};
-pub use registry::{Registry, Serving, debian, skopeo_root};
+pub use registry::{Registry, Serving, clients_root, debian, skopeo_root};
 pub use relay::Relay;
 pub use shape::shape;
 pub use shell::{Output, eventually, sh};

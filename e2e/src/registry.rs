@@ -1,4 +1,5 @@
-//! Debian's docker-registry in a laboratory, and its skopeo beside (`scripts/registry`).
+//! Debian's docker-registry in a laboratory, its skopeo beside (`scripts/registry`), and the other clients of registries that Debian
+//! has (`scripts/registry-clients`).
 
 use std::{
     path::{Path, PathBuf},
@@ -41,13 +42,26 @@ pub fn skopeo_root() -> PathBuf {
     root.canonicalize().expect("scripts/registry has made it")
 }
 
+/// Gives the Debian that holds podman, skopeo, oras and cosign.
+#[must_use]
+#[expect(
+    clippy::expect_used,
+    reason = "a laboratory that cannot be made fails its test"
+)]
+pub fn clients_root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/registry-clients");
+    root.canonicalize()
+        .expect("scripts/registry-clients has made it")
+}
+
 /// Runs a line in a Debian and the laboratory's network; the folder is its `/mnt`, and what it writes elsewhere is gone afterwards.
 pub fn debian(lab: &Lab, (root, folder): (&Path, &Path), line: &str) -> Output {
     let (root, at) = (root.display(), folder.display());
     lab.host.sh(&format!(
-        "unshare --mount sh -c \"mount --make-rprivate / && mount --bind {at} {root}/mnt && \
+        "unshare --mount sh -c \"mount --make-rprivate / && mount --bind {root} {root} && mount --bind {at} {root}/mnt && \
          mount -t tmpfs none {root}/tmp && mkdir -p {root}/tmp/v && mount --bind {root}/tmp/v {root}/var/tmp && \
-         exec chroot {root} {line}\""
+         mount -t tmpfs none {root}/run && mount -t proc none {root}/proc && mount --rbind /sys {root}/sys && \
+         exec chroot {root} env HOME=/mnt {line}\""
     ))
 }
 

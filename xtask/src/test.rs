@@ -41,6 +41,8 @@ pub(crate) fn peers() -> Result<()> {
             "--test",
             "artifacts",
             "--test",
+            "build_indexes",
+            "--test",
             "schema",
             "--test",
             "buildx",

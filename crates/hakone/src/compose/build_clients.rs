@@ -8,7 +8,7 @@ use hakone_buildkit::{
     Archive, BoxFuture, Builder, Built, Dockerfile, Failure, Job, Materials, Prune, Reader,
     Remembered,
 };
-use hakone_buildkit_model::{CacheSource, Fresh, Network, Order, Pull, Ulimit};
+use hakone_buildkit_model::{CacheSource, Fresh, Network, Order, Platforms, Pull, Ulimit};
 use hakone_engine_api::{Filters, wire::ResourcesUlimits};
 use hakone_http::About;
 use hakone_image_model::Descriptor;
@@ -46,9 +46,13 @@ pub(crate) struct Joined {
 impl Builder for Joined {
     fn build(&self, job: Job) -> BoxFuture<'_, Result<Built, Failure>> {
         Box::pin(async move {
-            let story = Arc::new(Story::new(job.report.clone(), Arc::clone(&job.dockerfile)));
+            let several = matches!(job.order.platforms, Platforms::Several(_));
+            let one_of_several = job.platform.clone().filter(|_| several);
+            let story = Story::new(job.report.clone(), Arc::clone(&job.dockerfile));
+            let story = Arc::new(story.of_platform(one_of_several));
             let sources = Arc::new(Client(Arc::clone(&job.materials)));
             let mut request = request(job.order, &job.dockerfile);
+            request.platform = job.platform;
             if !job.image {
                 request.export = hakone_build::Export::Nothing;
             }
@@ -124,6 +128,22 @@ impl Builder for Joined {
         parcel: hakone_buildkit::Parcel,
     ) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(build_caches::put(&self.images, name, credentials, parcel))
+    }
+
+    fn send_as<'a>(
+        &'a self,
+        image: &'a str,
+        delivery: Option<hakone_buildkit::Delivery>,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            let outgoing = delivery.map(|delivery| hakone_image::Outgoing {
+                files: delivery.files,
+                documents: delivery.documents,
+                manifests: delivery.manifests,
+            });
+            let kept = self.images.send_as(&digest(image)?, outgoing).await;
+            kept.map_err(|error| plain(&error))
+        })
     }
 
     fn files<'a>(&'a self, built: &'a Built) -> BoxFuture<'a, Result<Reader, Failure>> {
@@ -234,7 +254,6 @@ fn request(order: Order, dockerfile: &Dockerfile) -> hakone_build::Request {
         target: order.target,
         arguments: arguments.map(|(name, value)| (name, Some(value))).collect(),
         labels: order.labels,
-        platform: order.platform,
         network: network(order.network),
         reuse: reuse(order.fresh),
         cache_from: images(&order.cache_from),

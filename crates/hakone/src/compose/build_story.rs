@@ -22,6 +22,8 @@ pub(super) struct Story {
     report: Report,
     dockerfile: Arc<Dockerfile>,
     titles: Titles,
+    /// What steps are said to be for, of a build for several platforms.
+    platform: Option<String>,
     known: Mutex<Known>,
 }
 
@@ -67,8 +69,14 @@ impl Story {
             report,
             titles: Titles::of(&dockerfile.text),
             dockerfile,
+            platform: None,
             known: Mutex::default(),
         }
+    }
+
+    /// Says of each step for which platform it is: `[linux/arm64 build 2/5]`.
+    pub(super) fn of_platform(self, platform: Option<String>) -> Self {
+        Self { platform, ..self }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -104,13 +112,21 @@ impl Story {
 
     fn digest(&self, vertex: &Digest) -> String {
         let name = self.known().names.get(vertex).cloned();
-        name.unwrap_or_else(|| self.report.digest(vertex.as_str()))
+        name.unwrap_or_else(|| self.fresh(vertex))
+    }
+
+    /// Names a vertex; the same step for another platform is another one.
+    fn fresh(&self, vertex: &Digest) -> String {
+        match &self.platform {
+            Some(platform) => self.report.digest(&format!("{platform} {vertex}")),
+            None => self.report.digest(vertex.as_str()),
+        }
     }
 
     fn enter(&self, vertex: &hakone_build::Vertex) -> String {
         let digest = match vertex.name.as_str() {
             CONTEXT => self.report.digest(CONTEXT),
-            _ => self.report.digest(vertex.id.as_str()),
+            _ => self.fresh(&vertex.id),
         };
         let told = self.title(vertex).is_some();
         let mut known = self.known();
@@ -140,6 +156,7 @@ impl Story {
             | Event::Log { .. }
             | Event::Warning { .. }
             | Event::Image { .. }
+            | Event::Reads { .. }
             | Event::Running { .. }
             | Event::Removed { .. } => return false,
         };
@@ -153,7 +170,10 @@ impl Story {
         let first = *self.known().firsts.entry(stage).or_insert(number.number);
         let title = self.titles.get(stage, number.number.checked_sub(first)?)?;
         let (_, text) = vertex.name.split_once("] ")?;
-        Some(format!("{title} {text}"))
+        Some(match (&self.platform, title.strip_prefix('[')) {
+            (Some(platform), Some(title)) => format!("[{platform} {title} {text}"),
+            _ => format!("{title} {text}"),
+        })
     }
 
     /// Reports whether an event is about a step that is not told; when that fails it is told after all.
@@ -178,12 +198,9 @@ impl Story {
                 ..
             } => {
                 if let Some(hidden) = self.known().hidden.remove(vertex) {
-                    let inputs = hidden
-                        .inputs
-                        .iter()
-                        .map(|input| self.report.digest(input.as_str()));
+                    let inputs = hidden.inputs.iter().map(|input| self.fresh(input));
                     let inputs = inputs.collect();
-                    let digest = self.report.digest(vertex.as_str());
+                    let digest = self.fresh(vertex);
                     self.report.vertex(&digest, &hidden.name, inputs);
                 }
                 false
@@ -194,6 +211,7 @@ impl Story {
             Event::Log { .. }
             | Event::Warning { .. }
             | Event::Image { .. }
+            | Event::Reads { .. }
             | Event::Running { .. }
             | Event::Removed { .. } => false,
         }
@@ -236,6 +254,14 @@ impl Story {
         let base = known.begins.remove(vertex);
         if let (Some(base), Some(image)) = (base, image) {
             known.bases.insert(base, image);
+        }
+    }
+
+    /// Tells what a vertex reads, or what comes before that when it is not told itself.
+    fn reads(&self, vertex: &Digest, input: Digest) {
+        let inputs = self.known().told(&[input]);
+        for input in inputs {
+            self.report.reads(&self.digest(vertex), self.digest(&input));
         }
     }
 
@@ -291,6 +317,7 @@ impl Story {
                 );
             }
             Event::Image { vertex, image, .. } => self.began(&vertex, image),
+            Event::Reads { vertex, input } => self.reads(&vertex, input),
             // Told already, and the words of the classic builder.
             Event::Vertex(_)
             | Event::Started { .. }

@@ -27,8 +27,8 @@ pub struct Order {
     pub arguments: BTreeMap<String, String>,
     /// Labels for the image.
     pub labels: BTreeMap<String, String>,
-    /// The platform wanted.
-    pub platform: Option<String>,
+    /// The platforms wanted.
+    pub platforms: Platforms,
     /// Contexts by name.
     pub contexts: BTreeMap<String, String>,
     /// What is not taken from the cache.
@@ -57,6 +57,21 @@ pub struct Order {
     pub question: Option<Question>,
     /// What is to be said of the result.
     pub attest: Attest,
+}
+
+/// For which platforms a build is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Platforms {
+    /// For one; none for the host's.
+    One(Option<String>),
+    /// For these, with an index of them though it be one; none for the host's.
+    Several(Vec<String>),
+}
+
+impl Default for Platforms {
+    fn default() -> Self {
+        Self::One(None)
+    }
 }
 
 /// Where the main context is.
@@ -151,7 +166,7 @@ impl Order {
             target: text("target").cloned(),
             arguments: prefixed(attributes, "build-arg:"),
             labels: prefixed(attributes, "label:"),
-            platform: values::platform(attributes)?,
+            platforms: platforms(attributes)?,
             contexts: prefixed(attributes, "context:"),
             fresh: values::fresh(attributes),
             pull: values::pull(&or("image-resolve-mode", "default"))?,
@@ -192,10 +207,19 @@ fn refuse(attributes: &BTreeMap<String, String>) -> Result<(), Error> {
             "a folder of a context (contextsubdir)".into(),
         ));
     }
-    if flag(attributes, "multi-platform") || flag(attributes, "build-arg:BUILDKIT_MULTI_PLATFORM") {
-        return Err(Error::Unsupported("an image of several platforms".into()));
-    }
     Ok(())
+}
+
+fn platforms(attributes: &BTreeMap<String, String>) -> Result<Platforms, Error> {
+    let list = values::platforms(attributes)?;
+    let listed = attributes.get("platform");
+    let asked = ["multi-platform", "build-arg:BUILDKIT_MULTI_PLATFORM"];
+    let several = listed.is_some_and(|list| list.contains(','))
+        || asked.iter().any(|key| flag(attributes, key));
+    Ok(match several {
+        true => Platforms::Several(list),
+        false => Platforms::One(list.into_iter().next()),
+    })
 }
 
 fn flag(attributes: &BTreeMap<String, String>, key: &str) -> bool {
@@ -293,17 +317,31 @@ mod tests {
     }
 
     #[test]
-    fn several_platforms_and_devices_are_refused_by_name() {
-        for pair in [
-            ("platform", "linux/amd64,linux/arm64"),
-            ("multi-platform", "true"),
-            ("device", "vendor.com/gpu=0"),
-        ] {
-            assert!(
-                matches!(parse(&[pair]), Err(Error::Unsupported(_))),
-                "{pair:?}"
-            );
-        }
+    fn devices_are_refused_by_name() {
+        let refused = parse(&[("device", "vendor.com/gpu=0")]);
+        assert!(matches!(refused, Err(Error::Unsupported(_))));
+    }
+
+    #[test]
+    fn platforms_are_a_list_without_twins() {
+        let read = |pairs: &[(&str, &str)]| parse(pairs).unwrap().platforms;
+        let several =
+            |list: &[&str]| Platforms::Several(list.iter().map(|one| (*one).to_owned()).collect());
+        assert_eq!(
+            read(&[("platform", "linux/amd64,arm64,linux/amd64")]),
+            several(&["linux/amd64", "linux/arm64"])
+        );
+        assert_eq!(
+            read(&[("platform", "linux/amd64"), ("multi-platform", "true")]),
+            several(&["linux/amd64"])
+        );
+        assert_eq!(
+            read(&[("platform", "linux/amd64")]),
+            Platforms::One(Some("linux/amd64".into()))
+        );
+        assert!(parse(&[("platform", "linux/../x")]).is_err());
+        let many: Vec<String> = (0..40).map(|n| format!("linux/a{n}")).collect();
+        assert!(parse(&[("platform", &many.join(","))]).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hakone_base::ImageRef;
 
-use crate::{Error, Packing, wire::control};
+use crate::{Error, Notes, Packing, notes::is_note, wire::control};
 
 /// One exporter of a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Export {
     pub push: bool,
     /// How layers are to be packed; none for as they are stored.
     pub packing: Option<Packing>,
+    /// What is to be noted.
+    pub notes: Notes,
 }
 
 /// The kinds of exporters.
@@ -85,40 +87,69 @@ impl Export {
             output,
             push: attributes.get("push").is_some_and(|value| value == "true"),
             packing: packing(target, attributes)?,
+            notes: notes(target, attributes)?,
         })
     }
 }
 
+/// What exporters know besides names, packing and annotations. What changes the result and is not done is refused when it is asked
+/// for, and so is what nobody knows: to pass over it would give another result than the one that was asked for.
 fn check(target: Target, attributes: &BTreeMap<String, String>) -> Result<(), Error> {
-    let wants = |key: &str| attributes.get(key).is_some_and(|value| value == "true");
-    if wants("push-by-digest") {
-        return Err(Error::Unsupported("push-by-digest".into()));
-    }
     let archive = matches!(target, Target::DockerArchive | Target::OciArchive);
-    let folder = attributes.get("tar").is_some_and(|value| value == "false");
-    if archive && folder {
-        return Err(Error::Unsupported(
-            "an image layout that is no tar (tar=false)".into(),
-        ));
+    for (name, value) in attributes {
+        let (truth, lie) = (value == "true", value == "false");
+        let does = match name.as_str() {
+            // Where clients put it is their own affair, and whether they load what is here anyway.
+            "name" | "push" | "compression" | "compression-level" | "force-compression"
+            | "dest" | "mode" | "context" | "load" => true,
+            // What is so anyway: documents are OCI's, statements are manifests, results are unpacked and kept.
+            "oci-mediatypes" | "unpack" | "store" | "attestation-inline" => !lie,
+            "tar" => !(archive && lie),
+            "push-by-digest"
+            | "rewrite-timestamp"
+            | "prefer-nondist-layers"
+            | "name-canonical"
+            | "oci-artifact"
+            | "platform-split"
+            | "registry.insecure" => !truth,
+            name => {
+                is_note(name) || name.starts_with("containerimage.") || name.starts_with("refs.")
+            }
+        };
+        if !does {
+            let what: String = name.chars().take(64).collect();
+            let value: String = value.chars().take(64).collect();
+            return Err(Error::Unsupported(format!("{what}={value} of an exporter")));
+        }
     }
     Ok(())
 }
 
-/// Reads how layers are to be packed. The engine keeps them as they are, so where they are its own, or go from its own, that is
-/// refused rather than passed over; results that are files have none.
+/// Reads what is to be noted; files and Docker's archives have no place for it.
+fn notes(target: Target, attributes: &BTreeMap<String, String>) -> Result<Notes, Error> {
+    let notes = Notes::parse(attributes)?;
+    let refuse = |what: &str| Err(Error::Unsupported(format!("an annotation of {what}")));
+    match target {
+        _ if notes.is_empty() => Ok(notes),
+        Target::OciArchive | Target::Image => Ok(notes),
+        Target::DockerArchive => refuse("docker archives (exporter oci has them)"),
+        Target::Folder | Target::Tar => refuse("a result that is files"),
+    }
+}
+
+/// Reads how layers are to be packed. The engine keeps its own as they are, and keeps what is pushed in their place beside them;
+/// Docker's archives and results that are files have no packing, which is refused rather than passed over.
 fn packing(
     target: Target,
     attributes: &BTreeMap<String, String>,
 ) -> Result<Option<Packing>, Error> {
     let wanted = Packing::parse(attributes)?;
-    let pushed = attributes.get("push").is_some_and(|value| value == "true");
     let refuse = |what: &str| Err(Error::Unsupported(format!("a compression of {what}")));
     match (target, wanted) {
-        (_, None) | (Target::Folder | Target::Tar, Some(_)) => Ok(None),
-        (Target::OciArchive, wanted) => Ok(wanted),
+        (_, None) => Ok(None),
+        (Target::OciArchive | Target::Image, wanted) => Ok(wanted),
         (Target::DockerArchive, Some(_)) => refuse("docker archives (exporter oci has it)"),
-        (Target::Image, Some(_)) if pushed => refuse("what is pushed (exporter oci has it)"),
-        (Target::Image, Some(_)) => Ok(None),
+        (Target::Folder | Target::Tar, Some(_)) => refuse("a result that is files"),
     }
 }
 
@@ -167,25 +198,60 @@ mod tests {
         assert_eq!(Export::all(&control::SolveRequest::default()).unwrap(), []);
     }
 
+    fn parse(kind: &str, pairs: &[(&str, &str)]) -> Result<Export, Error> {
+        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        Export::parse(0, kind, &pairs.iter().map(own).collect())
+    }
+
     #[test]
-    fn layers_are_packed_where_they_leave_as_a_layout_alone() {
-        let parse = |kind: &str, pairs: &[(&str, &str)]| {
-            let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-            Export::parse(0, kind, &pairs.iter().map(own).collect())
-        };
+    fn layers_are_packed_where_they_leave_and_nowhere_else() {
         let zstd = ("compression", "zstd");
-        assert!(parse("oci", &[zstd]).unwrap().packing.is_some());
-        assert!(parse("oci", &[]).unwrap().packing.is_none());
-        for kind in ["moby", "tar", "local"] {
-            assert_eq!(parse(kind, &[zstd]).unwrap().packing, None, "{kind}");
+        for (kind, pairs) in [("oci", &[zstd][..]), ("image", &[zstd]), ("moby", &[zstd])] {
+            assert!(parse(kind, pairs).unwrap().packing.is_some(), "{kind}");
         }
+        assert!(parse("oci", &[]).unwrap().packing.is_none());
         for (kind, pairs) in [
             ("docker", &[zstd][..]),
-            ("image", &[zstd, ("push", "true")]),
+            ("tar", &[zstd]),
+            ("local", &[zstd]),
             ("oci", &[("compression", "estargz")]),
             ("moby", &[("compression", "best")]),
         ] {
             assert!(parse(kind, pairs).is_err(), "{kind} {pairs:?}");
+        }
+    }
+
+    #[test]
+    fn notes_go_where_documents_go() {
+        let note = ("annotation.a", "b");
+        for kind in ["oci", "moby", "image"] {
+            assert!(!parse(kind, &[note]).unwrap().notes.is_empty(), "{kind}");
+        }
+        for kind in ["docker", "tar", "local"] {
+            assert!(parse(kind, &[note]).is_err(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn no_attribute_is_passed_over() {
+        for pair in [
+            ("oci-mediatypes", "true"),
+            ("push-by-digest", "false"),
+            ("tar", "true"),
+            ("rewrite-timestamp", "false"),
+        ] {
+            assert!(parse("oci", &[pair]).is_ok(), "{pair:?}");
+        }
+        for pair in [
+            ("oci-mediatypes", "false"),
+            ("push-by-digest", "true"),
+            ("rewrite-timestamp", "true"),
+            ("tar", "false"),
+            ("nobody-knows", "this"),
+            ("annotation-layer.x", "y"),
+        ] {
+            let error = parse("oci", &[pair]).unwrap_err().to_string();
+            assert!(error.contains(pair.0), "{error}");
         }
     }
 

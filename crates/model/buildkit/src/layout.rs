@@ -1,117 +1,178 @@
-//! Attestations in an OCI layout: the index that named an image names an index, of the image and of a manifest that attests it.
+//! What ties the images of a build together: one image as it is, or an index of images and of the manifests that attest them.
+//!
+//! Pure: descriptors and statements go in, documents come out. Who exports puts the documents beside the blobs of the images.
 
 use std::collections::BTreeMap;
 
-use hakone_base::Digest;
+use hakone_base::{Digest, ImageRef};
 use hakone_image_model::{Descriptor, Index, Limits, Manifest, Platform};
 use serde_json::json;
 
-use crate::{Error, Statement, Subject, statement::IN_TOTO};
+use crate::{Error, Noted, Notes, Statement, Subject, statement::IN_TOTO};
 
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// A layout with its attestations.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attached {
-    /// The blobs that come in addition.
-    pub blobs: BTreeMap<Digest, Vec<u8>>,
-    /// The text of `index.json`.
-    pub index: Vec<u8>,
-    /// The digest under which the whole is named now.
-    pub root: Digest,
+/// An image and what is said of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Member {
+    /// Its manifest, with its platform.
+    pub image: Descriptor,
+    /// What is said of it.
+    pub statements: Vec<Statement>,
+    /// What it is called there.
+    pub subject: String,
 }
 
-/// Adds statements to the image that `index` names, under each of its names; `subject` says what to call it.
+/// Images tied together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Whole {
+    /// Small blobs that come in addition to those of the images: statements, and configs for those who expect one.
+    pub blobs: BTreeMap<Digest, Vec<u8>>,
+    /// Manifests and indexes that come in addition, in the order in which a registry takes them.
+    pub documents: Vec<(Descriptor, Vec<u8>)>,
+    /// What stands for the whole.
+    pub root: Descriptor,
+}
+
+/// Ties images together; a single one of which nothing is said stays what it is.
 ///
 /// # Errors
-/// When the index is none, or names no image or several.
-pub fn attach(index: &[u8], statements: &[Statement], subject: &str) -> Result<Attached, Error> {
-    let refuse = || Error::Definition("the layout does not name one image");
-    let parsed: Result<Index, _> = serde_json::from_slice(index);
-    let named = parsed.ok().ok_or_else(refuse)?.manifests;
-    let image = named.first().cloned().ok_or_else(refuse)?;
-    if named.iter().any(|other| other.digest != image.digest) {
-        return Err(refuse());
+/// When there is none, or something is to be noted in an index that is not there.
+pub fn tie(members: Vec<Member>, notes: &Notes, several: bool) -> Result<Whole, Error> {
+    let mut whole = Whole {
+        blobs: BTreeMap::new(),
+        documents: Vec::new(),
+        root: match members.as_slice() {
+            [] => return Err(Error::Definition("there is no image")),
+            [first, ..] => first.image.clone(),
+        },
+    };
+    let said = members.iter().any(|member| !member.statements.is_empty());
+    if !said && !several {
+        return match notes.want_index() {
+            true => Err(Error::Unsupported(
+                "an annotation of an index where a single image has none".into(),
+            )),
+            false => Ok(whole),
+        };
     }
-    let mut blobs = BTreeMap::new();
-    let subject = Subject {
-        name: subject.to_owned(),
-        digest: image.digest.clone(),
+    let (mut images, mut attested) = (Vec::new(), Vec::new());
+    for member in members {
+        let platform = member.image.platform.as_ref().map(ToString::to_string);
+        let noted = notes.of(Noted::ManifestDescriptor, &platform.unwrap_or_default());
+        if !member.statements.is_empty() {
+            attested.push(whole.attest(&member)?);
+        }
+        images.push(Descriptor {
+            annotations: (!noted.is_empty()).then_some(noted),
+            ..member.image
+        });
+    }
+    images.extend(attested);
+    let noted = notes.of(Noted::Index, "");
+    let index = Index {
+        annotations: (!noted.is_empty()).then_some(noted),
+        ..Index::new(images)
     };
-    let attestation = manifest(&mut blobs, statements, &subject)?;
-    let image = Descriptor {
-        annotations: None,
-        ..image
-    };
-    let inner = print(&Index::new(vec![image, attestation]))?;
-    let inner = add(&mut blobs, OCI_INDEX, inner);
-    let outer = named.into_iter().map(|one| Descriptor {
-        annotations: one.annotations,
-        ..inner.clone()
-    });
-    Ok(Attached {
-        index: print(&Index::new(outer.collect()))?,
-        root: inner.digest,
-        blobs,
-    })
+    whole.root = whole.document(OCI_INDEX, print(&index)?);
+    Ok(whole)
 }
 
-/// Makes the manifest whose layers are the statements; its config is there for those who expect one.
-fn manifest(
-    blobs: &mut BTreeMap<Digest, Vec<u8>>,
-    statements: &[Statement],
-    subject: &Subject,
-) -> Result<Descriptor, Error> {
-    let mut layer = |statement: &Statement| {
-        let text = statement.print(std::slice::from_ref(subject));
-        let sort = (
-            "in-toto.io/predicate-type".to_owned(),
-            statement.sort.to_owned(),
-        );
+/// Prints the `index.json` of a layout: the root under each name, or once without one.
+///
+/// # Errors
+/// When it would be too large.
+pub fn top(root: &Descriptor, names: &[ImageRef], notes: &Notes) -> Result<Vec<u8>, Error> {
+    let noted = notes.of(Noted::IndexDescriptor, "");
+    let entry = |mut annotations: BTreeMap<String, String>| {
+        annotations.extend(noted.clone());
         Descriptor {
-            annotations: Some([sort].into()),
-            ..add(blobs, IN_TOTO, text)
+            annotations: (!annotations.is_empty()).then_some(annotations),
+            ..root.clone()
         }
     };
-    let layers: Vec<Descriptor> = statements.iter().map(&mut layer).collect();
-    let digests: Vec<&str> = layers.iter().map(|layer| layer.digest.as_str()).collect();
-    let config = json!({"architecture": "unknown", "os": "unknown", "config": {},
-                        "rootfs": {"type": "layers", "diff_ids": digests}});
-    let config = config.to_string().into_bytes();
-    let described = Descriptor::config(Digest::of(&config), config.len() as u64);
-    blobs.insert(described.digest.clone(), config);
-    let manifest = Manifest::new(described, layers);
-    let kind = manifest.media_type.clone().unwrap_or_default();
-    let notes = [
-        ("vnd.docker.reference.digest", subject.digest.as_str()),
-        ("vnd.docker.reference.type", "attestation-manifest"),
-    ];
-    Ok(Descriptor {
-        platform: Some(Platform {
-            architecture: "unknown".into(),
-            os: "unknown".into(),
-            variant: None,
-        }),
-        annotations: Some(
-            notes
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .into(),
-        ),
-        ..add(blobs, &kind, print(&manifest)?)
-    })
+    let named = |name: &ImageRef| {
+        let tag = name.tag().unwrap_or("latest");
+        let whole = format!("{}/{}:{tag}", name.domain(), name.path());
+        let notes = [
+            ("io.containerd.image.name".to_owned(), whole),
+            ("org.opencontainers.image.ref.name".to_owned(), tag.into()),
+        ];
+        entry(notes.into())
+    };
+    let entries = match names {
+        [] => vec![entry(BTreeMap::new())],
+        names => names.iter().map(named).collect(),
+    };
+    print(&Index::new(entries))
 }
 
-fn add(blobs: &mut BTreeMap<Digest, Vec<u8>>, kind: &str, bytes: Vec<u8>) -> Descriptor {
-    let descriptor = Descriptor::new(kind, Digest::of(&bytes), bytes.len() as u64);
-    blobs.insert(descriptor.digest.clone(), bytes);
-    descriptor
+impl Whole {
+    /// Makes the manifest whose layers are the statements; its config is there for those who expect one.
+    fn attest(&mut self, member: &Member) -> Result<Descriptor, Error> {
+        let subject = Subject {
+            name: member.subject.clone(),
+            digest: member.image.digest.clone(),
+        };
+        let layer = |statement: &Statement| {
+            let text = statement.print(std::slice::from_ref(&subject));
+            let sort = (
+                "in-toto.io/predicate-type".to_owned(),
+                statement.sort.into(),
+            );
+            let layer = Descriptor {
+                annotations: Some([sort].into()),
+                ..describe(IN_TOTO, &text)
+            };
+            (layer, text)
+        };
+        let layers: Vec<_> = member.statements.iter().map(layer).collect();
+        let digests: Vec<&Digest> = layers.iter().map(|(layer, _)| &layer.digest).collect();
+        let config = json!({"architecture": "unknown", "os": "unknown", "config": {},
+                            "rootfs": {"type": "layers", "diff_ids": digests}});
+        let config = config.to_string().into_bytes();
+        let digest = Digest::of(&config);
+        let described = Descriptor::config(digest.clone(), config.len() as u64);
+        self.blobs.insert(digest, config);
+        let mut listed = Vec::new();
+        for (layer, text) in layers {
+            self.blobs.insert(layer.digest.clone(), text);
+            listed.push(layer);
+        }
+        let manifest = Manifest::new(described, listed);
+        let kind = manifest.media_type.clone().unwrap_or_default();
+        let notes = [
+            ("vnd.docker.reference.digest", member.image.digest.as_str()),
+            ("vnd.docker.reference.type", "attestation-manifest"),
+        ];
+        let notes = notes.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Ok(Descriptor {
+            platform: Some(Platform {
+                architecture: "unknown".into(),
+                os: "unknown".into(),
+                variant: None,
+            }),
+            annotations: Some(notes.into()),
+            ..self.document(&kind, print(&manifest)?)
+        })
+    }
+
+    fn document(&mut self, kind: &str, bytes: Vec<u8>) -> Descriptor {
+        let described = describe(kind, &bytes);
+        self.documents.push((described.clone(), bytes));
+        described
+    }
+}
+
+fn describe(kind: &str, bytes: &[u8]) -> Descriptor {
+    Descriptor::new(kind, Digest::of(bytes), bytes.len() as u64)
 }
 
 fn print(document: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
     let text = serde_json::to_vec(document).ok();
     let text = text.filter(|text| text.len() as u64 <= Limits::default().document);
     text.ok_or(Error::Definition(
-        "an index of the layout cannot be printed",
+        "an index of the images cannot be printed",
     ))
 }
 
@@ -119,14 +180,14 @@ fn print(document: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
 mod tests {
     use super::*;
 
-    fn image(name: &str, of: &[u8]) -> Descriptor {
-        let notes = [(
-            "org.opencontainers.image.ref.name".to_owned(),
-            name.to_owned(),
-        )];
-        Descriptor {
-            annotations: Some(notes.into()),
-            ..Descriptor::manifest(None, Digest::of(of), 3)
+    fn member(of: &[u8], platform: &str, statements: Vec<Statement>) -> Member {
+        Member {
+            image: Descriptor {
+                platform: Some(platform.parse().unwrap()),
+                ..Descriptor::manifest(None, Digest::of(of), 3)
+            },
+            statements,
+            subject: "pkg:docker/app@1".into(),
         }
     }
 
@@ -138,31 +199,90 @@ mod tests {
         }
     }
 
-    #[test]
-    fn each_name_leads_to_the_image_and_to_what_attests_it() {
-        let index = Index::new(vec![image("1", b"i"), image("2", b"i")]);
-        let index = serde_json::to_vec(&index).unwrap();
-        let all = attach(&index, &[statement()], "pkg:docker/app@1").unwrap();
-        let outer: Index = serde_json::from_slice(&all.index).unwrap();
-        assert_eq!(outer.manifests.len(), 2);
-        assert!(outer.manifests.iter().all(|one| one.digest == all.root));
-        let inner: Index = serde_json::from_slice(&all.blobs[&all.root]).unwrap();
-        assert_eq!(inner.manifests[0].digest, Digest::of(b"i"));
-        let notes = inner.manifests[1].annotations.clone().unwrap();
+    fn notes(pairs: &[(&str, &str)]) -> Notes {
+        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        Notes::parse(&pairs.iter().map(own).collect()).unwrap()
+    }
+
+    fn index(whole: &Whole) -> Index {
+        let (described, text) = whole.documents.last().unwrap();
         assert_eq!(
-            notes["vnd.docker.reference.digest"],
-            Digest::of(b"i").as_str()
+            (&described.digest, &Digest::of(text)),
+            (&whole.root.digest, &whole.root.digest)
         );
-        let manifest: Manifest =
-            serde_json::from_slice(&all.blobs[&inner.manifests[1].digest]).unwrap();
-        let said = String::from_utf8(all.blobs[&manifest.layers[0].digest].clone()).unwrap();
-        assert!(said.contains(Digest::of(b"i").hex()), "{said}");
+        serde_json::from_slice(text).unwrap()
     }
 
     #[test]
-    fn several_images_cannot_be_attested_as_one() {
-        let index = Index::new(vec![image("1", b"i"), image("2", b"j")]);
-        assert!(attach(&serde_json::to_vec(&index).unwrap(), &[statement()], "x").is_err());
-        assert!(attach(b"{}", &[statement()], "x").is_err());
+    fn a_single_image_of_which_nothing_is_said_stays_what_it_is() {
+        let one = member(b"i", "linux/amd64", Vec::new());
+        let whole = tie(vec![one.clone()], &Notes::default(), false).unwrap();
+        assert_eq!((whole.root, whole.documents.len()), (one.image.clone(), 0));
+        let index = notes(&[("annotation-index.a", "b")]);
+        assert!(tie(vec![one], &index, false).is_err());
+        assert!(tie(Vec::new(), &Notes::default(), true).is_err());
+    }
+
+    #[test]
+    fn what_attests_an_image_names_it_and_comes_after_all_images() {
+        let members = vec![
+            member(b"i", "linux/amd64", vec![statement()]),
+            member(b"j", "linux/arm64", vec![statement()]),
+        ];
+        let whole = tie(members, &Notes::default(), true).unwrap();
+        let listed = index(&whole).manifests;
+        let platforms: Vec<_> = listed
+            .iter()
+            .map(|one| one.platform.as_ref().unwrap().to_string())
+            .collect();
+        assert_eq!(
+            platforms,
+            [
+                "linux/amd64",
+                "linux/arm64",
+                "unknown/unknown",
+                "unknown/unknown"
+            ]
+        );
+        let of_second = listed[3].annotations.as_ref().unwrap();
+        assert_eq!(
+            of_second["vnd.docker.reference.digest"],
+            Digest::of(b"j").as_str()
+        );
+        let (_, text) = &whole.documents[1];
+        let manifest: Manifest = serde_json::from_slice(text).unwrap();
+        let said = String::from_utf8(whole.blobs[&manifest.layers[0].digest].clone()).unwrap();
+        assert!(said.contains(Digest::of(b"j").hex()), "{said}");
+        assert!(whole.blobs.contains_key(&manifest.config.digest));
+    }
+
+    #[test]
+    fn notes_stand_where_they_were_meant() {
+        let notes = notes(&[
+            ("annotation-index.a", "1"),
+            ("annotation-manifest-descriptor[linux/amd64].b", "2"),
+            ("annotation-index-descriptor.c", "3"),
+        ]);
+        let members = vec![
+            member(b"i", "linux/amd64", Vec::new()),
+            member(b"j", "linux/s390x", Vec::new()),
+        ];
+        let whole = tie(members, &notes, true).unwrap();
+        let index = index(&whole);
+        assert_eq!(index.annotations.unwrap()["a"], "1");
+        assert_eq!(index.manifests[0].annotations.as_ref().unwrap()["b"], "2");
+        assert_eq!(index.manifests[1].annotations, None);
+        let names: Vec<ImageRef> = vec!["app:1".parse().unwrap(), "app:2".parse().unwrap()];
+        let top: Index =
+            serde_json::from_slice(&top(&whole.root, &names, &notes).unwrap()).unwrap();
+        assert_eq!(top.manifests.len(), 2);
+        for (entry, tag) in top.manifests.iter().zip(["1", "2"]) {
+            let notes = entry.annotations.as_ref().unwrap();
+            assert_eq!(notes["org.opencontainers.image.ref.name"], tag);
+            assert_eq!(
+                (notes["c"].as_str(), &entry.digest),
+                ("3", &whole.root.digest)
+            );
+        }
     }
 }

@@ -18,6 +18,7 @@ mod header;
 mod layout;
 mod list;
 mod listing;
+mod notes;
 mod packing;
 pub mod patterns;
 mod progress;
@@ -30,7 +31,7 @@ mod values;
 pub mod wire;
 
 pub use attest::{Attest, Bill, Form, Mode, Place, Provenance};
-pub use attributes::{Fresh, MainContext, Network, Order, Pull, Question, Ulimit};
+pub use attributes::{Fresh, MainContext, Network, Order, Platforms, Pull, Question, Ulimit};
 pub use cache::{CacheExport, CachePlace, CacheSource};
 pub use capability::{FRONTEND, LLB, capabilities};
 pub use checks::check;
@@ -42,8 +43,9 @@ pub use export::{Export, Target};
 /// What a build check found.
 pub use hakone_build_check::Warning as Finding;
 pub use header::selection;
-pub use layout::{Attached, attach};
+pub use layout::{Member, Whole, tie, top};
 pub use listing::Listing;
+pub use notes::{Noted, Notes};
 pub use packing::Packing;
 pub use progress::{Moment, clip, vertex_digest};
 pub use provenance::{Account, Made, Material};

@@ -10,6 +10,9 @@ use crate::{
     list,
 };
 
+/// Platforms of one build.
+const PLATFORMS: usize = 16;
+
 pub(crate) fn filename(text: &str) -> Result<String, Error> {
     let refuse = |reason| Err(Error::attribute("filename", text, reason));
     let clean = text.strip_prefix("./").unwrap_or(text);
@@ -34,12 +37,25 @@ pub(crate) fn context(attributes: &BTreeMap<String, String>) -> MainContext {
     }
 }
 
-pub(crate) fn platform(attributes: &BTreeMap<String, String>) -> Result<Option<String>, Error> {
-    match attributes.get("platform").filter(|text| !text.is_empty()) {
-        Some(text) if text.contains(',') => {
-            Err(Error::Unsupported("an image of several platforms".into()))
+/// Lists the platforms, each once and written out.
+pub(crate) fn platforms(attributes: &BTreeMap<String, String>) -> Result<Vec<String>, Error> {
+    let text = attributes.get("platform").map_or("", String::as_str);
+    let mut all = Vec::new();
+    for one in text.split(',').filter(|one| !one.is_empty()) {
+        let platform: Result<hakone_image_model::Platform, _> = one.trim().parse();
+        let platform = platform
+            .ok()
+            .ok_or_else(|| Error::attribute("platform", one, "it is no platform"))?;
+        let platform = platform.to_string();
+        if !all.contains(&platform) {
+            all.push(platform);
         }
-        other => Ok(other.cloned()),
+    }
+    match all.len() {
+        count if count > PLATFORMS => Err(Error::Unsupported(format!(
+            "an image of more than {PLATFORMS} platforms"
+        ))),
+        _ => Ok(all),
     }
 }
 

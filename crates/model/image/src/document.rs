@@ -56,6 +56,9 @@ pub struct Manifest {
     pub config: Descriptor,
     /// The layer blobs, lowest first.
     pub layers: Vec<Descriptor>,
+    /// Free notes of its maker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<std::collections::BTreeMap<String, String>>,
 }
 
 /// Several images, one for each platform.
@@ -69,6 +72,9 @@ pub struct Index {
     pub media_type: Option<String>,
     /// The images.
     pub manifests: Vec<Descriptor>,
+    /// Free notes of its maker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<std::collections::BTreeMap<String, String>>,
 }
 
 /// A document that is either one image or several.
@@ -152,6 +158,7 @@ impl Index {
             schema_version: 2,
             media_type: Some(OCI_INDEX.to_owned()),
             manifests,
+            annotations: None,
         }
     }
 }
@@ -193,6 +200,7 @@ impl Manifest {
             media_type: Some(OCI_MANIFEST.to_owned()),
             config,
             layers,
+            annotations: None,
         }
     }
 }

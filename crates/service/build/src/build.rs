@@ -23,8 +23,14 @@ use tokio::{
 
 use crate::{
     Built, Error, Export, Folder, Lender, Progress, Request, Sources, StepNumber, Style, Wanted,
-    neighbour::Ground, service::Inner, stage, tell::Voice,
+    neighbour::Ground,
+    service::Inner,
+    stage,
+    tell::{Voice, named},
 };
+
+/// What the loading of the build context is called.
+const CONTEXT: &str = "[internal] load build context";
 
 /// What a stage gave.
 #[derive(Clone, Debug)]
@@ -96,8 +102,8 @@ impl Build {
             let steps = file.stages.get(*index).map_or(0, |stage| stage.steps.len());
             next += 1 + steps;
         }
-        let turns = std::thread::available_parallelism().map_or(2, |n| n.get().max(2));
         Ok(Self {
+            turns: Semaphore::new(inner.turns),
             inner,
             request,
             sources,
@@ -114,7 +120,6 @@ impl Build {
                 .collect(),
             context: OnceCell::new(),
             lenders: OnceCell::new(),
-            turns: Semaphore::new(turns),
             held: Mutex::default(),
         })
     }
@@ -205,11 +210,15 @@ impl Build {
         found.clone().ok_or(Error::Cancelled)
     }
 
+    /// Names the vertex that loads the build context.
+    pub(crate) fn context_vertex() -> Digest {
+        named(CONTEXT, None, &[])
+    }
+
     /// Opens the build context, asked for once.
     pub(crate) async fn context(&self) -> Result<Opened, Error> {
         let opened = self.context.get_or_try_init(|| async {
-            let name = "[internal] load build context".to_owned();
-            let voice = Voice::new(&self.progress, name, Vec::new(), None).await;
+            let voice = Voice::new(&self.progress, CONTEXT.to_owned(), Vec::new(), None).await;
             voice.started().await;
             let wanted = Wanted {
                 patterns: self.patterns(),

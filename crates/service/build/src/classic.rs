@@ -165,7 +165,7 @@ impl Lines {
                     step.done = Some(cached);
                 }
             }
-            Event::Started { .. } => {}
+            Event::Started { .. } | Event::Reads { .. } => {}
         }
         self.advance();
     }

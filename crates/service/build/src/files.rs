@@ -13,7 +13,7 @@ use hakone_tree::{CopyOptions, Kind};
 
 use crate::{
     Error, Named, archive,
-    build::{Opened, open},
+    build::{Build, Opened, open},
     neighbour::Top,
     root::{self, Writing},
     scratch::Temporary,
@@ -110,11 +110,14 @@ fn hash(items: &[Item]) -> String {
 /// Opens where a step takes files from.
 pub(crate) async fn origin(work: &Work<'_>, from: &From, voice: &Voice) -> Result<Opened, Error> {
     let From::Named(name) = from else {
-        return work.build.context().await;
+        let opened = work.build.context().await;
+        voice.reads(Build::context_vertex()).await;
+        return opened;
     };
     let stage = work.build.graph.origin(name, work.index);
     if let Some(index) = stage.map_err(hakone_build_model::Error::from)? {
         let outcome = work.build.stage(index).await?;
+        voice.reads(outcome.vertex.clone()).await;
         let layers = root::layers(work.build, outcome.ground.as_ref())?;
         return of_layers(work, layers).await;
     }

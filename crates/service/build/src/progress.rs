@@ -18,6 +18,13 @@ pub trait Progress: Send + Sync + 'static {
 pub enum Event {
     /// A vertex is part of the build. Told once, before all else about it.
     Vertex(Vertex),
+    /// A vertex reads what another one gives, besides those that it was announced with.
+    Reads {
+        /// Which.
+        vertex: Digest,
+        /// What it reads.
+        input: Digest,
+    },
     /// Work on a vertex began.
     Started {
         /// Which.

@@ -68,6 +68,8 @@ pub(crate) struct Inner {
     pub(crate) caches: PathBuf,
     pub(crate) hardened: bool,
     pub(crate) events: Bus,
+    /// Steps of one build at once; asked for once, because the answer is in files of control groups.
+    pub(crate) turns: usize,
     locks: Mutex<Locks>,
     running: Mutex<HashMap<String, CancellationToken>>,
 }
@@ -103,6 +105,7 @@ impl Service {
             caches: data.join("mounts"),
             hardened: options.hardened,
             events,
+            turns: std::thread::available_parallelism().map_or(2, |n| n.get().max(2)),
             locks: Mutex::default(),
             running: Mutex::default(),
         };

@@ -29,7 +29,7 @@ impl Voice {
         step: Option<StepNumber>,
     ) -> Self {
         let place = step.as_ref().map(|step| step.number);
-        let id = Digest::of(format!("{name}\n{place:?}\n{inputs:?}").as_bytes());
+        let id = named(&name, place, &inputs);
         let vertex = Vertex {
             id: id.clone(),
             name,
@@ -45,6 +45,12 @@ impl Voice {
 
     pub(crate) const fn id(&self) -> &Digest {
         &self.vertex
+    }
+
+    /// Tells that it reads what another vertex gives.
+    pub(crate) async fn reads(&self, input: Digest) {
+        let vertex = self.vertex.clone();
+        self.progress.tell(Event::Reads { vertex, input }).await;
     }
 
     pub(crate) async fn started(&self) {
@@ -124,4 +130,9 @@ impl Voice {
         };
         self.progress.tell(event).await;
     }
+}
+
+/// Gives the id of a vertex.
+pub(crate) fn named(name: &str, place: Option<usize>, inputs: &[Digest]) -> Digest {
+    Digest::of(format!("{name}\n{place:?}\n{inputs:?}").as_bytes())
 }

@@ -1,7 +1,7 @@
 //! Attestations of a result: puts together what a client wants said, and adds it to files and archives.
 //!
-//! Where results are files, statements are files beside them and speak of each; in an OCI layout they are a manifest of their own
-//! in an index, and speak of the image. The engine's own images carry none: they are one manifest each.
+//! Where results are files, statements are files beside them and speak of each; of images they are manifests of their own in an
+//! index (`assemble.rs`).
 
 use std::{
     io::{self, Read, Write},
@@ -9,9 +9,9 @@ use std::{
 };
 
 use hakone_base::Digest;
-use hakone_buildkit_model::{Attest, Made, Statement, Subject, attach, image_url};
+use hakone_buildkit_model::{Attest, Made, Statement, Subject, image_url};
 use hakone_packages::{Document, Inventory, PREDICATE};
-use hakone_tar::{ChunkReader, ChunkWriter};
+use hakone_tar::ChunkReader;
 use serde::Deserialize as _;
 use tokio::sync::oneshot;
 
@@ -80,43 +80,23 @@ pub(crate) fn before(statements: &[Statement], files: &[Subject]) -> io::Result<
     Ok(bytes)
 }
 
-/// Passes an OCI layout on with statements in it; the receiver hears under which digest the whole is named.
-pub(crate) fn layout(
-    source: Reader,
-    statements: Vec<Statement>,
-    subject: String,
-) -> (ChunkReader, oneshot::Receiver<Digest>) {
+/// Passes a layout on as it is; the receiver hears under which digest its image is named.
+pub(crate) fn passed(source: Reader) -> (ChunkReader, oneshot::Receiver<Digest>) {
     let source = hakone_tar::inward(source);
-    let (writer, reader) = hakone_tar::outward();
+    let (mut writer, reader) = hakone_tar::outward();
     let (named, root) = oneshot::channel();
-    tokio::task::spawn_blocking(move || pass(source, writer, named, &statements, &subject));
-    (reader, root)
-}
-
-fn pass(
-    source: impl Read,
-    mut writer: ChunkWriter,
-    named: oneshot::Sender<Digest>,
-    statements: &[Statement],
-    subject: &str,
-) {
-    match rewrite(source, &mut writer, statements, subject) {
+    tokio::task::spawn_blocking(move || match pass(source, &mut writer) {
         Ok(root) => {
             // Nobody waits when the client is gone.
             named.send(root).ok();
             writer.finish().ok();
         }
         Err(error) => writer.fail(error),
-    }
+    });
+    (reader, root)
 }
 
-/// Copies each member but the index, which comes anew at the end with what it names.
-fn rewrite(
-    source: impl Read,
-    writer: &mut impl Write,
-    statements: &[Statement],
-    subject: &str,
-) -> io::Result<Digest> {
+fn pass(source: impl Read, writer: &mut impl Write) -> io::Result<Digest> {
     let mut archive = tar::Archive::new(source);
     let mut tar = tar::Builder::new(writer);
     let mut index = Vec::new();
@@ -124,23 +104,14 @@ fn rewrite(
         let mut entry = entry?;
         if *entry.path_bytes() == *b"index.json" {
             entry.by_ref().take(INDEX).read_to_end(&mut index)?;
+            member(&mut tar, "index.json", &index)?;
         } else {
             let header = entry.header().clone();
             tar.append(&header, &mut entry)?;
         }
     }
-    if statements.is_empty() {
-        member(&mut tar, "index.json", &index)?;
-        tar.finish()?;
-        return image(&index);
-    }
-    let attached = attach(&index, statements, subject).map_err(io::Error::other)?;
-    for (digest, bytes) in &attached.blobs {
-        member(&mut tar, &format!("blobs/sha256/{}", digest.hex()), bytes)?;
-    }
-    member(&mut tar, "index.json", &attached.index)?;
     tar.finish()?;
-    Ok(attached.root)
+    image(&index)
 }
 
 /// Gives the digest of the first image that an index names.
@@ -149,6 +120,13 @@ fn image(index: &[u8]) -> io::Result<Digest> {
     let digest = index.pointer("/manifests/0/digest");
     let digest = digest.ok_or_else(|| io::Error::other("the layout names no image"))?;
     Ok(Digest::deserialize(digest)?)
+}
+
+/// Names an image for statements.
+pub(crate) fn subject(names: &[hakone_base::ImageRef], platform: &str) -> String {
+    names
+        .first()
+        .map_or_else(|| "_".to_owned(), |name| image_url(name, platform))
 }
 
 pub(crate) fn member<W: Write>(
@@ -161,13 +139,6 @@ pub(crate) fn member<W: Write>(
     header.set_mode(0o644);
     header.set_mtime(0);
     tar.append_data(&mut header, name, bytes)
-}
-
-/// Names the image of an archive for statements.
-pub(crate) fn subject(names: &[hakone_base::ImageRef], platform: &str) -> String {
-    names
-        .first()
-        .map_or_else(|| "_".to_owned(), |name| image_url(name, platform))
 }
 
 /// Refuses what the engine's own images and Docker's archives cannot carry.
@@ -218,31 +189,17 @@ mod tests {
     }
 
     #[test]
-    fn a_layout_names_its_index_once_and_last() {
-        let image = Digest::of(b"i");
+    fn a_layout_passes_as_it_is_and_tells_its_image() {
+        let digest = Digest::of(b"i");
         let index = serde_json::json!({"schemaVersion": 2, "manifests": [{
-            "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": image, "size": 1}]});
+            "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest, "size": 1}]});
         let mut source = tar::Builder::new(Vec::new());
         member(&mut source, "index.json", index.to_string().as_bytes()).unwrap();
         member(&mut source, "oci-layout", b"{}").unwrap();
         let source = source.into_inner().unwrap();
         let mut plain = Vec::new();
-        assert_eq!(
-            rewrite(source.as_slice(), &mut plain, &[], "_").unwrap(),
-            image
-        );
-        let mut attested = Vec::new();
-        let root = rewrite(source.as_slice(), &mut attested, &[statement()], "_").unwrap();
-        let mut archive = tar::Archive::new(attested.as_slice());
-        let names = archive
-            .entries()
-            .unwrap()
-            .map(|entry| entry.unwrap().path().unwrap().display().to_string());
-        let names: Vec<String> = names.collect();
-        assert_eq!(names.iter().filter(|name| *name == "index.json").count(), 1);
-        assert!(
-            names.contains(&format!("blobs/sha256/{}", root.hex())),
-            "{names:?}"
-        );
+        assert_eq!(pass(source.as_slice(), &mut plain).unwrap(), digest);
+        assert_eq!(plain, source);
+        assert!(pass([0; 1024].as_slice(), &mut Vec::new()).is_err());
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! Each call names its build in a header. Results have ids of that build alone: one build cannot name another's.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use hakone_buildkit_model::{
     FRONTEND, LLB, capabilities,
@@ -54,23 +57,10 @@ impl Service {
             let definition = request.definition.unwrap_or_default();
             return self.defined(solve, definition).await;
         }
-        let (result, metadata) = match frontend::run(&self.bench(), solve, request).await? {
-            Outcome::Answer(documents) => (None, documents.into_iter().collect()),
-            Outcome::Built(product) => {
-                let built = &product.built;
-                let metadata = [("containerimage.config".to_owned(), built.config.clone())];
-                let definition = definition(built);
-                let id = solve.keep(*product)?;
-                (
-                    Some(bridge::Ref {
-                        id,
-                        def: Some(definition),
-                    }),
-                    metadata.into(),
-                )
-            }
-        };
-        Ok(response(result, metadata))
+        match frontend::run(&self.bench(), solve, request).await? {
+            Outcome::Answer(documents) => Ok(response(None, documents.into_iter().collect())),
+            Outcome::Built(products) => given(solve, products),
+        }
     }
 
     /// Carries out what a client defines itself: nothing at all, or a repository, whose files it then reads.
@@ -192,6 +182,37 @@ fn response(
     }
 }
 
+/// Keeps results and says which there are: one, or one for each platform.
+fn given(solve: &Solve, products: Vec<Product>) -> Result<bridge::SolveResponse, Error> {
+    const CONFIG: &str = "containerimage.config";
+    let (mut refs, mut metadata, mut listed) = (HashMap::new(), HashMap::new(), Vec::new());
+    for product in products {
+        let (config, platform) = (product.built.config.clone(), product.platform.clone());
+        let definition = definition(&product.built);
+        let one = bridge::Ref {
+            id: solve.keep(product)?,
+            def: Some(definition),
+        };
+        let Some(name) = platform else {
+            return Ok(response(Some(one), [(CONFIG.to_owned(), config)].into()));
+        };
+        let platform = frontend::platform(&name)?;
+        metadata.insert(format!("{CONFIG}/{name}"), config);
+        listed.push(serde_json::json!({"ID": name, "Platform": platform}));
+        refs.insert(name, one);
+    }
+    let listed = serde_json::json!({ "Platforms": listed });
+    metadata.insert("refs.platforms".into(), listed.to_string().into_bytes());
+    Ok(bridge::SolveResponse {
+        r#ref: String::new(),
+        result: Some(bridge::Result {
+            result: Some(Kind::Refs(bridge::RefMap { refs })),
+            metadata,
+            attestations: HashMap::new(),
+        }),
+    })
+}
+
 /// Says what a result is, for another build that reads it: an image by its id.
 fn definition(built: &Built) -> pb::Definition {
     let source = pb::Op {
@@ -223,7 +244,10 @@ fn ids(kind: Kind) -> Vec<String> {
         Kind::RefDeprecated(id) => vec![id],
         Kind::RefsDeprecated(map) => map.refs.into_values().collect(),
         Kind::Ref(one) => vec![one.id],
-        Kind::Refs(map) => map.refs.into_values().map(|one| one.id).collect(),
+        Kind::Refs(map) => {
+            let sorted: BTreeMap<_, _> = map.refs.into_iter().collect();
+            sorted.into_values().map(|one| one.id).collect()
+        }
     };
     ids.into_iter().filter(|id| !id.is_empty()).collect()
 }

@@ -3,7 +3,7 @@
 //! Layers go as they are stored, so what comes back has the digests of the image. The manifest goes last: a cache that broke off
 //! is none. What a cache says of keys tells nothing of the steps: keys are digests.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use hakone_base::{Digest, ImageRef};
 use hakone_build_model::{Trace, shelf};
@@ -35,14 +35,21 @@ struct Packed {
 }
 
 /// Carries out all cache exports of a build.
-pub(crate) async fn all(bench: &Bench, solve: &Solve, product: &Product) -> Result<Answers, Error> {
+pub(crate) async fn all(
+    bench: &Bench,
+    solve: &Solve,
+    results: &[Arc<Product>],
+) -> Result<Answers, Error> {
     let mut answers = Answers::new();
+    if results.is_empty() {
+        return Ok(answers);
+    }
     for export in &solve.caches {
         let done = match &export.place {
             // Told in the image itself.
             CachePlace::Inline => continue,
-            CachePlace::Registry(name) => registry(bench, solve, (export, name), product).await,
-            CachePlace::Client(store) => folder(bench, solve, (export, store), product).await,
+            CachePlace::Registry(name) => registry(bench, solve, (export, name), results).await,
+            CachePlace::Client(store) => folder(bench, solve, (export, store), results).await,
         };
         match done {
             Ok(told) => answers.extend(told),
@@ -59,10 +66,10 @@ async fn registry(
     bench: &Bench,
     solve: &Solve,
     (export, name): (&CacheExport, &ImageRef),
-    product: &Product,
+    results: &[Arc<Product>],
 ) -> Result<Answers, Error> {
     let work = async |digest: &str| {
-        let packed = pack(bench, export, product)?;
+        let packed = pack(bench, export, results)?;
         let session = bench.sessions.wait(&solve.request.session).await?;
         let credentials = materials::credentials(&session, name.domain()).await?;
         let said = told(&packed);
@@ -85,10 +92,10 @@ async fn folder(
     bench: &Bench,
     solve: &Solve,
     (export, store): (&CacheExport, &str),
-    product: &Product,
+    results: &[Arc<Product>],
 ) -> Result<Answers, Error> {
     let work = async |digest: &str| {
-        let packed = pack(bench, export, product)?;
+        let packed = pack(bench, export, results)?;
         let session = bench.sessions.wait(&solve.request.session).await?;
         let content = Content::new(session, store.to_owned(), None);
         for (blob, path) in &packed.layers {
@@ -137,12 +144,12 @@ fn count(solve: &Solve, digest: &str, line: &str) {
     solve.report.count(digest, count);
 }
 
-fn pack(bench: &Bench, export: &CacheExport, product: &Product) -> Result<Packed, Error> {
-    let built = &product.built;
-    let traces: &[Trace] = match export.all {
-        true => &built.trails,
-        false => &built.trail,
-    };
+fn pack(bench: &Bench, export: &CacheExport, results: &[Arc<Product>]) -> Result<Packed, Error> {
+    let traces = results.iter().flat_map(|product| match export.all {
+        true => &product.built.trails,
+        false => &product.built.trail,
+    });
+    let traces: Vec<Trace> = traces.cloned().collect();
     let mut blobs = BTreeMap::new();
     let mut paths = BTreeMap::new();
     for id in traces.iter().flat_map(|trace| &trace.layers) {
@@ -152,7 +159,7 @@ fn pack(bench: &Bench, export: &CacheExport, product: &Product) -> Result<Packed
             blobs.insert(id.clone(), blob);
         }
     }
-    let printed = shelf::print(traces, &blobs);
+    let printed = shelf::print(&traces, &blobs);
     let (config, layers) = printed.map_err(shelf::ShelfError::from)?;
     let manifest = manifest(export, &config, layers.clone())?;
     let ids = layers.iter().filter_map(|blob| paths.get(&blob.digest));

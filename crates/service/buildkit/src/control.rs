@@ -103,9 +103,7 @@ impl Service {
             returned.await.map_err(|_gone| Error::Cancelled)??
         };
         let mut answers = export::all(&bench, solve, &results).await?;
-        if let Some(product) = results.first() {
-            answers.extend(cache_out::all(&bench, solve, product).await?);
-        }
+        answers.extend(cache_out::all(&bench, solve, &results).await?);
         Ok(answers)
     }
 
@@ -118,7 +116,7 @@ impl Service {
             ..Default::default()
         };
         match frontend::run(&self.bench(), solve, request).await? {
-            Outcome::Built(product) => Ok(vec![Arc::from(product)]),
+            Outcome::Built(products) => Ok(products.into_iter().map(Arc::new).collect()),
             Outcome::Answer(_) => Ok(Vec::new()),
         }
     }

@@ -6,15 +6,18 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use hakone_base::ImageRef;
 use hakone_buildkit_model::{Attest, Export, Statement, Target};
+use hakone_image_model::Platform;
 use tokio::io::AsyncReadExt as _;
 
 use crate::{
-    Error, attest,
+    Error,
+    assemble::{Assembled, Piece, Shape, assemble},
+    attest,
     evidence::{self, Evidence},
-    frontend::{Bench, Product},
+    frontend::{self, Bench, Product},
     materials,
     neighbour::{Archive, Built, Reader},
-    receive, repack,
+    receive,
     report::{Count, Report, now},
     send,
     sessions::Session,
@@ -30,16 +33,11 @@ pub(crate) async fn all(
     solve: &Solve,
     results: &[Arc<Product>],
 ) -> Result<Answers, Error> {
-    let Some(product) = results.first() else {
+    let Some(first) = results.first() else {
         return Ok(Answers::new());
     };
-    if product.files.is_some() && !solve.exports.is_empty() {
-        let words = "a result that is no image".to_owned();
-        return Err(hakone_buildkit_model::Error::Unsupported(words).into());
-    }
-    if results.len() > 1 && !solve.exports.is_empty() {
-        let words = "an image of several platforms".to_owned();
-        return Err(hakone_buildkit_model::Error::Unsupported(words).into());
+    if first.files.is_some() && !solve.exports.is_empty() {
+        return unsupported("a result that is no image");
     }
     let mut answers = Answers::new();
     for export in &solve.exports {
@@ -47,11 +45,25 @@ pub(crate) async fn all(
             bench,
             solve,
             export,
-            product,
+            results,
+            product: results
+                .iter()
+                .find(|one| is_own(bench, one))
+                .unwrap_or(first),
         };
         answers.extend(work.one().await?);
     }
     Ok(answers)
+}
+
+fn unsupported<T>(what: &str) -> Result<T, Error> {
+    Err(hakone_buildkit_model::Error::Unsupported(what.to_owned()).into())
+}
+
+/// Reports whether a result is for the platform of this host.
+fn is_own(bench: &Bench, product: &Product) -> bool {
+    let platform = product.platform.as_ref();
+    platform.is_none_or(|platform| *platform == bench.platform)
 }
 
 /// One exporter at work.
@@ -59,37 +71,27 @@ struct Work<'a> {
     bench: &'a Bench,
     solve: &'a Solve,
     export: &'a Export,
+    /// All results, one for each platform.
+    results: &'a [Arc<Product>],
+    /// The one for this host, or the first.
     product: &'a Product,
 }
 
 impl Work<'_> {
     async fn one(&self) -> Result<Answers, Error> {
+        let report = &self.solve.report;
+        if self.results.len() > 1 {
+            self.several()?;
+        }
         match self.export.target {
-            Target::Image => {
-                let what = "an attestation in the engine's own images (exporters oci, local and tar have them)";
-                attest::refuse(&self.product.attest, what)?;
-                let built = &self.product.built;
-                let report = &self.solve.report;
-                let work = async |digest: &str| {
-                    image(self.bench, report, digest, self.export, built).await
-                };
-                report.during("exporting to image", work).await?;
-                push(self.bench, self.solve, self.export).await?;
-                Ok(answers(self.export, built, &built.image))
-            }
+            Target::Image => self.image().await,
             Target::Folder => {
                 let work = async |_: &str| self.folder().await;
-                self.solve
-                    .report
-                    .during("exporting to client directory", work)
-                    .await
+                report.during("exporting to client directory", work).await
             }
             Target::Tar => {
                 let work = async |digest: &str| self.tar(digest).await;
-                self.solve
-                    .report
-                    .during("exporting to client tarball", work)
-                    .await
+                report.during("exporting to client tarball", work).await
             }
             Target::DockerArchive => {
                 attest::refuse(
@@ -97,19 +99,89 @@ impl Work<'_> {
                     "an attestation in a docker archive (exporter oci has them)",
                 )?;
                 let work = async |digest: &str| self.archive(digest, Archive::Docker).await;
-                self.solve
-                    .report
+                report
                     .during("exporting to docker image format", work)
                     .await
             }
             Target::OciArchive => {
                 let work = async |digest: &str| self.archive(digest, Archive::Oci).await;
-                self.solve
-                    .report
-                    .during("exporting to oci image format", work)
-                    .await
+                report.during("exporting to oci image format", work).await
             }
         }
+    }
+
+    /// Says where images of several platforms cannot go.
+    fn several(&self) -> Result<(), Error> {
+        match self.export.target {
+            Target::OciArchive | Target::Image => Ok(()),
+            Target::DockerArchive => unsupported(
+                "an image of several platforms in a docker archive (exporter oci has it)",
+            ),
+            Target::Folder | Target::Tar => {
+                unsupported("a result of several platforms that is files")
+            }
+        }
+    }
+
+    /// Names the result here: the one for this host, with all the others beside it for those who push it. Sends it to its
+    /// registries when that is wanted; clients that push by themselves push the same.
+    async fn image(&self) -> Result<Answers, Error> {
+        let (built, report) = (&self.product.built, &self.solve.report);
+        let wish = self.product.attest.beside();
+        let work = async |digest: &str| {
+            let (root, delivery) = match self.is_plain(&wish) {
+                true => (built.image.clone(), None),
+                false => {
+                    let assembled = self.assembled(&wish).await?;
+                    report.count(digest, done("exporting attestations and manifests"));
+                    let root = assembled.root().to_string();
+                    (root, Some(assembled))
+                }
+            };
+            image(self.bench, report, digest, self.export, built).await?;
+            let sent = delivery.as_ref().map(Assembled::delivery);
+            self.bench.builder.send_as(&built.image, sent).await?;
+            Ok::<_, Error>(root)
+        };
+        let root = report.during("exporting to image", work).await?;
+        push(self.bench, self.solve, self.export).await?;
+        Ok(answers(self.export, built, &root))
+    }
+
+    /// Reports whether what leaves is the image as it is stored.
+    fn is_plain(&self, wish: &Attest) -> bool {
+        let as_is = self.export.packing.is_none() && self.export.notes.is_empty();
+        as_is && wish.is_nothing() && self.product.platform.is_none()
+    }
+
+    /// Puts all results together, with what is wanted said of each.
+    async fn assembled(&self, wish: &Attest) -> Result<Assembled, Error> {
+        let mut pieces = Vec::new();
+        for product in self.results {
+            let platform = match &product.platform {
+                Some(platform) => platform.clone(),
+                None => {
+                    of_config(&product.built.config).unwrap_or_else(|| self.bench.platform.clone())
+                }
+            };
+            let (statements, _) = self.statements_of(product, wish).await?;
+            pieces.push(Piece {
+                source: self
+                    .bench
+                    .builder
+                    .archive(&product.built, &[], Archive::Oci)
+                    .await?,
+                subject: attest::subject(&self.export.names, &platform),
+                platform: frontend::platform(&platform)?,
+                statements,
+            });
+        }
+        let shape = Shape {
+            packing: self.export.packing,
+            notes: self.export.notes.clone(),
+            several: self.product.platform.is_some(),
+        };
+        assemble(pieces, receive::scratch(&self.bench.scratch)?, shape).await
     }
 
     async fn session(&self) -> Result<Arc<Session>, Error> {
@@ -118,13 +190,21 @@ impl Work<'_> {
 
     /// Makes the statements that a client wants, from a look at the files when they speak of these.
     async fn statements(&self, wish: &Attest) -> Result<(Vec<Statement>, Evidence), Error> {
+        self.statements_of(self.product, wish).await
+    }
+
+    async fn statements_of(
+        &self,
+        product: &Product,
+        wish: &Attest,
+    ) -> Result<(Vec<Statement>, Evidence), Error> {
         if wish.is_nothing() {
             return Ok((Vec::new(), Evidence::default()));
         }
-        let files = self.bench.builder.files(&self.product.built).await?;
+        let files = self.bench.builder.files(&product.built).await?;
         let evidence = evidence::look(files).await?;
         let steps = self.solve.report.made();
-        let statements = attest::statements(wish, self.product, &evidence.inventory, steps);
+        let statements = attest::statements(wish, product, &evidence.inventory, steps);
         Ok((statements, evidence))
     }
 
@@ -166,25 +246,35 @@ impl Work<'_> {
 
     async fn archive(&self, digest: &str, kind: Archive) -> Result<Answers, Error> {
         let session = self.session().await?;
-        let statements = match kind {
-            Archive::Docker => Vec::new(),
-            Archive::Oci => self.statements(&self.product.attest).await?.0,
-        };
         let (built, names) = (&self.product.built, &self.export.names);
-        let mut source = self.bench.builder.archive(built, names, kind).await?;
-        if let Some(packing) = self.export.packing {
-            let scratch = receive::scratch(&self.bench.scratch)?;
-            source = Box::new(repack::layout(source, scratch, packing));
-        }
-        let subject = attest::subject(names, &self.bench.platform);
-        let (source, root) = attest::layout(source, statements, subject);
+        let (source, root) = match kind {
+            Archive::Oci if !self.is_plain(&self.product.attest) => {
+                let assembled = self.assembled(&self.product.attest).await?;
+                let root = assembled.root().clone();
+                (assembled.layout(names)?, Ok(root))
+            }
+            Archive::Docker | Archive::Oci => {
+                let source = self.bench.builder.archive(built, names, kind).await?;
+                let (source, root) = attest::passed(source);
+                (source, Err(root))
+            }
+        };
         let bytes = send::bytes(&session, self.export.output, Box::new(source)).await?;
         self.solve
             .report
             .count(digest, sent("sending tarball", bytes));
-        let root = root.await.map_err(|_gone| Error::Cancelled)?;
+        let root = match root {
+            Ok(root) => root,
+            Err(told) => told.await.map_err(|_gone| Error::Cancelled)?,
+        };
         Ok(answers(self.export, built, root.as_str()))
     }
+}
+
+/// Gives the platform that an image says it is for.
+fn of_config(config: &[u8]) -> Option<String> {
+    let platform: Platform = serde_json::from_slice(config).ok()?;
+    Some(platform.to_string())
 }
 
 async fn image(

@@ -7,9 +7,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use hakone_base::Kind;
 use hakone_buildkit_model::{
-    Account, Attest, CachePlace, CacheSource, Documents, Graph, Limits, MainContext, Order, Target,
-    patterns, wire::bridge,
+    Account, Attest, CachePlace, CacheSource, Documents, Graph, Limits, MainContext, Order,
+    Platforms, Target, patterns, wire::bridge,
 };
+use hakone_image_model::Platform;
 
 use crate::{
     Error,
@@ -28,8 +29,8 @@ const LARGEST: u64 = 16 << 20;
 
 /// What a front end gave.
 pub(crate) enum Outcome {
-    /// An image.
-    Built(Box<Product>),
+    /// An image, or one for each of several platforms.
+    Built(Vec<Product>),
     /// An answer to a question.
     Answer(Documents),
 }
@@ -39,6 +40,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Product {
     /// The image.
     pub(crate) built: Built,
+    /// For which platform; one of several when it is named.
+    pub(crate) platform: Option<String>,
     /// What is to be said.
     pub(crate) attest: Attest,
     /// How it was made.
@@ -89,22 +92,53 @@ pub(crate) async fn run(
         return Ok(Outcome::Answer(answer));
     }
     warn(&order, &dockerfile, &solve.report)?;
-    let attest = order.attest.clone();
     let account = account(bench, solve, attributes, &dockerfile);
-    let job = Job {
-        order,
-        dockerfile,
-        materials: Arc::new(materials),
-        report: solve.report.clone(),
-        image: solve.exports.iter().any(|export| is_image(export.target)),
-    };
-    tokio::select! {
-        built = bench.builder.build(job) => {
-            let built = built?;
-            Ok(Outcome::Built(Box::new(Product { built, attest, account, files: None })))
-        }
-        () = gone.cancelled() => Err(Error::NoSession(solve.request.session.clone())),
+    let image = solve.exports.iter().any(|export| is_image(export.target));
+    let (materials, mut products) = (Arc::new(materials), Vec::new());
+    let several = matches!(order.platforms, Platforms::Several(_));
+    for platform in turns(&order, &bench.platform) {
+        let job = Job {
+            order: order.clone(),
+            platform: platform.clone(),
+            dockerfile: Arc::clone(&dockerfile),
+            materials: Arc::clone(&materials),
+            report: solve.report.clone(),
+            image,
+        };
+        let built = tokio::select! {
+            built = bench.builder.build(job) => built?,
+            () = gone.cancelled() => return Err(Error::NoSession(solve.request.session.clone())),
+        };
+        products.push(Product {
+            built,
+            platform: platform.filter(|_| several),
+            attest: order.attest.clone(),
+            account: account.clone(),
+            files: None,
+        });
     }
+    products.sort_by(|one, other| one.platform.cmp(&other.platform));
+    Ok(Outcome::Built(products))
+}
+
+/// Gives the platforms in the order in which they are built. The host's own comes last: a base image has one name here, and that
+/// is then of the platform that other builds and containers want.
+fn turns(order: &Order, own: &str) -> Vec<Option<String>> {
+    match &order.platforms {
+        Platforms::One(platform) => vec![platform.clone()],
+        Platforms::Several(list) if list.is_empty() => vec![Some(own.to_owned())],
+        Platforms::Several(list) => {
+            let mut all = list.clone();
+            all.sort_by_key(|one| one == own);
+            all.into_iter().map(Some).collect()
+        }
+    }
+}
+
+/// Reads the name of a platform of this build, which was read before.
+pub(crate) fn platform(name: &str) -> Result<Platform, Error> {
+    let parsed = name.parse();
+    parsed.map_err(|_same| hakone_buildkit_model::Error::Definition("a platform is none").into())
 }
 
 /// Adds the caches that the calls themselves name to those of the attributes.
@@ -276,6 +310,25 @@ mod tests {
             "evil/front".to_owned(),
         )];
         assert!(check("dockerfile.v0", &replaced.into()).is_err());
+    }
+
+    #[test]
+    fn the_hosts_platform_is_built_last() {
+        let turns = |list: &[&str]| {
+            let list = list.iter().map(|one| (*one).to_owned()).collect();
+            let order = Order {
+                platforms: Platforms::Several(list),
+                ..Order::default()
+            };
+            let turns = super::turns(&order, "linux/amd64").into_iter();
+            turns.map(Option::unwrap).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            turns(&["linux/amd64", "linux/arm64", "linux/s390x"]),
+            ["linux/arm64", "linux/s390x", "linux/amd64"]
+        );
+        assert_eq!(turns(&[]), ["linux/amd64"]);
+        assert_eq!(super::turns(&Order::default(), "linux/amd64"), [None]);
     }
 
     #[test]

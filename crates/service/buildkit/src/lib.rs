@@ -5,6 +5,7 @@
 //! judged in `hakone-buildkit-model`. Everything that comes is hostile and bounded; everything of a client ends with its connection.
 
 mod agent;
+mod assemble;
 mod attest;
 mod bridge;
 mod cache_in;
@@ -22,7 +23,6 @@ mod history;
 mod materials;
 mod neighbour;
 mod receive;
-mod repack;
 mod report;
 mod route;
 mod send;
@@ -36,7 +36,7 @@ pub use cache_in::Lender;
 pub use error::Error;
 pub use materials::{Folder, Materials, Named};
 pub use neighbour::{
-    Archive, BoxFuture, Builder, Built, Dockerfile, Failure, Job, Parcel, Prune, Reader,
+    Archive, BoxFuture, Builder, Built, Delivery, Dockerfile, Failure, Job, Parcel, Prune, Reader,
     Remembered, Remote, Store,
 };
 pub use report::{Count, Report, Warning, now};

@@ -29,6 +29,8 @@ pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
 pub struct Job {
     /// What is wanted.
     pub order: Order,
+    /// For which of its platforms; none for the host's.
+    pub platform: Option<String>,
     /// The Dockerfile.
     pub dockerfile: Arc<Dockerfile>,
     /// What the build reads of its client.
@@ -81,6 +83,17 @@ pub struct Parcel {
     pub config: Vec<u8>,
     /// The manifest: its media type and its text.
     pub manifest: (String, Vec<u8>),
+}
+
+/// Images as registries are to have them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// Blobs that lie in files.
+    pub files: Vec<(Descriptor, PathBuf)>,
+    /// Small blobs.
+    pub documents: Vec<Vec<u8>>,
+    /// Manifests and indexes in the order in which they go; the last is what the name means.
+    pub manifests: Vec<(Descriptor, Vec<u8>)>,
 }
 
 /// A place where documents and layers are, by their digests: a registry, a folder of the client.
@@ -189,6 +202,13 @@ pub trait Builder: Send + Sync + 'static {
         name: &'a ImageRef,
         credentials: Option<Secret<String>>,
         parcel: Parcel,
+    ) -> BoxFuture<'a, Result<(), Failure>>;
+
+    /// Says how a result is pushed, now and later: as this, whose files are taken, or as it is kept.
+    fn send_as<'a>(
+        &'a self,
+        image: &'a str,
+        delivery: Option<Delivery>,
     ) -> BoxFuture<'a, Result<(), Failure>>;
 
     /// Gives the files of a result as a tar stream.

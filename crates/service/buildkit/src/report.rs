@@ -22,6 +22,7 @@ use crate::neighbour::{Dockerfile, range};
 /// Messages that one build may send; those that say how a vertex ends still pass, up to twice as many.
 const MESSAGES: usize = 200_000;
 /// Warnings of one build, and the bytes of Dockerfiles that stand in them: each carries the whole text for clients to show.
+const INPUTS: usize = 1024;
 const WARNINGS: usize = 500;
 const QUOTED: usize = 4 << 20;
 /// Bytes of output that are kept of one build.
@@ -116,6 +117,15 @@ impl Report {
         self.change(digest, |vertex| {
             name.clone_into(&mut vertex.name);
             vertex.inputs = inputs;
+        });
+    }
+
+    /// Tells that a vertex reads what another one gives.
+    pub fn reads(&self, digest: &str, input: String) {
+        self.change(digest, |vertex| {
+            if vertex.inputs.len() < INPUTS && !vertex.inputs.contains(&input) {
+                vertex.inputs.push(input);
+            }
         });
     }
 

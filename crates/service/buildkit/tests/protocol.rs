@@ -15,8 +15,8 @@ mod tests {
     use futures_util::{Stream, StreamExt as _, stream};
     use hakone_base::{Digest, ImageRef, Kind, Secret};
     use hakone_buildkit::{
-        Archive, BoxFuture, Builder, Built, Facts, Failure, Job, Offer, Parcel, Prune, Reader,
-        Remembered, Remote, Service, Store,
+        Archive, BoxFuture, Builder, Built, Delivery, Facts, Failure, Job, Offer, Parcel, Prune,
+        Reader, Remembered, Remote, Service, Store,
     };
     use hakone_buildkit_model::wire::{Packet, PacketType, Stat, bridge, control, secrets};
     use hakone_image_model::Descriptor;
@@ -110,6 +110,17 @@ mod tests {
 
         fn layer(&self, _: &Digest) -> Result<(Descriptor, PathBuf), Failure> {
             Err(away())
+        }
+
+        fn send_as<'a>(
+            &'a self,
+            _: &'a str,
+            delivery: Option<Delivery>,
+        ) -> BoxFuture<'a, Result<(), Failure>> {
+            if delivery.is_some() {
+                self.saw("sent as something else".into());
+            }
+            Box::pin(async { Ok(()) })
         }
 
         fn put<'a>(
@@ -605,12 +616,12 @@ mod tests {
     async fn what_is_not_done_is_refused_by_name() {
         let stage = Stage::new(good()).await;
         let error = stage
-            .build(&[("platform", "linux/amd64,linux/arm64")])
+            .build(&[("device", "vendor.com/gpu=0")])
             .await
             .unwrap_err();
         assert_eq!(
             error.message(),
-            "an image of several platforms is not supported by this engine"
+            "a CDI device is not supported by this engine"
         );
         let strange: Result<control::SolveResponse, _> = stage
             .call("/moby.buildkit.v1.Control/Nosuch", solve())

@@ -202,6 +202,7 @@ fn enter(
                 layers,
                 tagged: now(),
                 hidden: !step.visible,
+                outgoing: None,
             },
             image: Arc::new(image),
         },

@@ -142,6 +142,8 @@ impl Catalog {
             blobs.insert(entry.record.id.clone());
             blobs.extend(entry.record.manifest.clone());
             blobs.extend(entry.record.layers.iter().map(|layer| layer.blob.clone()));
+            let outgoing = entry.record.outgoing.iter();
+            blobs.extend(outgoing.flat_map(|other| other.digests().cloned()));
         }
         blobs
     }
@@ -212,6 +214,7 @@ pub(crate) mod tests {
             layers: vec![layer],
             tagged: Timestamp::NEVER,
             hidden: false,
+            outgoing: None,
         };
         let image = Image::parse(config.as_bytes(), &Limits::default()).unwrap();
         Entry {

@@ -123,6 +123,7 @@ pub(crate) fn enter(
         layers: made.layers,
         tagged: now(),
         hidden: false,
+        outgoing: None,
     };
     let staged = Staged {
         entry: Entry {

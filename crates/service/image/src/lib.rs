@@ -26,8 +26,6 @@ mod save;
 mod service;
 mod stage;
 mod store;
-#[cfg(test)]
-mod tests;
 mod unpack;
 mod usage;
 
@@ -43,6 +41,6 @@ pub use hakone_tar::ChunkReader;
 pub use import::ImportOptions;
 pub use list::ListOptions;
 pub use progress::Progress;
-pub use registry::{LoginResult, Parcel, PullRequest, PushRequest};
+pub use registry::{LoginResult, Outgoing, Parcel, PullRequest, PushRequest};
 pub use service::{Options, ResolvedImage, Service};
 pub use usage::{Keeper, Kept, Usage, Users};

@@ -226,6 +226,7 @@ impl Loading<'_> {
             layers: layers.iter().map(|layer| layer.record.clone()).collect(),
             tagged: now(),
             hidden: false,
+            outgoing: None,
         };
         let image = Arc::new(found.image.clone());
         let staged = Staged {

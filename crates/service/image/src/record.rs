@@ -15,6 +15,18 @@ pub(crate) struct ImageRecord {
     pub(crate) tagged: Timestamp,
     /// Removed by force while containers stood on it: kept for them, shown to nobody else.
     pub(crate) hidden: bool,
+    /// How it is pushed, when that is otherwise than it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) outgoing: Option<OutgoingRecord>,
+}
+
+/// Blobs and manifests that are pushed in an image's place: with what attests it, with its like for other platforms, packed otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OutgoingRecord {
+    /// The blobs with their sizes.
+    pub(crate) blobs: BTreeMap<Digest, u64>,
+    /// Manifests and indexes in the order in which they go, with their media types; the last is what the name means.
+    pub(crate) manifests: Vec<(Digest, String)>,
 }
 
 /// A layer: the blob it came in and the folder it was unpacked to.

@@ -7,6 +7,7 @@ mod cache;
 mod flight;
 mod lookup;
 mod manifest;
+mod outgoing;
 mod pull;
 mod push;
 mod resolve;
@@ -15,6 +16,7 @@ mod transfer;
 
 pub use cache::Parcel;
 pub use lookup::LoginResult;
+pub use outgoing::Outgoing;
 pub use pull::PullRequest;
 pub use push::PushRequest;
 

@@ -319,6 +319,7 @@ impl Pulling<'_> {
                 layers: layers.iter().map(|layer| layer.record.clone()).collect(),
                 tagged: now(),
                 hidden: false,
+                outgoing: None,
             };
             let staged = Staged {
                 entry: Entry {

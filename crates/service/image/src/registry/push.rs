@@ -12,6 +12,7 @@ use std::{
 };
 
 use hakone_base::{Digest, EventKind, ImageRef};
+use hakone_image_model::Descriptor;
 use hakone_registry::{Access, Credentials, Mounted, Reference, Session, Source};
 use serde_json::json;
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -111,6 +112,10 @@ pub(super) struct Pushing {
 
 impl Pushing {
     async fn one(&self, name: &ImageRef, record: &ImageRecord) -> Result<(), Error> {
+        if let Some(outgoing) = &record.outgoing {
+            let described = self.outgoing(name, outgoing).await?;
+            return self.pushed(name, record, &described).await;
+        }
         let described = describe(&self.inner.store, record)?;
         self.layers(name, record).await?;
         self.config(name, record).await?;
@@ -231,6 +236,17 @@ impl Pushing {
         self.session
             .put_manifest(name.path(), &reference, body)
             .await?;
+        self.pushed(name, record, descriptor).await
+    }
+
+    /// Notes under which digest the registry has it, and tells of it.
+    async fn pushed(
+        &self,
+        name: &ImageRef,
+        record: &ImageRecord,
+        descriptor: &Descriptor,
+    ) -> Result<(), Error> {
+        let tag = name.tag().unwrap_or("latest");
         let by_digest = name.clone().with_digest(descriptor.digest.clone());
         let (inner, id) = (Arc::clone(&self.inner), record.id.clone());
         let named = tokio::task::spawn_blocking(move || {

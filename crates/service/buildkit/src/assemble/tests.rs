@@ -1,8 +1,8 @@
-//! Layers packed anew: what comes out is what went in, as small as was asked for.
+//! Images put together: what comes out is what went in, packed, noted and tied as was asked for.
 
 use super::*;
 
-/// A layout of one image with two names, whose layers are packed so.
+/// A layout of one image whose layers are packed so.
 fn source(layers: &[(&[u8], Compression)]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     let mut known = std::collections::BTreeSet::new();
@@ -31,27 +31,47 @@ fn source(layers: &[(&[u8], Compression)]) -> Vec<u8> {
     let (config, size) = blob(b"{}");
     let manifest = Manifest::new(Descriptor::config(config, size), listed);
     let (digest, size) = blob(&serde_json::to_vec(&manifest).unwrap());
-    let named = |name: &str| Descriptor {
-        annotations: Some([("name".to_owned(), name.to_owned())].into()),
-        ..Descriptor::manifest(None, digest.clone(), size)
-    };
-    let index = Index::new(vec![named("1"), named("2")]);
+    let index = Index::new(vec![Descriptor::manifest(None, digest, size)]);
     member(&mut tar, "index.json", &serde_json::to_vec(&index).unwrap()).unwrap();
     member(&mut tar, "manifest.json", b"[]").unwrap();
     tar.into_inner().unwrap()
 }
 
-fn repacked(source: &[u8], packing: Packing) -> io::Result<BTreeMap<String, Vec<u8>>> {
-    let folder = tempfile::tempdir().unwrap();
+fn shape(packing: Packing) -> Shape {
+    Shape {
+        packing: Some(packing),
+        ..Shape::default()
+    }
+}
+
+fn piece<'a>(source: &'a [u8], platform: &str) -> (&'a [u8], Said) {
+    let platform = platform.parse().unwrap();
+    (source, (platform, Vec::new(), "pkg:docker/app@1".into()))
+}
+
+fn assembled(pieces: Vec<(&[u8], Said)>, shape: Shape) -> Result<Assembled, Error> {
+    let folder = crate::receive::scratch(&std::env::temp_dir()).unwrap();
+    together(pieces, folder, shape)
+}
+
+fn repacked(source: &[u8], packing: Packing) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+    Ok(members(&assembled(
+        vec![piece(source, "linux/amd64")],
+        shape(packing),
+    )?))
+}
+
+fn members(assembled: &Assembled) -> BTreeMap<String, Vec<u8>> {
     let mut written = Vec::new();
-    rewrite(source, &mut written, folder.path(), packing)?;
+    let index = top(&assembled.whole.root, &[], &assembled.notes).unwrap();
+    assembled.write(&mut written, &index).unwrap();
     let mut archive = tar::Archive::new(written.as_slice());
-    let members = archive.entries()?.map(|entry| {
-        let mut entry = entry?;
+    let members = archive.entries().unwrap().map(|entry| {
+        let mut entry = entry.unwrap();
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes)?;
-        Ok((name, bytes))
+        entry.read_to_end(&mut bytes).unwrap();
+        (name, bytes)
     });
     members.collect()
 }
@@ -68,12 +88,7 @@ fn blob<'a>(members: &'a BTreeMap<String, Vec<u8>>, named: &Descriptor) -> &'a [
 /// Gives the layers of the one image, each with what is in it.
 fn layers(members: &BTreeMap<String, Vec<u8>>) -> Vec<(Compression, Vec<u8>)> {
     let index: Index = serde_json::from_slice(&members["index.json"]).unwrap();
-    assert_eq!(index.manifests.len(), 2);
-    assert_eq!(index.manifests[0].digest, index.manifests[1].digest);
-    assert_eq!(
-        index.manifests[1].annotations.as_ref().unwrap()["name"],
-        "2"
-    );
+    assert_eq!(index.manifests.len(), 1);
     let manifest: Manifest = serde_json::from_slice(blob(members, &index.manifests[0])).unwrap();
     assert_eq!(blob(members, &manifest.config), b"{}");
     // All that goes on is named: the config, the manifest, each layer, the index, the layout's mark.
@@ -158,4 +173,51 @@ fn a_layout_that_is_none_is_broken_off() {
     for length in [1024, 1024 + 600, 2048] {
         assert!(repacked(&whole[..length], wish).is_err(), "{length}");
     }
+}
+
+#[test]
+fn images_of_two_platforms_share_blobs_and_stand_in_one_index() {
+    let (one, two) = (vec![b'a'; 10_000], vec![b'b'; 10_000]);
+    let first = source(&[(&one, Compression::None)]);
+    let second = source(&[(&one, Compression::None), (&two, Compression::Gzip)]);
+    let pieces = vec![piece(&first, "linux/amd64"), piece(&second, "linux/arm64")];
+    let notes = [("annotation-manifest[linux/arm64].k", "v")];
+    let notes = notes.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let wish = Shape {
+        notes: Notes::parse(&notes.into()).unwrap(),
+        several: true,
+        ..Shape::default()
+    };
+    let assembled = assembled(pieces, wish).unwrap();
+    let delivery = assembled.delivery();
+    // The config and the first layer are of both.
+    assert_eq!((delivery.files.len(), delivery.manifests.len()), (3, 3));
+    for (blob, path) in &delivery.files {
+        let bytes = std::fs::read(path).unwrap();
+        assert_eq!(
+            (Digest::of(&bytes), bytes.len() as u64),
+            (blob.digest.clone(), blob.size)
+        );
+    }
+    let (last, text) = delivery.manifests.last().unwrap();
+    assert_eq!(&last.digest, assembled.root());
+    let index: Index = serde_json::from_slice(text).unwrap();
+    let members = members(&assembled);
+    for (image, noted) in index.manifests.iter().zip([None, Some("v")]) {
+        let manifest: Manifest = serde_json::from_slice(blob(&members, image)).unwrap();
+        let notes = manifest.annotations.unwrap_or_default();
+        assert_eq!(notes.get("k").map(String::as_str), noted);
+    }
+}
+
+#[test]
+fn an_image_of_which_nothing_is_wanted_keeps_its_digest() {
+    let source = source(&[(b"text", Compression::Gzip)]);
+    let plain = assembled(vec![piece(&source, "linux/amd64")], Shape::default()).unwrap();
+    let named = serde_json::from_slice::<Index>(&take_apart_anew(&source)).unwrap();
+    assert_eq!(plain.root(), &named.manifests[0].digest);
+}
+
+fn take_apart_anew(source: &[u8]) -> Vec<u8> {
+    take_apart(source, tempfile::tempdir().unwrap().path()).unwrap()
 }

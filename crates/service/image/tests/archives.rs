@@ -1,4 +1,7 @@
 //! The service as its callers see it: archives in, archives out, nothing left behind.
+#![expect(clippy::tests_outside_test_module, reason = "the whole file is tests")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::indexing_slicing, reason = "helpers of tests")]
 
 use std::{
     collections::BTreeSet,
@@ -15,7 +18,10 @@ use serde_json::json;
 use tar::{Builder, EntryType, Header};
 use tokio::io::AsyncReadExt as _;
 
-use crate::{Error, ImportOptions, Limits, ListOptions, Options, Platform, Service, Usage};
+use hakone_image::{
+    Error, ImportOptions, Limits, ListOptions, Options, Outgoing, Platform, Service, Usage,
+};
+use hakone_image_model::Descriptor;
 
 struct Lab {
     folder: tempfile::TempDir,
@@ -684,4 +690,48 @@ async fn what_is_of_another_platform_is_neither_saved_nor_loaded_when_one_is_nam
         .await
         .unwrap();
     assert!(lab.service.resolve("app:1").is_ok());
+}
+
+#[tokio::test]
+async fn what_is_pushed_in_an_images_place_stays_and_goes_with_it() {
+    let lab = Lab::new().await;
+    let layer = tar(&[("file", b"text")]);
+    lab.load(docker_archive(&layer, "app:1")).await.unwrap();
+    let plain = lab.contents();
+    let image = Digest::of(&config(&[&layer]));
+    let (outside, blob) = (tempfile::tempdir().unwrap(), b"packed otherwise");
+    let outgoing = || {
+        let file = outside.path().join("blob");
+        let mut written = fs::File::create(&file).unwrap();
+        written.write_all(blob).unwrap();
+        let descriptor = |bytes: &[u8]| Descriptor::new("x", Digest::of(bytes), bytes.len() as u64);
+        Outgoing {
+            files: vec![(descriptor(blob), file)],
+            documents: vec![b"statement".to_vec()],
+            manifests: vec![(descriptor(b"{}"), b"{}".to_vec())],
+        }
+    };
+    let kept = |found: &BTreeSet<String>| {
+        let all: [&[u8]; 3] = [blob, b"statement", b"{}"];
+        let there = all
+            .into_iter()
+            .filter(|one| found.contains(&blob_name(one)));
+        there.count()
+    };
+    lab.service.send_as(&image, Some(outgoing())).await.unwrap();
+    // What needs no image is swept, and a daemon that is started again sweeps, too.
+    lab.service.sweep();
+    assert_eq!(kept(&lab.contents()), 3);
+    let again = open(lab.folder.path(), Limits::default()).await;
+    again.sweep();
+    assert_eq!(kept(&lab.contents()), 3);
+    // As it is kept, from now on.
+    lab.service.send_as(&image, None).await.unwrap();
+    lab.service.sweep();
+    assert_eq!(lab.contents(), plain);
+    lab.service.send_as(&image, Some(outgoing())).await.unwrap();
+    lab.service.remove("app:1", false, true).await.unwrap();
+    assert_eq!(lab.contents(), BTreeSet::new());
+    let nobody = lab.service.send_as(&image, Some(outgoing())).await;
+    assert_eq!(nobody.unwrap_err().kind(), Kind::NotFound);
 }
