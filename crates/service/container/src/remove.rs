@@ -178,6 +178,13 @@ fn prunable(record: &Record, filters: &Filters, until: Option<Timestamp>) -> boo
         && !filters.excluded(|key| record.label(key))
 }
 
+/// Removes what is left of all containers that were removed.
+pub(crate) fn empty_all(trash: &Path) {
+    for entry in fs::read_dir(trash).into_iter().flatten().flatten() {
+        empty(&entry.path());
+    }
+}
+
 /// Deletes what a removed container wrote; what fails is tried again when the daemon starts.
 pub(crate) fn empty(trash: &Path) {
     if let Err(error) = unless_missing(remove_tree(trash)) {

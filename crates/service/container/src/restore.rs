@@ -32,6 +32,11 @@ impl Inner {
     pub(crate) async fn restore(self: &Arc<Self>) -> Result<(), Error> {
         let (containers, trash) = (self.containers(), self.trash());
         let records = blocking(move || load(&containers, &trash)).await?;
+        // Beside all else: a container makes trees that take their time.
+        tokio::task::spawn_blocking({
+            let trash = self.trash();
+            move || remove::empty_all(&trash)
+        });
         for record in records {
             self.adopt(record).await;
         }
@@ -350,7 +355,7 @@ async fn watch(container: &Container) -> Option<Link> {
     Some(link)
 }
 
-/// Reads all records; half-made containers and what is left of removed ones go.
+/// Reads all records; half-made containers go to what is left of removed ones.
 fn load(containers: &Path, trash: &Path) -> Result<Vec<Record>, Error> {
     for folder in [containers, trash] {
         fs::create_dir_all(folder).map_err(Error::host("make", folder))?;
@@ -370,9 +375,6 @@ fn load(containers: &Path, trash: &Path) -> Result<Vec<Record>, Error> {
             Ok(record) => records.push(record),
             Err(error) => error!(error = %error, "an unreadable container is left alone"),
         }
-    }
-    for entry in fs::read_dir(trash).map_err(Error::host("read", trash))? {
-        remove::empty(&entry.map_err(Error::host("read", trash))?.path());
     }
     Ok(records)
 }
@@ -398,6 +400,8 @@ mod tests {
         assert_eq!(records.len(), 1);
         assert_eq!(records[0].name.as_str(), "web");
         assert!(!containers.join("half").exists() && torn.exists() && !killed.exists());
+        assert_eq!(fs::read_dir(&trash).unwrap().count(), 1);
+        remove::empty_all(&trash);
         assert_eq!(fs::read_dir(&trash).unwrap().count(), 0);
     }
 }
