@@ -15,7 +15,6 @@ use hakone_container::{AttachOptions, CreateRequest, ListOptions, RemoveOptions,
 use hakone_engine_api::{Filters, wire};
 use hakone_image::{Credentials, PullRequest, Step};
 use hakone_registry::{Client, Url};
-use hakone_tar::Ids;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
@@ -57,7 +56,7 @@ impl Images for Store {
             let (top, keep) = match made.top {
                 Top::Nothing => (hakone_image::Top::Nothing, None),
                 Top::Known(digest) => (hakone_image::Top::Known(digest), None),
-                Top::Folder { path, ids, keep } => (hakone_image::Top::Folder { path, ids }, keep),
+                Top::Folder { path, keep } => (hakone_image::Top::Folder { path }, keep),
                 Top::Lent {
                     diff_id,
                     blob,
@@ -189,7 +188,7 @@ impl Containers for Joined {
         &'a self,
         container: &'a ContainerId,
         place: PathBuf,
-    ) -> BoxFuture<'a, Result<Ids, Refusal>> {
+    ) -> BoxFuture<'a, Result<(), Refusal>> {
         Box::pin(async move {
             let inside = self.0.enter(container.as_str()).await.map_err(boxed)?;
             let upper = inside.folder.join("upper");
@@ -205,8 +204,7 @@ impl Containers for Joined {
                     "could not take the files of a step: {error}"
                 )))
             };
-            // Stored as the step saw them, whatever its ids were.
-            moved.map(|()| Ids::default()).map_err(failed)
+            moved.map_err(failed)
         })
     }
 

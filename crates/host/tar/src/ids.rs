@@ -1,6 +1,6 @@
 //! Whose a file is inside a container and outside of it.
 //!
-//! With mapped ids the kernel stores the outer ones; a tar stream always speaks of the inner ones.
+//! With mapped ids the root of a running container shows the outer ones; what is stored and what a tar stream says are the inner ones.
 
 /// What an id without a name inside is shown as.
 const NOBODY: u32 = 65534;

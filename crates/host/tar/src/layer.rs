@@ -14,15 +14,16 @@ use crate::{
     change::{is_opaque, open_beneath},
 };
 
-/// Writes the layer. Device nodes are left out: no image of ours may have them.
+/// Writes the layer; its files are stored as the container saw them. Device nodes are left out: no image of ours may have them.
 ///
 /// # Errors
 /// When the reader went away.
-pub fn layer(upper: &Path, changes: &[Change], ids: &Ids, out: impl Write) -> Result<(), Error> {
+pub fn layer(upper: &Path, changes: &[Change], out: impl Write) -> Result<(), Error> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let failed = Error::kernel("open", upper.as_os_str().as_encoded_bytes());
     let root = openat(CWD, upper, flags, Mode::empty()).map_err(failed)?;
-    let mut packer = Packer::new(out, ids)?;
+    let ids = Ids::default();
+    let mut packer = Packer::new(out, &ids)?;
     let mut written = BTreeSet::new();
     for change in changes {
         let path = change.path.strip_prefix(b"/").unwrap_or(&change.path);
@@ -115,7 +116,7 @@ mod tests {
             change("/vanished", ChangeKind::Modified),
         ];
         let mut tar = Vec::new();
-        layer(upper.path(), &changes, &Ids::default(), &mut tar).unwrap();
+        layer(upper.path(), &changes, &mut tar).unwrap();
         let mut archive = tar::Archive::new(&tar[..]);
         let names: Vec<_> = archive
             .entries()
@@ -140,7 +141,7 @@ mod tests {
             kind: ChangeKind::Modified,
         }];
         let mut tar = Vec::new();
-        layer(upper.path(), &changes, &Ids::default(), &mut tar).unwrap();
+        layer(upper.path(), &changes, &mut tar).unwrap();
         let mut archive = tar::Archive::new(&tar[..]);
         let members = archive.entries().unwrap().map(|entry| {
             let entry = entry.unwrap();

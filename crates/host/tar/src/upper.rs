@@ -33,11 +33,12 @@ pub struct Packed {
 ///
 /// # Errors
 /// When the folder cannot be read, or the reader went away.
-pub fn upper(folder: &Path, ids: &Ids, out: impl Write) -> Result<Packed, Error> {
+pub fn upper(folder: &Path, out: impl Write) -> Result<Packed, Error> {
     let failed = Error::kernel("open", folder.as_os_str().as_encoded_bytes());
     let root = openat(CWD, folder, FOLDER, Mode::empty()).map_err(failed)?;
+    let ids = Ids::default();
     let mut walk = Walk {
-        packer: Packer::new(out, ids)?,
+        packer: Packer::new(out, &ids)?,
         packed: Packed::default(),
     };
     walk.folder(&root, b"", 0)?;
@@ -122,7 +123,7 @@ mod tests {
         )
         .unwrap();
         let mut tar = Vec::new();
-        let packed = super::upper(upper.path(), &Ids::default(), &mut tar).unwrap();
+        let packed = super::upper(upper.path(), &mut tar).unwrap();
         let mut archive = tar::Archive::new(&tar[..]);
         let names: Vec<_> = archive
             .entries()
@@ -136,7 +137,7 @@ mod tests {
     #[test]
     fn an_empty_folder_is_no_layer() {
         let upper = tempfile::tempdir().unwrap();
-        let packed = super::upper(upper.path(), &Ids::default(), std::io::sink()).unwrap();
+        let packed = super::upper(upper.path(), std::io::sink()).unwrap();
         assert_eq!(packed, Packed::default());
     }
 }

@@ -1,6 +1,6 @@
 //! `docker commit`: what a container changed becomes a layer on top of its image.
 
-use hakone_tar::{Ids, layer};
+use hakone_tar::layer;
 
 use crate::{
     Commit, Committed, Error, Held, Place, Service, Wishes,
@@ -65,7 +65,7 @@ impl Service {
             }
             false => Some(self.stream(held, move |held, writer| {
                 let upper = held.folder.join("upper");
-                Ok(layer(&upper, &changes, &Ids::default(), writer)?)
+                Ok(layer(&upper, &changes, writer)?)
             })),
         };
         let commit = Commit {

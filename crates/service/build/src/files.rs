@@ -381,7 +381,6 @@ pub(crate) async fn copy(work: &Work<'_>, plan: &CopyPlan, files: Files) -> Resu
     let (path, keep) = blocking(move || write(&plan, &files, &layers, place)).await?;
     Ok(Top::Folder {
         path,
-        ids: hakone_tar::Ids::default(),
         keep: Some(keep),
     })
 }

@@ -32,7 +32,6 @@ pub(crate) async fn ensure(work: &Work<'_>, path: &str) -> Result<Option<Top>, E
     .map(|made| {
         made.map(|(path, keep)| Top::Folder {
             path,
-            ids: hakone_tar::Ids::default(),
             keep: Some(keep),
         })
     })

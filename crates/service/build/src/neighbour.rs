@@ -6,7 +6,6 @@ use hakone_base::{ContainerId, Digest, Fault, ImageRef, Secret};
 use hakone_build_model::GitSource;
 use hakone_engine_api::wire::ContainerCreateBody;
 use hakone_image_model::{Descriptor, Image};
-use hakone_tar::Ids;
 use tokio::io::AsyncRead;
 
 use crate::{scratch::Temporary, sources::Bytes};
@@ -110,8 +109,6 @@ pub enum Top {
     Folder {
         /// Where it is.
         path: PathBuf,
-        /// How ids are stored in it.
-        ids: Ids,
         /// What removes the rest of its surroundings.
         keep: Option<Temporary>,
     },
@@ -151,12 +148,12 @@ pub trait Containers: Send + Sync + 'static {
         secrets: Vec<Secret<String>>,
     ) -> BoxFuture<'a, Result<Running, Refusal>>;
 
-    /// Moves the writable folder of one that has ended to `place`; tells how ids are stored in it.
+    /// Moves the writable folder of one that has ended to `place`.
     fn take<'a>(
         &'a self,
         container: &'a ContainerId,
         place: PathBuf,
-    ) -> BoxFuture<'a, Result<Ids, Refusal>>;
+    ) -> BoxFuture<'a, Result<(), Refusal>>;
 
     /// Removes it with its volumes, running or not; one that is gone is well.
     fn remove<'a>(&'a self, container: &'a ContainerId) -> BoxFuture<'a, Result<(), Refusal>>;

@@ -97,7 +97,7 @@ async fn take(work: &Work<'_>, container: &ContainerId, ready: &Ready) -> Result
     let inner = &work.build.inner;
     let place = inner.scratch.folder("run")?;
     let path = place.path().join("upper");
-    let ids = inner.containers.take(container, path.clone()).await?;
+    inner.containers.take(container, path.clone()).await?;
     let layers = root::layers(work.build, work.ground.as_ref())?;
     let ours = OURS.iter().map(PathBuf::from);
     // The deepest first: a place may be in another.
@@ -107,7 +107,6 @@ async fn take(work: &Work<'_>, container: &ContainerId, ready: &Ready) -> Result
     blocking(move || Ok(hakone_tree::settle(&settled, &layers, &stubs)?)).await?;
     Ok(Top::Folder {
         path,
-        ids,
         keep: Some(place),
     })
 }

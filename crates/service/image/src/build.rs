@@ -12,7 +12,7 @@ use std::{
 
 use hakone_base::{Digest, ImageRef};
 use hakone_image_model::{Descriptor, Image, RootFs};
-use hakone_tar::{BlockingReader, Ids};
+use hakone_tar::BlockingReader;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -47,8 +47,6 @@ pub enum Top {
     Folder {
         /// Where it is, on the file system of the store.
         path: PathBuf,
-        /// How ids are stored in it.
-        ids: Ids,
     },
     /// A layer that another image has.
     Known(Digest),
@@ -235,8 +233,7 @@ fn top(inner: &Inner, area: &Area, top: Top) -> Result<Option<StagedLayer>, Erro
             blob,
             source,
         } => lent(inner, area, (diff_id, blob), source).map(Some),
-        Top::Folder { path, ids } if ids == Ids::default() => adopt(area, &path),
-        Top::Folder { path, ids } => repack(inner, area, &path, &ids),
+        Top::Folder { path } => adopt(area, &path),
     }
 }
 
@@ -261,7 +258,7 @@ fn adopt(area: &Area, folder: &Path) -> Result<Option<StagedLayer>, Error> {
     let place = area.path("layer");
     fs::rename(folder, &place).map_err(Error::disk("move", folder))?;
     let blob = area.path("blob");
-    let (measured, packed) = pack(&place, &blob, &Ids::default())?;
+    let (measured, packed) = pack(&place, &blob)?;
     let record = LayerRecord {
         diff_id: measured.digest.clone(),
         blob: measured.digest,
@@ -275,31 +272,15 @@ fn adopt(area: &Area, folder: &Path) -> Result<Option<StagedLayer>, Error> {
     Ok((packed.entries > 0).then_some(layer))
 }
 
-/// Owners in the folder are those of a user namespace: its tar says whose things are inside, and is unpacked like any.
-fn repack(
-    inner: &Inner,
-    area: &Area,
-    folder: &Path,
-    ids: &Ids,
-) -> Result<Option<StagedLayer>, Error> {
-    let blob = area.path("packed");
-    let (_, packed) = pack(folder, &blob, ids)?;
-    if packed.entries == 0 {
-        return Ok(None);
-    }
-    let mut file = File::open(&blob).map_err(Error::disk("read", &blob))?;
-    area.layer(&mut file, &inner.limits, &mut |_| {}).map(Some)
-}
-
 struct Measured {
     digest: Digest,
     size: u64,
 }
 
-fn pack(folder: &Path, blob: &Path, ids: &Ids) -> Result<(Measured, hakone_tar::Packed), Error> {
+fn pack(folder: &Path, blob: &Path) -> Result<(Measured, hakone_tar::Packed), Error> {
     let file = File::create_new(blob).map_err(Error::disk("make", blob))?;
     let mut out = BufWriter::with_capacity(256 * 1024, Hashing::new(file));
-    let packed = hakone_tar::upper(folder, ids, &mut out).map_err(|error| Error::Write {
+    let packed = hakone_tar::upper(folder, &mut out).map_err(|error| Error::Write {
         doing: "pack",
         member: String::new(),
         source: io::Error::other(error),
