@@ -63,7 +63,8 @@ impl<F: Future + Unpin> Future for Again<F> {
         let mut own = Context::from_waker(&own);
         self.state.task.register(context.waker());
         for _ in 0..TURNS {
-            self.state.turn.store(POLLING, Ordering::Release);
+            // An exchange, not a store: what a wake before it announces is seen by the poll after it.
+            self.state.turn.swap(POLLING, Ordering::AcqRel);
             if let Poll::Ready(done) = Pin::new(&mut self.future).poll(&mut own) {
                 return Poll::Ready(done);
             }
