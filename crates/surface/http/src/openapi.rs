@@ -212,6 +212,7 @@ fn parameters(operation: Operation) -> &'static [(&'static str, Kind)] {
         Operation::Flows => &[
             ("since", Text),
             ("format", Text),
+            ("standing", Flag),
             ("follow", Flag),
             ("filters", Text),
         ],
