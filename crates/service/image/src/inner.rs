@@ -51,6 +51,15 @@ impl std::fmt::Debug for UsersHandle {
     }
 }
 
+/// All names once an image has got some more.
+struct Renaming {
+    /// Whether it gets any.
+    named: bool,
+    names: BTreeMap<ImageRef, Digest>,
+    /// The images that lose one.
+    lost: Vec<(ImageRef, Digest)>,
+}
+
 impl Inner {
     pub(crate) fn catalog(&self) -> MutexGuard<'_, Catalog> {
         self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
@@ -118,7 +127,8 @@ impl Inner {
         }
     }
 
-    /// Puts a staged image and its names in place, under the lock [`Self::change`]; gives the images that lost a name.
+    /// Puts a staged image and its names in place, under the lock [`Self::change`]; gives the images that lost a name. The names
+    /// are written before the record: killed in between, there is neither, and each name means what it meant.
     pub(crate) fn commit(
         &self,
         staged: Staged,
@@ -134,9 +144,16 @@ impl Inner {
             }
             None => staged.install(&self.store)?,
         };
-        self.store.save(&entry.record)?;
+        let renaming = self.renaming(names, &id);
+        self.write(&renaming)?;
+        if let Err(error) = self.store.save(&entry.record) {
+            let names = self.catalog().names.clone();
+            // Failing, too, it is set right at the next start.
+            self.store.save_names(&names, &[]).ok();
+            return Err(error);
+        }
         self.catalog().images.insert(id.clone(), entry);
-        self.rename(names, &id)
+        Ok(self.renamed(renaming, &id))
     }
 
     /// Puts an image of a builder in place, under the lock [`Self::change`]: one that people see already stays seen.
@@ -196,9 +213,12 @@ impl Inner {
         targets: &[ImageRef],
         id: &Digest,
     ) -> Result<Vec<(ImageRef, Digest)>, Error> {
-        if targets.is_empty() {
-            return Ok(Vec::new());
-        }
+        let renaming = self.renaming(targets, id);
+        self.write(&renaming)?;
+        Ok(self.renamed(renaming, id))
+    }
+
+    fn renaming(&self, targets: &[ImageRef], id: &Digest) -> Renaming {
         let mut names = self.catalog().names.clone();
         let mut lost = Vec::new();
         for target in targets {
@@ -207,17 +227,31 @@ impl Inner {
                 _ => {}
             }
         }
-        // A name that is given again, as each build does, is not worth waiting for the disk.
-        if names != self.catalog().names {
-            self.store.save_names(&names)?;
+        Renaming {
+            named: !targets.is_empty(),
+            names,
+            lost,
         }
-        let mut catalog = self.catalog();
-        catalog.names = names;
-        if let Some(entry) = catalog.images.get_mut(id) {
-            entry.record.tagged = now();
-            self.store.note_tagged(&entry.record);
+    }
+
+    /// A name that is given again, as each build does, is not worth waiting for the disk.
+    fn write(&self, renaming: &Renaming) -> Result<(), Error> {
+        match renaming.names == self.catalog().names {
+            true => Ok(()),
+            false => self.store.save_names(&renaming.names, &renaming.lost),
         }
-        Ok(lost)
+    }
+
+    fn renamed(&self, renaming: Renaming, id: &Digest) -> Vec<(ImageRef, Digest)> {
+        if renaming.named {
+            let mut catalog = self.catalog();
+            catalog.names = renaming.names;
+            if let Some(entry) = catalog.images.get_mut(id) {
+                entry.record.tagged = now();
+                self.store.note_tagged(&entry.record);
+            }
+        }
+        renaming.lost
     }
 
     /// Carries a removal out, under the lock [`Self::change`].
@@ -231,7 +265,7 @@ impl Inner {
         let id = id.cloned();
         wanted.names.retain(|name, _| !plan.untag.contains(name));
         if !plan.untag.is_empty() {
-            self.store.save_names(&wanted.names)?;
+            self.store.save_names(&wanted.names, &[])?;
         }
         if let Some(delete) = &plan.delete {
             self.delete(&mut wanted, delete, plan.hide)?;

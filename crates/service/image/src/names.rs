@@ -71,6 +71,11 @@ impl NamesFile {
         let mut names = BTreeMap::new();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, id) in record.names {
+            // Killed before the image was there: the name means what it meant before.
+            let id = match (fate(&id), record.former.get(&name)) {
+                (Fate::Gone, Some(former)) => former.clone(),
+                _ => id,
+            };
             match (name.parse(), fate(&id)) {
                 (Ok(name), Fate::Known) => drop(names.insert(name, id)),
                 (_, Fate::Gone) => {}
@@ -83,8 +88,12 @@ impl NamesFile {
         names
     }
 
-    /// Writes all names, and those that wait, unless another image has them now.
-    pub(crate) fn save(&self, names: &BTreeMap<ImageRef, Digest>) -> Result<(), Error> {
+    /// Writes all names, and those that wait, unless another image has them now; `lost` is what some of them meant before.
+    pub(crate) fn save(
+        &self,
+        names: &BTreeMap<ImageRef, Digest>,
+        lost: &[(ImageRef, Digest)],
+    ) -> Result<(), Error> {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = waiting.clone();
         drop(waiting);
@@ -93,7 +102,11 @@ impl NamesFile {
                 .iter()
                 .map(|(name, id)| (name.to_string(), id.clone())),
         );
-        let record = NamesRecord { names: all };
+        let former = lost.iter().map(|(name, id)| (name.to_string(), id.clone()));
+        let record = NamesRecord {
+            names: all,
+            former: former.collect(),
+        };
         for path in &self.copies {
             hakone_store::save(path, &record, Durability::Power)?;
         }
@@ -127,7 +140,7 @@ mod tests {
             ("app:1".parse().unwrap(), id("app")),
             ("db:1".parse().unwrap(), id("db")),
         ]);
-        NamesFile::new(root).save(&names).unwrap();
+        NamesFile::new(root).save(&names, &[]).unwrap();
         names
     }
 
@@ -147,7 +160,7 @@ mod tests {
             tear(root.path(), torn);
             let file = NamesFile::new(root.path());
             assert_eq!(file.load(known), names, "{torn}");
-            file.save(&names).unwrap();
+            file.save(&names, &[]).unwrap();
             assert_eq!(NamesFile::new(root.path()).load(known), names, "{torn}");
         }
     }
@@ -188,7 +201,7 @@ mod tests {
         let mut present = file.load(left_out);
         assert_eq!(present.len(), 1);
         present.insert("more:1".parse().unwrap(), id("app"));
-        file.save(&present).unwrap();
+        file.save(&present, &[]).unwrap();
         let again = NamesFile::new(root.path()).load(known);
         assert_eq!(again.len(), 3);
         assert!(names.keys().all(|name| again.contains_key(name)));
@@ -203,8 +216,26 @@ mod tests {
         let file = NamesFile::new(root.path());
         file.load(|_| Fate::Waiting);
         let moved = BTreeMap::from([("app:1".parse().unwrap(), id("other"))]);
-        file.save(&moved).unwrap();
+        file.save(&moved, &[]).unwrap();
         let again = NamesFile::new(root.path()).load(known);
         assert_eq!(again[&"app:1".parse().unwrap()], id("other"));
+    }
+
+    #[test]
+    fn a_name_of_an_image_that_never_came_means_what_it_meant() {
+        let root = tempfile::tempdir().unwrap();
+        let [old, new]: [ImageRef; 2] = ["app:1", "new:1"].map(|name| name.parse().unwrap());
+        let names = [&old, &new].map(|name| (name.clone(), id("never")));
+        let lost = [(old.clone(), id("app"))];
+        let file = NamesFile::new(root.path());
+        file.save(&names.into(), &lost).unwrap();
+        let fate = |image: &Digest| match *image == id("never") {
+            true => Fate::Gone,
+            false => Fate::Known,
+        };
+        let before = BTreeMap::from(lost);
+        assert_eq!(NamesFile::new(root.path()).load(fate), before);
+        let after = NamesFile::new(root.path()).load(known);
+        assert!(after[&old] == id("never") && after[&new] == id("never"));
     }
 }

@@ -44,6 +44,9 @@ pub(crate) struct LayerRecord {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NamesRecord {
     pub(crate) names: BTreeMap<String, Digest>,
+    /// What names meant that were just given to an image whose record may not be written yet.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) former: BTreeMap<String, Digest>,
 }
 
 impl Record for ImageRecord {

@@ -115,9 +115,13 @@ impl Store {
         }
     }
 
-    /// Writes all names.
-    pub(crate) fn save_names(&self, names: &BTreeMap<ImageRef, Digest>) -> Result<(), Error> {
-        self.names.save(names)
+    /// Writes all names; `lost` is what some of them meant until now.
+    pub(crate) fn save_names(
+        &self,
+        names: &BTreeMap<ImageRef, Digest>,
+        lost: &[(ImageRef, Digest)],
+    ) -> Result<(), Error> {
+        self.names.save(names, lost)
     }
 
     /// Removes an image's record; one that is gone already is as good.
