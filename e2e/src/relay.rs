@@ -6,7 +6,7 @@ use std::{
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::Duration,
@@ -24,6 +24,8 @@ struct State {
     /// Bytes of answers that may pass, and that have.
     limit: AtomicU64,
     passed: AtomicU64,
+    /// Whether an answer waits.
+    held: AtomicBool,
 }
 
 impl Relay {
@@ -38,6 +40,7 @@ impl Relay {
             to: to.to_owned(),
             limit: AtomicU64::new(u64::MAX),
             passed: AtomicU64::new(0),
+            held: AtomicBool::new(false),
         });
         let served = Arc::clone(&state);
         // Threads stay in the namespace in which they were made.
@@ -52,6 +55,7 @@ impl Relay {
     pub fn limit(&self, limit: u64) {
         self.0.passed.store(0, Ordering::SeqCst);
         self.0.limit.store(limit, Ordering::SeqCst);
+        self.0.held.store(false, Ordering::SeqCst);
     }
 
     /// Gives the bytes of answers that have passed since.
@@ -60,10 +64,10 @@ impl Relay {
         self.0.passed.load(Ordering::SeqCst)
     }
 
-    /// Reports whether something is held back.
+    /// Reports whether something is held back: somebody asked, and the limit is reached.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.passed() >= self.0.limit.load(Ordering::SeqCst)
+        self.0.held.load(Ordering::SeqCst)
     }
 }
 
@@ -92,6 +96,7 @@ impl State {
             );
             let free = limit.saturating_sub(passed).min(count);
             if free == 0 {
+                self.held.store(true, Ordering::SeqCst);
                 thread::sleep(Duration::from_millis(2));
                 continue;
             }
