@@ -208,6 +208,32 @@ mod tests {
     }
 
     #[test]
+    fn what_policies_open_is_shown_and_tried_though_no_image_exposes_it() {
+        let lab = lab("");
+        lab.server(
+            "judged",
+            "--network red --label dev.hakone.ingress=client:8000-8010 --label dev.hakone.egress=10.0.0.0/8:443",
+        );
+        let shown = lab.hakone("reach --format list").ok();
+        let line = |from: &str, to: &str| {
+            let words = |line: &&str| line.split_whitespace().take(2).eq([from, to]);
+            shown.lines().find(words).unwrap_or("").to_owned()
+        };
+        assert!(
+            line("client", "judged").ends_with("8000-8010/tcp"),
+            "{shown}"
+        );
+        assert_eq!(line("web", "judged"), "", "{shown}");
+        assert!(
+            line("judged", "outside").ends_with("443/tcp at 10.0.0.0/8"),
+            "{shown}"
+        );
+        let (_, body) = lab.api("GET", "/hakone/reach?measure=1", "");
+        let answer: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(answer["differences"], serde_json::json!([]), "{body}");
+    }
+
+    #[test]
     fn the_self_test_proves_itself_and_leaves_nothing() {
         let lab = Lab::new();
         let (status, body) = lab.api("POST", "/hakone/attack", "");

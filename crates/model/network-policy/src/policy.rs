@@ -207,6 +207,15 @@ impl Block {
 }
 
 impl Ports {
+    /// Gives the ranges that are named; none when all ports are meant.
+    #[must_use]
+    pub fn ranges(&self) -> &[PortRange] {
+        match self {
+            Self::All => &[],
+            Self::These(ranges) => ranges,
+        }
+    }
+
     /// Reports whether a flow of that protocol to that port is meant; `None` for a protocol without ports.
     #[must_use]
     pub fn contain(&self, protocol: u8, port: Option<u16>) -> bool {

@@ -3,10 +3,7 @@
 use hakone_base::{ExposedPort, Protocol};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Kind, Survey,
-    survey::{Reach, strange},
-};
+use crate::{Kind, Span, Survey, survey::Reach};
 
 /// A question to the real network: does a connection get from here to there?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,10 +53,19 @@ pub fn probes(survey: &Survey) -> Vec<Probe> {
 
 fn of_reach(reach: &Reach) -> Vec<Probe> {
     let ports = &reach.ports;
-    let named = ports.open.union(&ports.closed).copied().collect();
-    let nameless = strange(&named, Protocol::Tcp).map(|port| (port, ports.tcp));
-    let open = ports.open.iter().map(|port| (*port, true));
-    let closed = ports.closed.iter().map(|port| (*port, false));
+    let nameless = ports.nameless(Protocol::Tcp);
+    let ends = |span: &Span| {
+        let last = ExposedPort {
+            port: span.last,
+            protocol: span.protocol,
+        };
+        let last = (span.first != span.last).then_some(last);
+        [Some(span.example()), last].into_iter().flatten()
+    };
+    let open = ports.open.iter().flat_map(ends).map(|port| (port, true));
+    let closed = ports.closed.iter().flat_map(ends);
+    let closed = closed.map(|port| (port, false));
+    let nameless = nameless.map(|port| (port, ports.tcp));
     let all = open.chain(closed).chain(nameless);
     all.filter(|(port, _)| port.protocol == Protocol::Tcp)
         .map(|(port, expected)| Probe {

@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use hakone_base::{ExposedPort, Protocol};
+use hakone_base::{ExposedPort, Port, Protocol};
 use serde::{Deserialize, Serialize};
+
+use crate::span::{Span, joined};
 
 /// Which ports are reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,10 +14,10 @@ pub struct Ports {
     pub tcp: bool,
     /// Whether every port of UDP is.
     pub udp: bool,
-    /// Named ports that are reached.
-    pub open: BTreeSet<ExposedPort>,
+    /// Named ports that are reached: exposed, published, linked, opened by a policy.
+    pub open: BTreeSet<Span>,
     /// Named ports that are not.
-    pub closed: BTreeSet<ExposedPort>,
+    pub closed: BTreeSet<Span>,
 }
 
 impl Ports {
@@ -38,11 +40,17 @@ impl Ports {
         self.open.extend(&other.open);
         self.closed.extend(&other.closed);
         let open = &self.open;
-        self.closed.retain(|port| !open.contains(port));
+        self.closed.retain(|span| !open.contains(span));
     }
 
-    fn covers(&self, port: ExposedPort) -> bool {
-        match port.protocol {
+    /// Gives a port that nobody named; it stands for all of them.
+    pub(crate) fn nameless(&self, protocol: Protocol) -> Option<ExposedPort> {
+        let named: Vec<Span> = self.open.union(&self.closed).copied().collect();
+        nameless(&named, protocol)
+    }
+
+    fn covers(&self, span: &Span) -> bool {
+        match span.protocol {
             Protocol::Tcp => self.tcp,
             Protocol::Udp => self.udp,
             Protocol::Sctp => false,
@@ -51,7 +59,7 @@ impl Ports {
 }
 
 impl fmt::Display for Ports {
-    /// `all`, `none`, `80/tcp`, `tcp, 53/udp`, `all but 22/tcp`.
+    /// `all`, `none`, `80/tcp`, `tcp, 53/udp`, `all but 22/tcp`, `8000-8999/tcp`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_none() {
             return f.write_str("none");
@@ -63,16 +71,25 @@ impl fmt::Display for Ports {
             (false, true) => parts.push("udp".into()),
             (false, false) => {}
         }
-        let single = self.open.iter().filter(|port| !self.covers(**port));
-        parts.extend(single.map(ToString::to_string));
+        let single = joined(self.open.iter().filter(|span| !self.covers(span)));
+        parts.extend(single.iter().map(ToString::to_string));
         f.write_str(&parts.join(", "))?;
-        let but = self.closed.iter().filter(|port| self.covers(**port));
-        let but: Vec<String> = but.map(ToString::to_string).collect();
+        let but = joined(self.closed.iter().filter(|span| self.covers(span)));
+        let but: Vec<String> = but.iter().map(ToString::to_string).collect();
         match but.is_empty() {
             true => Ok(()),
             false => write!(f, " but {}", but.join(", ")),
         }
     }
+}
+
+/// A port outside of these spans; a high one, where services are rare.
+pub(crate) fn nameless(spans: &[Span], protocol: Protocol) -> Option<ExposedPort> {
+    let numbers = (54_321..=u16::MAX).chain((1..54_321).rev());
+    let mut all = numbers
+        .filter_map(Port::new)
+        .map(|port| ExposedPort { port, protocol });
+    all.find(|port| !spans.iter().any(|span| span.contains(*port)))
 }
 
 #[cfg(test)]
@@ -97,12 +114,17 @@ mod tests {
         assert_eq!(ports(false, false, &[], &["80/tcp"]), "none");
         assert_eq!(
             ports(false, false, &["80/tcp", "53/udp"], &["22/tcp"]),
-            "53/udp, 80/tcp"
+            "80/tcp, 53/udp"
         );
         assert_eq!(
             ports(true, false, &["53/udp", "80/tcp"], &[]),
             "tcp, 53/udp"
         );
         assert_eq!(ports(true, true, &[], &["22/tcp"]), "all but 22/tcp");
+        let range = &["80/tcp", "81-90/tcp", "92/tcp", "93/udp"];
+        assert_eq!(
+            ports(false, false, range, &["91/tcp"]),
+            "80-90/tcp, 92/tcp, 93/udp"
+        );
     }
 }

@@ -5,16 +5,22 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use hakone_base::{ContainerId, ExposedPort, IfName, Port, Protocol};
+use hakone_base::{ContainerId, ExposedPort, IfName, Protocol};
+use hakone_network_policy::{Direction, PortRange};
 use hakone_policy::{
     Bridge, Delivery, Endpoint, Flow, HostAccess, Origin, Packet, Route, Transport, Verdict,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Kind, Place, Ports, World};
+use crate::{
+    Kind, Place, Ports, World,
+    outside::{self, Part},
+    ports::nameless,
+    span::{Span, told_apart},
+};
 
 /// A machine far away: an address of those that stand for others in documents.
-const FAR: [IpAddr; 2] = [
+pub(crate) const FAR: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(198, 51, 100, 99)),
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 0x99)),
 ];
@@ -44,6 +50,9 @@ pub struct Reach {
     pub published: BTreeSet<ExposedPort>,
     /// The address by which it was asked for.
     pub address: IpAddr,
+    /// The part of the outside that is meant, as a policy names it: `10.0.0.0/8`, `*.example.org`; without one, what no policy names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
 }
 
 /// A protocol of the network.
@@ -66,6 +75,7 @@ enum Spot<'a> {
 /// Asks of every pair of places.
 #[must_use]
 pub fn survey(world: &World) -> Survey {
+    let world = &*outside::with_names(world);
     let (places, spots): (Vec<_>, Vec<_>) = spots(world).into_iter().unzip();
     let mut reaches = Vec::new();
     for (from, source) in spots.iter().enumerate() {
@@ -138,24 +148,49 @@ impl Asked<'_> {
         if ways.is_empty() {
             return Vec::new();
         }
-        let named = self.named(target);
-        let published = self.published(&ways, target);
-        let mut reaches = Vec::new();
-        for address in addresses {
+        let spans = self.spans(source, target);
+        let of = |ways: &[(Origin, IpAddr)], address, part| {
             let mut ports = Ports::default();
-            for way in &ways {
-                ports.merge(&self.ask(way, address, &named));
+            for way in ways {
+                ports.merge(&self.ask(way, address, &spans));
             }
-            reaches.push(Reach {
+            Reach {
                 from,
                 to,
                 family: self.family,
                 ports,
-                published: published.clone(),
+                published: self.published(ways, target),
                 address,
-            });
+                part,
+            }
+        };
+        let whole = addresses.iter().map(|address| of(&ways, *address, None));
+        let parts = self.parts(source, target).into_iter();
+        let parts = parts.flat_map(|Part { name, address }| {
+            let (ways, addresses) = match target {
+                Spot::Outside => (ways.clone(), vec![address]),
+                Spot::Container(_) | Spot::Host => {
+                    let from_there = (Origin::Interface(self.world.uplink.clone()), address);
+                    (vec![from_there], addresses.clone())
+                }
+            };
+            let one = |address: &IpAddr| of(&ways, *address, Some(name.clone()));
+            addresses.iter().map(one).collect::<Vec<_>>()
+        });
+        whole.chain(parts).collect()
+    }
+
+    /// The parts of the outside that the rules between two places may tell apart.
+    fn parts(&self, source: &Spot<'_>, target: &Spot<'_>) -> Vec<Part> {
+        match (source, target) {
+            (Spot::Container(on), Spot::Outside) => {
+                outside::parts(self.world, on, Direction::Egress, self.family)
+            }
+            (Spot::Outside, Spot::Container(on)) => {
+                outside::parts(self.world, on, Direction::Ingress, self.family)
+            }
+            _ => Vec::new(),
         }
-        reaches
     }
 
     /// The interfaces by which a place's packets come, with the address that they bear.
@@ -202,6 +237,31 @@ impl Asked<'_> {
         }
     }
 
+    /// The spans of ports that the rules between two places may tell apart.
+    fn spans(&self, source: &Spot<'_>, target: &Spot<'_>) -> Vec<Span> {
+        let mut named: BTreeSet<Span> = self.named(target).into_iter().map(Span::from).collect();
+        named.extend(self.judged(source, Direction::Egress));
+        named.extend(self.judged(target, Direction::Ingress));
+        let protocols = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
+        let spans = protocols.map(|protocol| told_apart(&named, protocol));
+        spans.into_iter().flatten().collect()
+    }
+
+    /// Ports that policies about a place name.
+    fn judged(&self, place: &Spot<'_>, direction: Direction) -> BTreeSet<Span> {
+        let Spot::Container(on) = place else {
+            return BTreeSet::new();
+        };
+        let policies = self.world.topology.policies.iter().filter(|policy| {
+            on.iter()
+                .any(|(_, endpoint)| policy.selects(&endpoint.identity))
+        });
+        let rules = policies.filter_map(|policy| policy.rules(direction));
+        let ranges = rules.flatten().flat_map(|rule| rule.ports.ranges());
+        let span = |range: &PortRange| Span::between(range.protocol, range.first, range.last);
+        ranges.filter_map(span).collect()
+    }
+
     /// Ports that somebody named: exposed, published, linked, opened.
     fn named(&self, target: &Spot<'_>) -> BTreeSet<ExposedPort> {
         let mut named = BTreeSet::new();
@@ -231,16 +291,16 @@ impl Asked<'_> {
         named
     }
 
-    fn ask(&self, way: &(Origin, IpAddr), address: IpAddr, named: &BTreeSet<ExposedPort>) -> Ports {
-        let strange = |protocol| {
-            strange(named, protocol).is_some_and(|port| self.arrives(way, address, port))
+    fn ask(&self, way: &(Origin, IpAddr), address: IpAddr, spans: &[Span]) -> Ports {
+        let rest = |protocol| {
+            nameless(spans, protocol).is_some_and(|port| self.arrives(way, address, port))
         };
-        let (open, closed) = named
+        let (open, closed) = spans
             .iter()
-            .partition(|port| self.arrives(way, address, **port));
+            .partition(|span| self.arrives(way, address, span.example()));
         Ports {
-            tcp: strange(Protocol::Tcp),
-            udp: strange(Protocol::Udp),
+            tcp: rest(Protocol::Tcp),
+            udp: rest(Protocol::Udp),
             open,
             closed,
         }
@@ -338,18 +398,14 @@ impl Asked<'_> {
     }
 }
 
-/// A port that nobody named stands for all of them.
-pub(crate) fn strange(named: &BTreeSet<ExposedPort>, protocol: Protocol) -> Option<ExposedPort> {
-    let ports = (54_321..=65_535).filter_map(Port::new);
-    let mut all = ports.map(|port| ExposedPort { port, protocol });
-    all.find(|port| !named.contains(port))
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::Resident;
-    use hakone_base::{EndpointId, MacAddr, NetworkId, PublishedPort};
+    use hakone_base::{EndpointId, MacAddr, NetworkId, Port, PublishedPort};
+    use hakone_network_policy::{
+        Block, Mode, Peer, Peers, Policy, PolicyKey, Ports as PolicyPorts, Rule, Subject,
+    };
     use hakone_policy::{Access, Host, Icc, Metadata, Multicast, Options, Topology};
 
     fn bridge(number: u8, name: &str) -> Bridge {
@@ -449,7 +505,7 @@ pub(crate) mod tests {
             .filter(|reach| (reach.from, reach.to) == (from, to));
         let mut ports = Ports::default();
         let mut published = BTreeSet::new();
-        for reach in found {
+        for reach in found.filter(|reach| reach.part.is_none()) {
             ports.merge(&reach.ports);
             published.extend(reach.published.iter().map(ToString::to_string));
         }
@@ -481,6 +537,71 @@ pub(crate) mod tests {
         let mut world = world();
         world.addresses.clear();
         assert_eq!(between(&survey(&world), "host", "web"), "all {}");
+    }
+
+    fn range(first: u16, last: u16) -> PortRange {
+        PortRange {
+            protocol: Protocol::Tcp,
+            first,
+            last,
+        }
+    }
+
+    fn rule(peers: Peers, range: PortRange) -> Vec<Rule> {
+        let ports = PolicyPorts::These(vec![range]);
+        vec![Rule { peers, ports }]
+    }
+
+    fn about(number: u8, ingress: Option<Vec<Rule>>, egress: Option<Vec<Rule>>) -> Policy {
+        Policy {
+            key: PolicyKey {
+                namespace: "red".into(),
+                name: format!("p{number}"),
+            },
+            mode: Mode::Enforce,
+            subject: Subject::Container(ContainerId::from_bytes([number; 32])),
+            ingress,
+            egress,
+        }
+    }
+
+    #[test]
+    fn what_policies_open_shows_though_nobody_exposes_it() {
+        let mut world = world();
+        world.topology.policies = vec![
+            about(2, Some(rule(Peers::All, range(9000, 9001))), None),
+            about(3, None, Some(rule(Peers::All, range(1024, 65_535)))),
+        ];
+        let survey = survey(&world);
+        assert_eq!(between(&survey, "db", "web"), "9000-9001/tcp {}");
+        assert_eq!(between(&survey, "host", "web"), r#"all {"80/tcp"}"#);
+        assert_eq!(between(&survey, "web", "db"), "all {}");
+        assert_eq!(between(&survey, "db", "outside"), "tcp but 1-1023/tcp {}");
+    }
+
+    #[test]
+    fn parts_of_the_outside_that_policies_name_are_asked_for_each() {
+        let mut world = world();
+        let block = |cidr: &str, except: &[&str]| {
+            Peer::Block(Block {
+                cidr: cidr.parse().unwrap(),
+                except: except.iter().map(|text| text.parse().unwrap()).collect(),
+            })
+        };
+        let name = Peer::Name("*.example.org".parse().unwrap());
+        let named = rule(Peers::These(vec![name]), range(443, 443));
+        let inside = block("10.0.0.0/8", &["10.1.0.0/16"]);
+        let inside = rule(Peers::These(vec![inside]), range(22, 22));
+        let near = Peers::These(vec![block("192.168.0.0/16", &[])]);
+        world.topology.policies = vec![
+            about(3, None, Some([named, inside].concat())),
+            about(2, Some(rule(near, range(80, 80))), None),
+        ];
+        let list = crate::list(&survey(&world)).join("\n");
+        let egress = "db\toutside\t443/tcp at *.example.org; 22/tcp at 10.0.0.0/8";
+        assert!(list.contains(egress), "{list}");
+        let ingress = "outside\tweb\t80/tcp published at 192.168.0.0/16";
+        assert!(list.contains(ingress), "{list}");
     }
 
     #[test]

@@ -60,7 +60,7 @@ fn square(
         return String::new();
     };
     let (x, y) = (LEFT + to * CELL, TOP + from * ROW);
-    let colour = match (cell.is_none(), cell.ports.is_all()) {
+    let colour = match (cell.is_none(), cell.is_all()) {
         (true, _) => "#e6e6e6",
         (false, true) => "#8fce9a",
         (false, false) => "#f2c879",
