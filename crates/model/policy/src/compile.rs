@@ -208,10 +208,24 @@ fn sources() -> Vec<Rule> {
     vec![
         own(V4, "sources_ip"),
         own(V6, "sources_ip6"),
+        bridge_asks(),
         dropping("forged source", [within(Field::InputInterface, "bridges")]),
         stolen(V4, "subnets_ip"),
         stolen(V6, "subnets_ip6"),
     ]
+}
+
+/// A bridge hears its own question about groups, from nobody's address, every two minutes: nothing that anybody needs to be told.
+fn bridge_asks() -> Rule {
+    rule(
+        "the bridge's own question",
+        [
+            within(Field::InputInterface, "bridges"),
+            is_within(Field::Source(V4), "0.0.0.0/32"),
+            crate::pin::is_protocol(crate::pin::IGMP),
+            Expression::Do(Action::Drop),
+        ],
+    )
 }
 
 /// What no packet from outside the host may claim or ask for.

@@ -34,7 +34,7 @@ const LATER: i32 = EARLY + 1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMP: u8 = 1;
-const IGMP: u8 = 2;
+pub(crate) const IGMP: u8 = 2;
 const ICMP6: u8 = 58;
 /// IPv6 headers that may hide what follows them: hop by hop, routing, fragment, options, mobility.
 const HOP_BY_HOP: u8 = 0;
@@ -305,17 +305,29 @@ fn discovery() -> Vec<Rule> {
 
 /// Hop-by-hop options: where multicast is on, to report what one listens to.
 fn options() -> Vec<Rule> {
-    let report = |kind| {
+    let is_report = |kind| {
         let head = Value::Raw(vec![ICMP6, 0]);
-        let expressions = [
-            within(Field::InputInterface, "multicasters"),
+        [
             Expression::Is(Field::InnerHead, head),
             Expression::Is(Field::InnerType, Value::Raw(vec![kind])),
-            Expression::Do(Action::Accept),
-        ];
+        ]
+    };
+    let wanted = |kind| {
+        let [head, inner] = is_report(kind);
+        let multicaster = within(Field::InputInterface, "multicasters");
+        let expressions = [multicaster, head, inner, Expression::Do(Action::Accept)];
         rule("reports what it listens to", expressions)
     };
-    let mut rules: Vec<Rule> = REPORTS.map(report).into();
+    // Every kernel reports its own groups at any time: nothing that anybody needs to be told.
+    let idle = |kind| {
+        let [head, inner] = is_report(kind);
+        rule(
+            "reports to nobody",
+            [head, inner, Expression::Do(Action::Drop)],
+        )
+    };
+    let mut rules: Vec<Rule> = REPORTS.map(wanted).into();
+    rules.extend(REPORTS.map(idle));
     rules.push(dropping("hides what follows", []));
     rules
 }
@@ -375,7 +387,7 @@ fn own_target() -> Expression {
     Expression::In(key, name("targets"))
 }
 
-fn is_protocol(number: u8) -> Expression {
+pub(crate) fn is_protocol(number: u8) -> Expression {
     Expression::Is(Field::Protocol, Value::Protocol(number))
 }
 

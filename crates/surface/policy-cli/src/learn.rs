@@ -27,6 +27,9 @@ pub struct Arguments {
     /// How many seconds to watch; 0 takes what the log has kept
     #[arg(long = "for", value_name = "seconds", default_value_t = 60)]
     seconds: u64,
+    /// Learn what the log has kept as well, since a moment or for as long: 10m, 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "time")]
+    since: Option<String>,
     /// What to print: policy documents, or labels for a compose file
     #[arg(short, long, value_name = "format", default_value = "documents")]
     output: Output,
@@ -124,11 +127,21 @@ impl Class<'_> {
             || own.is_some_and(|own| project.contains(own))
     }
 
-    /// Hears what the log has kept, and what comes until the time is over.
+    /// The kept log is meant when nothing is watched, or when somebody says so: else a lesson would hold what nobody watched.
+    fn since(&self) -> Option<&str> {
+        let watched = (self.arguments.seconds > 0).then_some("0s");
+        self.arguments.since.as_deref().or(watched)
+    }
+
+    /// Hears what stands, what the log has kept when that is meant, and what comes until the time is over.
     async fn watch(&mut self) -> Result<(), Error> {
         let seconds = self.arguments.seconds.min(MOST);
         let request = Request::get("/hakone/flows").flag("follow", seconds > 0);
         let request = request.flag("standing", true);
+        let request = match self.since() {
+            Some(since) => request.query("since", since),
+            None => request,
+        };
         let stream = self.client.stream(request.query("format", "json")).await?;
         let mut stream = pin!(stream);
         let end = Instant::now() + Duration::from_secs(seconds.max(5));
