@@ -7,17 +7,26 @@
 //! expect:
 //! - {from: web, to: db, port: 5432/tcp, allowed: true}
 //! - {from: 198.51.100.7, to: db, port: 5432/tcp, allowed: false}
+//! - {from: web, to: api.example.org, port: 443/tcp, allowed: true}
 //! ```
+//! The policies stand in a file of their own or in documents of the same one; labels by which an endpoint states its own policy count, too.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use hakone_base::{ContainerId, ExposedPort};
+use hakone_base::{ContainerId, DomainPattern, ExposedPort};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
-    DEFAULT_NAMESPACE, Error, Identity, LIMIT, Labels, NAMESPACE_NAME, Policy, PolicyKey,
+    DEFAULT_NAMESPACE, Error, Identity, Labels, NAMESPACE_NAME, Policy, PolicyKey,
+    identity::CONTAINER,
     judge::{Direction, Flow, Judgement, Party, judge},
+    of_labels,
+    parse::{policies_of, values_of},
 };
+
+/// An address that nobody has outside of benches (RFC 2544): it stands for a name.
+const NAMED: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 18, 0, 1));
 
 /// What is expected.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -52,7 +61,7 @@ pub struct Endpoint {
 pub struct Scenario {
     /// Who begins: an endpoint's name, or an address of nobody's.
     pub from: String,
-    /// Whom it reaches for: the same.
+    /// Whom it reaches for: the same, or the name of another machine.
     pub to: String,
     /// The port, such as `80/tcp`.
     pub port: ExposedPort,
@@ -72,49 +81,80 @@ pub struct Outcome {
 }
 
 impl Expectations {
-    /// Reads them, YAML or JSON.
+    /// Reads a text that holds policies and, in one document without a kind, expectations of them.
     ///
     /// # Errors
-    /// When the text is too long, is no YAML or JSON, or has other fields.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        if text.len() > LIMIT {
-            return Err(Error::TooLong);
-        }
-        serde_saphyr::from_str(text).map_err(|error| Error::Syntax(error.to_string()))
+    /// When it is no such text.
+    pub fn parse(text: &str) -> Result<(Vec<Policy>, Self), Error> {
+        let is_policy = |value: &Value| value.get("kind").is_some();
+        let (policies, rest): (Vec<Value>, Vec<Value>) =
+            values_of(text)?.into_iter().partition(is_policy);
+        let [expectations] = <[Value; 1]>::try_from(rest).map_err(|others| {
+            let found = others.len();
+            Error::Syntax(format!("want one document of expectations, found {found}"))
+        })?;
+        let expectations = serde_json::from_value(expectations)
+            .map_err(|error| Error::Syntax(error.to_string()))?;
+        let policies = policies_of(policies)?.into_iter();
+        Ok((policies.map(|(_, policy)| policy).collect(), expectations))
     }
 
-    /// Asks the policies for each expectation.
+    /// Asks the policies, and those that endpoints' own labels state, for each expectation.
     ///
     /// # Errors
-    /// Names what is neither an endpoint nor an address.
+    /// Names what is neither an endpoint nor an address nor a name, and a label that cannot be read.
     pub fn check(&self, policies: &[Policy]) -> Result<Vec<Outcome>, String> {
-        let people: BTreeMap<&str, (IpAddr, Identity)> = (0..=u8::MAX)
-            .cycle()
+        let people = (0_u64..)
             .zip(&self.endpoints)
-            .map(|(number, (name, endpoint))| (name.as_str(), endpoint.identity(number)))
-            .collect();
-        let party = |name: &str| match (people.get(name), name.parse()) {
-            (Some((address, identity)), _) => Ok((*address, Some(identity))),
-            (None, Ok(address)) => Ok((address, None)),
-            (None, Err(_)) => Err(format!("{name:?} is neither an endpoint nor an address")),
-        };
+            .map(|(number, (name, endpoint))| {
+                let (address, identity) = endpoint.identity(name, number);
+                (name.as_str(), (address, identity))
+            });
+        let people: BTreeMap<&str, (IpAddr, Identity)> = people.collect();
+        let mut policies = policies.to_vec();
+        for (_, identity) in people.values() {
+            let own = of_labels(&identity.container, &identity.namespace, &identity.labels)?;
+            policies.extend(own);
+        }
         let outcome = |scenario: &Scenario| {
-            let [from, to] =
-                [party(&scenario.from)?, party(&scenario.to)?].map(|(address, identity)| Party {
-                    address,
-                    identity,
-                    names: &[],
-                });
+            let from = party(&people, &scenario.from)?;
+            let named = [scenario.to.to_ascii_lowercase()];
+            let to = match party(&people, &scenario.to) {
+                Err(_) if scenario.to.parse::<DomainPattern>().is_ok() => Party {
+                    address: NAMED,
+                    identity: None,
+                    names: &named,
+                },
+                found => found?,
+            };
             let flow = Flow {
                 from,
                 to,
                 protocol: scenario.port.protocol.number(),
                 port: Some(scenario.port.port.get()),
             };
-            Ok(decide(policies, &flow, scenario))
+            Ok(decide(&policies, &flow, scenario))
         };
         self.expect.iter().map(outcome).collect()
     }
+}
+
+fn party<'a>(
+    people: &'a BTreeMap<&str, (IpAddr, Identity)>,
+    name: &str,
+) -> Result<Party<'a>, String> {
+    let (address, identity) = match (people.get(name), name.parse()) {
+        (Some((address, identity)), _) => (*address, Some(identity)),
+        (None, Ok(address)) => (address, None),
+        (None, Err(_)) => {
+            return Err(format!("{name:?} is neither an endpoint nor an address"));
+        }
+    };
+    Ok(Party {
+        address,
+        identity,
+        names: &[],
+    })
 }
 
 fn decide(policies: &[Policy], flow: &Flow<'_>, scenario: &Scenario) -> Outcome {
@@ -143,14 +183,21 @@ fn list(keys: &[&PolicyKey]) -> String {
 }
 
 impl Endpoint {
-    fn identity(&self, number: u8) -> (IpAddr, Identity) {
+    fn identity(&self, name: &str, number: u64) -> (IpAddr, Identity) {
         let namespace = self.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
         let mut namespace_labels = self.namespace_labels.clone();
         namespace_labels.insert(NAMESPACE_NAME.to_owned(), namespace.to_owned());
+        let mut labels = self.labels.clone();
+        let container = labels.entry(CONTAINER.to_owned());
+        container.or_insert_with(|| name.to_owned());
+        let mut id = [0; 32];
+        for (place, byte) in id.iter_mut().zip(number.to_be_bytes()) {
+            *place = byte;
+        }
         let identity = Identity {
-            container: ContainerId::from_bytes([number; 32]),
+            container: ContainerId::from_bytes(id),
             namespace: namespace.to_owned(),
-            labels: self.labels.clone(),
+            labels,
             namespace_labels,
         };
         (self.address, identity)
@@ -176,7 +223,7 @@ spec:
         )
         .unwrap();
         let policies: Vec<Policy> = policies.into_iter().map(|(_, policy)| policy).collect();
-        let expectations = Expectations::parse(
+        let (_, expectations) = Expectations::parse(
             "endpoints:
   web: {namespace: shop, labels: {tier: front}, address: 172.18.0.2}
   db: {namespace: shop, labels: {tier: back}, address: 172.18.0.3}
@@ -198,9 +245,40 @@ expect:
     }
 
     #[test]
+    fn one_text_holds_policies_and_what_is_expected_of_them() {
+        let text = "apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db}
+spec:
+  podSelector: {matchLabels: {dev.hakone.container: db}}
+  ingress: [{from: [{podSelector: {matchLabels: {dev.hakone.container: web}}}]}]
+---
+endpoints:
+  web: {address: 172.18.0.2, labels: {dev.hakone.egress: 'db, *.example.org:443'}}
+  db: {address: 172.18.0.3}
+expect:
+- {from: web, to: db, port: 5432/tcp, allowed: true}
+- {from: web, to: api.example.org, port: 443/tcp, allowed: true}
+- {from: web, to: api.example.org, port: 80/tcp, allowed: false}
+- {from: web, to: 10.0.0.1, port: 443/tcp, allowed: false}
+- {from: 10.0.0.1, to: db, port: 5432/tcp, allowed: false}
+";
+        let (policies, expectations) = Expectations::parse(text).unwrap();
+        let outcomes = expectations.check(&policies).unwrap();
+        assert!(
+            outcomes.iter().all(|o| o.allowed == o.scenario.allowed),
+            "{outcomes:?}"
+        );
+        let (policies_alone, _) = text.split_once("---").unwrap();
+        Expectations::parse(policies_alone).unwrap_err();
+        Expectations::parse(&format!("{text}---\nendpoints: {{}}\n")).unwrap_err();
+    }
+
+    #[test]
     fn an_unknown_name_is_an_error() {
         let text = "endpoints: {}\nexpect: [{from: web, to: 10.0.0.1, port: 80, allowed: true}]";
-        let error = Expectations::parse(text).unwrap().check(&[]).unwrap_err();
+        let (_, expectations) = Expectations::parse(text).unwrap();
+        let error = expectations.check(&[]).unwrap_err();
         assert!(error.contains("web"));
     }
 }

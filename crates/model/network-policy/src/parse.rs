@@ -68,6 +68,11 @@ type Parsed<T> = Result<T, Fault>;
 /// # Errors
 /// When the text is too long, is no YAML or JSON, or says what no policy says.
 pub fn parse(text: &str) -> Result<Vec<(Document, Policy)>, Error> {
+    policies_of(values_of(text)?)
+}
+
+/// Reads the documents of a text; a list is its items.
+pub(crate) fn values_of(text: &str) -> Result<Vec<Value>, Error> {
     if text.len() > LIMIT {
         return Err(Error::TooLong);
     }
@@ -77,6 +82,11 @@ pub fn parse(text: &str) -> Result<Vec<(Document, Policy)>, Error> {
     if values.len() > MOST_DOCUMENTS {
         return Err(Error::TooMany);
     }
+    Ok(values)
+}
+
+/// Reads documents as policies.
+pub(crate) fn policies_of(values: Vec<Value>) -> Result<Vec<(Document, Policy)>, Error> {
     let mut seen = BTreeMap::new();
     let mut all = Vec::new();
     for (number, value) in (1..).zip(values) {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{path, read};
+use super::{keys, path};
 use hakone_client::{Error, Request, Session};
 
 /// Delete policies by name, or those of a file
@@ -23,9 +23,7 @@ pub struct Arguments {
 pub async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
     let mut policies = arguments.policies.clone();
     if let Some(file) = &arguments.file {
-        let parsed = hakone_network_policy::parse(&read(file)?);
-        let parsed = parsed.map_err(|error| Error::usage(error.to_string()))?;
-        policies.extend(parsed.into_iter().map(|(_, policy)| policy.key.to_string()));
+        policies.extend(keys(file)?);
     }
     let client = session.client().await?;
     let mut failed = false;

@@ -1,9 +1,11 @@
 //! `hakone policy get`.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::{path, yaml};
+use super::{keys, path, yaml};
 use hakone_client::{Error, Request, Session};
 
 /// Show policies
@@ -12,6 +14,9 @@ pub struct Arguments {
     /// How to print them
     #[arg(short, long, value_name = "format", default_value = "name")]
     output: Output,
+    /// Show the policies of this file as they stand (- for standard input)
+    #[arg(short = 'f', long = "filename", value_name = "file")]
+    file: Option<PathBuf>,
     /// NAMESPACE/NAME, or NAME in the namespace default; without, all
     #[arg(value_name = "POLICY")]
     policies: Vec<String>,
@@ -32,12 +37,17 @@ enum Output {
 /// # Errors
 /// When the daemon refuses, or the answer is no.
 pub async fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
+    let mut policies = arguments.policies.clone();
+    if let Some(file) = &arguments.file {
+        policies.extend(keys(file)?);
+    }
     let client = session.client().await?;
-    let documents: Vec<Value> = match arguments.policies.is_empty() {
+    let all = policies.is_empty() && arguments.file.is_none();
+    let documents: Vec<Value> = match all {
         true => client.json(Request::get("/hakone/policies")).await?,
         false => {
             let mut found = Vec::new();
-            for name in &arguments.policies {
+            for name in &policies {
                 found.push(client.json(Request::get(path(name))).await?);
             }
             found

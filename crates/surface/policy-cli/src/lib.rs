@@ -51,6 +51,16 @@ fn read(path: &Path) -> Result<String, Error> {
     text.map_err(|error| Error::usage(format!("could not read {}: {error}", path.display())))
 }
 
+/// Names the policies of a file.
+fn keys(file: &Path) -> Result<Vec<String>, Error> {
+    let parsed = hakone_network_policy::parse(&read(file)?);
+    let parsed = parsed.map_err(|error| Error::usage(error.to_string()))?;
+    Ok(parsed
+        .into_iter()
+        .map(|(_, policy)| policy.key.to_string())
+        .collect())
+}
+
 /// Gives the path of a policy; its namespace may stand before a slash.
 fn path(policy: &str) -> String {
     let parts: Vec<String> = policy.split('/').map(segment).collect();

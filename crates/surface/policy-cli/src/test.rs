@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hakone_network_policy::{Expectations, Outcome, Policy, parse};
+use hakone_network_policy::{Expectations, Outcome, parse};
 
-use super::{Source, read};
+use super::read;
 use hakone_client::{Error, Session};
 
 /// Test policies against expectations, without a daemon; ends with 1 when one is not met
 #[derive(Args, Clone, Debug)]
 pub struct Arguments {
-    #[command(flatten)]
-    source: Source,
+    /// File with policies, YAML or JSON (- for standard input); without, they stand in the file of expectations
+    #[arg(short = 'f', long = "filename", value_name = "file")]
+    policies: Option<PathBuf>,
     /// File with endpoints and what of them should reach what
     #[arg(value_name = "EXPECTATIONS")]
     expectations: PathBuf,
@@ -24,9 +25,12 @@ pub struct Arguments {
 /// When a file cannot be read, or an expectation is not met.
 pub fn run(session: &Session, arguments: &Arguments) -> Result<(), Error> {
     let usage = |error: hakone_network_policy::Error| Error::usage(error.to_string());
-    let policies = parse(&arguments.source.read()?).map_err(usage)?;
-    let policies: Vec<Policy> = policies.into_iter().map(|(_, policy)| policy).collect();
-    let expectations = Expectations::parse(&read(&arguments.expectations)?).map_err(usage)?;
+    let text = read(&arguments.expectations)?;
+    let (mut policies, expectations) = Expectations::parse(&text).map_err(usage)?;
+    if let Some(file) = &arguments.policies {
+        let further = parse(&read(file)?).map_err(usage)?.into_iter();
+        policies.extend(further.map(|(_, policy)| policy));
+    }
     let outcomes = expectations.check(&policies).map_err(Error::usage)?;
     for outcome in &outcomes {
         session.console.line(&line(outcome))?;
