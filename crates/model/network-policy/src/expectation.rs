@@ -14,7 +14,7 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use hakone_base::{ContainerId, DomainPattern, ExposedPort};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::{
@@ -63,7 +63,8 @@ pub struct Scenario {
     pub from: String,
     /// Whom it reaches for: the same, or the name of another machine.
     pub to: String,
-    /// The port, such as `80/tcp`.
+    /// The port, such as `80/tcp`; a number means TCP.
+    #[serde(deserialize_with = "port")]
     pub port: ExposedPort,
     /// Whether it should get there.
     pub allowed: bool,
@@ -91,10 +92,10 @@ impl Expectations {
             values_of(text)?.into_iter().partition(is_policy);
         let [expectations] = <[Value; 1]>::try_from(rest).map_err(|others| {
             let found = others.len();
-            Error::Syntax(format!("want one document of expectations, found {found}"))
+            Error::Expectations(format!("want one document, found {found}"))
         })?;
         let expectations = serde_json::from_value(expectations)
-            .map_err(|error| Error::Syntax(error.to_string()))?;
+            .map_err(|error| Error::Expectations(error.to_string()))?;
         let policies = policies_of(policies)?.into_iter();
         Ok((policies.map(|(_, policy)| policy).collect(), expectations))
     }
@@ -137,6 +138,14 @@ impl Expectations {
         };
         self.expect.iter().map(outcome).collect()
     }
+}
+
+fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ExposedPort, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let text = value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned);
+    text.parse().map_err(serde::de::Error::custom)
 }
 
 fn party<'a>(

@@ -35,6 +35,9 @@ pub enum Error {
     /// Neither YAML nor JSON.
     #[error("neither YAML nor JSON: {0}")]
     Syntax(String),
+    /// Expectations that are none.
+    #[error("expectations: {0}")]
+    Expectations(String),
     /// Too many documents.
     #[error("a text may have {MOST_DOCUMENTS} documents")]
     TooMany,
