@@ -58,6 +58,8 @@ pub(crate) const IFLA_INFO_SLAVE_KIND: u16 = 4;
 pub(crate) const IFLA_INFO_SLAVE_DATA: u16 = 5;
 pub(crate) const VETH_INFO_PEER: u16 = 1;
 pub(crate) const IFLA_MACVLAN_MODE: u16 = 1;
+pub(crate) const IFLA_IPVLAN_MODE: u16 = 1;
+pub(crate) const IFLA_IPVLAN_FLAGS: u16 = 2;
 pub(crate) const IFLA_VLAN_ID: u16 = 1;
 
 pub(crate) const IFLA_BR_FORWARD_DELAY: u16 = 1;

@@ -9,6 +9,7 @@ mod connection;
 mod deliver;
 mod dump;
 mod error;
+mod ipvlan;
 mod kernel;
 mod link;
 mod macvlan;
@@ -26,6 +27,7 @@ pub use connection::{Connection, Connections};
 pub use deliver::{deliver_marked, stop_delivering};
 pub use dump::{Address, Link, Route};
 pub use error::Error;
+pub use ipvlan::{Ipvlan, IpvlanMode, add_ipvlan};
 pub use link::{
     Bridge, Peer, Veth, add_bridge, add_veth, bring_down, bring_up, bring_up_named, delete_link,
     move_to, plug_into, rename, set_mac, set_mtu,

@@ -82,7 +82,7 @@ pub fn bring_up_for_all_groups(link: LinkIndex) -> Request {
     Request::new("bring up link", number(link), change(link, flags, flags))
 }
 
-fn on_top(
+pub(crate) fn on_top(
     name: &IfName,
     parent: LinkIndex,
     kind: &str,

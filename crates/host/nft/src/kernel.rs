@@ -57,6 +57,8 @@ pub(crate) const NFPROTO_NETDEV: u8 = 5;
 pub(crate) const NFPROTO_BRIDGE: u8 = 7;
 /// `NF_NETDEV_INGRESS`.
 pub(crate) const NETDEV_INGRESS: u32 = 0;
+/// `NF_NETDEV_EGRESS`.
+pub(crate) const NETDEV_EGRESS: u32 = 1;
 pub(crate) const NFPROTO_IPV6: u8 = 10;
 
 /// Attributes, by object and in the kernel's order.

@@ -30,6 +30,6 @@ pub use monitor::{Edit, Heard, Monitor};
 pub use note::{Established, forget_established, note_established};
 pub use owner::{Claim, Owner};
 pub use pace::RepairPace;
-pub use relay::{Interface, Relay};
+pub use relay::{Interface, Pinned, Relay};
 pub use request::Object;
 pub use witness::{Missed, Witness};

@@ -4,6 +4,9 @@
 //! administer its network. So the macvlan interface stays on the host, a virtual cable leads inside, and chains on the
 //! host's side forward frames between the two: any frame to the container, only honest ones from it (attacks
 //! `macvlan_arp_spoof_lan`, `macvlan_mac_ip_spoof`). Without the chains nothing passes at all.
+//!
+//! An ipvlan interface is told apart by the addresses that it has where it is, and must be inside: there the same checks stand
+//! where it sends ([`Pinned`]). They hold who may forge frames, and not who may administer the network as well.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -17,10 +20,10 @@ use crate::{
     Error, Firewall, Object,
     expression::{action, compare, kernel, meta, payload},
     kernel::{
-        CMP_EQ, CMP_NEQ, DELCHAIN, DELRULE, DELTABLE, META_L4PROTO, NETDEV_INGRESS, NEWCHAIN,
-        NEWRULE, NEWTABLE, NFPROTO_NETDEV, NFTABLES, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REQUEST,
-        PAYLOAD_LINK, PAYLOAD_NETWORK, PAYLOAD_TRANSPORT, REG_VERDICT, REG32, VERDICT_ACCEPT,
-        attribute as a,
+        CMP_EQ, CMP_NEQ, DELCHAIN, DELRULE, DELTABLE, META_L4PROTO, NETDEV_EGRESS, NETDEV_INGRESS,
+        NEWCHAIN, NEWRULE, NEWTABLE, NFPROTO_NETDEV, NFTABLES, NLM_F_APPEND, NLM_F_CREATE,
+        NLM_F_REQUEST, PAYLOAD_LINK, PAYLOAD_NETWORK, PAYLOAD_TRANSPORT, REG_VERDICT, REG32,
+        VERDICT_ACCEPT, attribute as a,
     },
     message::Message,
     request::Request,
@@ -34,6 +37,18 @@ pub struct Relay {
     /// The interface on the parent.
     pub outer: Interface,
     /// The endpoint's Ethernet address.
+    pub mac: MacAddr,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// An interface inside, held to its addresses where it sends. Its link-local ones are free: the kernel forms several of one Ethernet
+/// address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pinned {
+    /// Its name.
+    pub interface: IfName,
+    /// Its Ethernet address.
     pub mac: MacAddr,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
@@ -82,6 +97,8 @@ enum Fate {
     Drop,
     /// Leaves by the interface of this number.
     Forward(u32),
+    /// Goes on.
+    Accept,
 }
 
 impl Firewall {
@@ -92,6 +109,24 @@ impl Firewall {
     pub fn relay(&mut self, relay: &Relay) -> Result<(), Error> {
         let mut all = vec![table(NEWTABLE)];
         hand_on(&mut all, relay);
+        self.commit(all)
+    }
+
+    /// Holds an interface of this namespace to its addresses; what stood for it before is replaced.
+    ///
+    /// # Errors
+    /// When the kernel refuses; before Linux 5.16 nobody looks where an interface sends.
+    pub fn pin(&mut self, pinned: &Pinned) -> Result<(), Error> {
+        let mut all = vec![table(NEWTABLE)];
+        let local = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0).octets();
+        let [prefix @ .., _, _, _, _, _, _, _, _] = &local;
+        let sender = Sender {
+            mac: pinned.mac,
+            addresses: &pinned.addresses,
+            link_local: prefix,
+        };
+        let rules = honest(&sender, Fate::Accept);
+        set(&mut all, &pinned.interface, NETDEV_EGRESS, &rules);
         self.commit(all)
     }
 
@@ -118,25 +153,43 @@ impl Firewall {
 }
 
 fn hand_on(all: &mut Vec<Request>, relay: &Relay) {
-    let outwards = from_container(relay);
+    let local = link_local(relay.mac).octets();
+    let sender = Sender {
+        mac: relay.mac,
+        addresses: &relay.addresses,
+        link_local: &local,
+    };
+    let outwards = honest(&sender, Fate::Forward(relay.outer.index));
     let inwards = vec![(Vec::new(), Fate::Forward(relay.inner.index))];
     for (interface, rules) in [(&relay.inner, outwards), (&relay.outer, inwards)] {
-        all.push(base_chain(&interface.name));
-        all.push(chain(DELRULE, &interface.name));
-        let numbered = (1..).zip(&rules);
-        all.extend(numbered.map(|(number, each)| rule(&interface.name, number, each)));
+        set(all, &interface.name, NETDEV_INGRESS, &rules);
     }
 }
 
+/// Sets the chain of an interface, whole.
+fn set(all: &mut Vec<Request>, interface: &IfName, hook: u32, rules: &[(Vec<Test>, Fate)]) {
+    all.push(base_chain(interface, hook));
+    all.push(chain(DELRULE, interface));
+    let numbered = (1..).zip(rules);
+    all.extend(numbered.map(|(number, each)| rule(interface, number, each)));
+}
+
+/// Who may send what.
+struct Sender<'a> {
+    mac: MacAddr,
+    addresses: &'a [IpAddr],
+    /// Its link-local address of IPv6, or how that begins.
+    link_local: &'a [u8],
+}
+
 /// An allow list: what no rule knows is dropped, whatever protocol it is.
-fn from_container(relay: &Relay) -> Vec<(Vec<Test>, Fate)> {
-    let forward = Fate::Forward(relay.outer.index);
-    let mac = relay.mac.octets();
+fn honest(sender: &Sender<'_>, fate: Fate) -> Vec<(Vec<Test>, Fate)> {
+    let mac = sender.mac.octets();
     let mut rules = vec![(vec![differs(Look::Link(6), &mac)], Fate::Drop)];
-    for address in &relay.addresses {
+    for address in sender.addresses {
         match address {
-            IpAddr::V4(own) => rules.extend(honest_v4(mac, &own.octets(), forward)),
-            IpAddr::V6(own) => rules.extend(honest_v6(link_local(relay.mac), *own, forward)),
+            IpAddr::V4(own) => rules.extend(honest_v4(mac, &own.octets(), fate)),
+            IpAddr::V6(own) => rules.extend(honest_v6(sender.link_local, *own, fate)),
         }
     }
     rules.push((Vec::new(), Fate::Drop));
@@ -167,7 +220,7 @@ fn honest_v4(mac: [u8; 6], own: &[u8], forward: Fate) -> [(Vec<Test>, Fate); 3] 
 }
 
 /// Link-local addresses find neighbours, and no address at all asks whether one is free.
-fn honest_v6(local: Ipv6Addr, own: Ipv6Addr, forward: Fate) -> Vec<(Vec<Test>, Fate)> {
+fn honest_v6(local: &[u8], own: Ipv6Addr, forward: Fate) -> Vec<(Vec<Test>, Fate)> {
     let ip = || is(Look::Link(12), &IPV6);
     let icmp = |kind: u8| {
         vec![
@@ -184,10 +237,11 @@ fn honest_v6(local: Ipv6Addr, own: Ipv6Addr, forward: Fate) -> Vec<(Vec<Test>, F
     ];
     rules.push((dhcp, Fate::Drop));
     let mut strange = icmp(NEIGHBOUR_ADVERTISEMENT);
-    strange.extend([own, local].map(|mine| differs(Look::Transport(8), &mine.octets())));
+    let own = own.octets();
+    strange.extend([&own, local].map(|mine| differs(Look::Transport(8), mine)));
     rules.push((strange, Fate::Drop));
-    for source in [own, local, Ipv6Addr::UNSPECIFIED] {
-        rules.push((vec![ip(), is(Look::Network(8), &source.octets())], forward));
+    for source in [&own, local, &Ipv6Addr::UNSPECIFIED.octets()] {
+        rules.push((vec![ip(), is(Look::Network(8), source)], forward));
     }
     rules
 }
@@ -243,13 +297,13 @@ fn chain(kind: u16, interface: &IfName) -> Request {
     }
 }
 
-fn base_chain(interface: &IfName) -> Request {
+fn base_chain(interface: &IfName, hook: u32) -> Request {
     let mut request = chain(NEWCHAIN, interface);
     let message = &mut request.message;
-    message.nest(a::CHAIN_HOOK, |hook| {
-        hook.number(a::HOOK_NUMBER, NETDEV_INGRESS);
-        hook.number(a::HOOK_PRIORITY, 0);
-        hook.text(a::HOOK_DEVICE, interface.as_str());
+    message.nest(a::CHAIN_HOOK, |nest| {
+        nest.number(a::HOOK_NUMBER, hook);
+        nest.number(a::HOOK_PRIORITY, 0);
+        nest.text(a::HOOK_DEVICE, interface.as_str());
     });
     message.bytes(a::CHAIN_POLICY, &VERDICT_ACCEPT.to_be_bytes());
     message.text(a::CHAIN_TYPE, "filter");
@@ -286,11 +340,9 @@ fn end(list: &mut Message, fate: Fate) {
     match fate {
         Fate::Drop => {
             kernel(list, "counter", |_| {});
-            kernel(list, "immediate", |data| {
-                data.number(a::IMMEDIATE_DREG, REG_VERDICT);
-                data.nest(a::IMMEDIATE_DATA, |data| action(data, &Action::Drop));
-            });
+            verdict(list, &Action::Drop);
         }
+        Fate::Accept => verdict(list, &Action::Accept),
         Fate::Forward(index) => {
             kernel(list, "immediate", |data| {
                 data.number(a::IMMEDIATE_DREG, REG32);
@@ -300,6 +352,13 @@ fn end(list: &mut Message, fate: Fate) {
             kernel(list, "fwd", |data| data.number(a::FORWARD_DEVICE, REG32));
         }
     }
+}
+
+fn verdict(list: &mut Message, verdict: &Action) {
+    kernel(list, "immediate", |data| {
+        data.number(a::IMMEDIATE_DREG, REG_VERDICT);
+        data.nest(a::IMMEDIATE_DATA, |data| action(data, verdict));
+    });
 }
 
 fn begin(kind: u16, flags: u16) -> Message {

@@ -4,6 +4,7 @@
 
 mod defence;
 mod error;
+pub mod naming;
 mod pattern;
 mod report;
 mod request;
@@ -18,6 +19,6 @@ pub use request::{
     CutOff, EndpointRequest, ExtraHost, HostTarget, Link, NetworkMode, PortBinding, SandboxRequest,
 };
 pub use spec::{
-    BridgeOptions, DEFAULT, DriverKind, GatewayMode, MacvlanMode, MacvlanOptions, NetworkSpec,
-    PublishFirewall, is_predefined,
+    BridgeOptions, DEFAULT, DriverKind, GatewayMode, IpvlanMode, IpvlanOptions, MacvlanMode,
+    MacvlanOptions, NetworkSpec, PublishFirewall, is_predefined,
 };

@@ -1,7 +1,7 @@
 //! Networks that only configure others (`--config-only`), and those made by them (`--config-from`): what may stand where, and
 //! what comes from the pattern. The refusals are Docker's.
 
-use crate::{BridgeOptions, Error, MacvlanOptions, NetworkSpec};
+use crate::{BridgeOptions, Error, IpvlanOptions, MacvlanOptions, NetworkSpec};
 
 const OPERATOR: &str = "configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.";
 const NESTED: &str = "a configuration network cannot depend on another configuration network";
@@ -49,6 +49,7 @@ impl NetworkSpec {
             pools: of.pattern,
             bridge: BridgeOptions::parse(&of.options)?,
             macvlan: MacvlanOptions::parse(&of.options)?,
+            ipvlan: IpvlanOptions::parse(&of.options)?,
             options: of.options,
             labels: of.labels,
             ..self

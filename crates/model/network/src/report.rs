@@ -174,6 +174,31 @@ impl EndpointReport {
 }
 
 impl SandboxReport {
+    /// Adds an endpoint's addresses to its names in `/etc/hosts`.
+    pub fn add_names(&mut self, endpoint: &EndpointReport) {
+        let name = match self.domainname.as_str() {
+            "" => self.hostname.clone(),
+            domain => format!("{0}.{domain} {0}", self.hostname),
+        };
+        let lines = endpoint.addresses();
+        let lines: String = lines
+            .map(|address| format!("{address}\t{name}\n"))
+            .collect();
+        if let Some(hosts) = &mut self.hosts {
+            hosts.push_str(&lines);
+        }
+    }
+
+    /// Takes an endpoint's addresses from `/etc/hosts`.
+    pub fn remove_names(&mut self, endpoint: &EndpointReport) {
+        let starts = endpoint.addresses().map(|address| format!("{address}\t"));
+        let gone: Vec<String> = starts.collect();
+        if let Some(hosts) = &mut self.hosts {
+            let stays = |line: &&str| !gone.iter().any(|start| line.starts_with(start));
+            *hosts = hosts.split_inclusive('\n').filter(stays).collect();
+        }
+    }
+
     /// Gives the endpoint that its published ports lead to: the first with a way out.
     #[must_use]
     pub fn publishing(&self) -> Option<&EndpointId> {

@@ -27,6 +27,8 @@ pub enum DriverKind {
     Bridge,
     /// A place of its own on the link of one of the host's interfaces.
     Macvlan,
+    /// Addresses of its own on one of the host's interfaces, whose Ethernet address all share.
+    Ipvlan,
     /// The host's own namespace.
     Host,
     /// Nothing but a loopback.
@@ -42,6 +44,7 @@ impl DriverKind {
         match self {
             Self::Bridge => "bridge",
             Self::Macvlan => "macvlan",
+            Self::Ipvlan => "ipvlan",
             Self::Host => "host",
             Self::Null => "null",
             Self::Plugin => "plugin",
@@ -95,6 +98,9 @@ pub struct NetworkSpec {
     /// The options that the macvlan driver understands.
     #[serde(default)]
     pub macvlan: MacvlanOptions,
+    /// The options that the ipvlan driver understands.
+    #[serde(default)]
+    pub ipvlan: IpvlanOptions,
     /// Labels.
     pub labels: BTreeMap<String, String>,
 }
@@ -207,6 +213,28 @@ pub enum MacvlanMode {
     Bridge,
 }
 
+/// The options `ipvlan_mode` and `ipvlan_flag`; `parent` is that of [`MacvlanOptions`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IpvlanOptions {
+    /// At which layer members are on the link.
+    pub mode: IpvlanMode,
+    /// Whom members on the same parent reach.
+    pub flag: MacvlanMode,
+}
+
+/// At which layer members of an ipvlan network are on their parent's link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IpvlanMode {
+    /// Their frames are the link's.
+    #[default]
+    L2,
+    /// Their packets are routed by the host, past its rules; nobody hears groups.
+    L3,
+    /// The same, through the host's rules for what it sends and gets itself.
+    L3s,
+}
+
 impl Default for BridgeOptions {
     fn default() -> Self {
         Self {
@@ -223,8 +251,6 @@ impl Default for BridgeOptions {
         }
     }
 }
-
-const IPVLAN: &str = "the driver ipvlan is not supported: macvlan gives containers a place of their own on the link of an interface";
 
 const SEVERAL_SUBNETS: &str = "bridge driver doesn't support multiple subnets";
 
@@ -282,6 +308,7 @@ impl TryFrom<wire::NetworkCreateRequest> for NetworkSpec {
             ipam_options: ipam.options.unwrap_or_default().into_iter().collect(),
             bridge: BridgeOptions::parse(&options)?,
             macvlan: MacvlanOptions::parse(&options)?,
+            ipvlan: IpvlanOptions::parse(&options)?,
             options,
             labels,
         })
@@ -312,6 +339,7 @@ impl NetworkSpec {
         }
         self.bridge = BridgeOptions::parse(&self.options)?;
         self.macvlan = MacvlanOptions::parse(&self.options)?;
+        self.ipvlan = IpvlanOptions::parse(&self.options)?;
         Ok(self)
     }
 }
@@ -320,7 +348,7 @@ fn driver(name: &str) -> Result<DriverKind, Error> {
     match name {
         "" | "bridge" | "default" => Ok(DriverKind::Bridge),
         "macvlan" => Ok(DriverKind::Macvlan),
-        "ipvlan" => Err(Error::Unsupported(IPVLAN)),
+        "ipvlan" => Ok(DriverKind::Ipvlan),
         "host" => Ok(DriverKind::Host),
         "null" => Ok(DriverKind::Null),
         "overlay" => Err(Error::NotSwarm),
@@ -405,6 +433,35 @@ impl MacvlanOptions {
                 .map_err(|error: hakone_base::IfNameError| Error::Invalid(error.to_string()))?,
             mode,
         })
+    }
+}
+
+impl IpvlanOptions {
+    pub(crate) fn parse(options: &BTreeMap<String, String>) -> Result<Self, Error> {
+        let get = |key: &str| options.get(key).map_or("", String::as_str);
+        let mode = match get("ipvlan_mode") {
+            "" | "l2" => IpvlanMode::L2,
+            "l3" => IpvlanMode::L3,
+            "l3s" => IpvlanMode::L3s,
+            other => {
+                let text = format!(
+                    "requested ipvlan mode '{other}' is not valid, 'l2' mode is the ipvlan driver default"
+                );
+                return Err(Error::Invalid(text));
+            }
+        };
+        let flag = match get("ipvlan_flag") {
+            "" | "bridge" => MacvlanMode::Bridge,
+            "private" => MacvlanMode::Private,
+            "vepa" => MacvlanMode::Vepa,
+            other => {
+                let text = format!(
+                    "requested ipvlan flag '{other}' is not valid, 'bridge' is the ipvlan driver default"
+                );
+                return Err(Error::Invalid(text));
+            }
+        };
+        Ok(Self { mode, flag })
     }
 }
 

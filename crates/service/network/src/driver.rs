@@ -1,13 +1,12 @@
 //! Drivers: what a network is on the host.
 //!
-//! Five twins with the same functions in the same order: `check` refuses what the driver cannot do, `ensure` makes what a
+//! Twins with the same functions in the same order: `check` refuses what the driver cannot do, `ensure` makes what a
 //! network needs on the host (twice is as once), `remove` takes it away.
 
 mod bridge;
-mod host;
+mod ipvlan;
 mod macvlan;
-mod null;
-mod plugin;
+mod nothing;
 
 use std::os::fd::BorrowedFd;
 
@@ -16,6 +15,7 @@ use hakone_netlink::Socket;
 use crate::{Config, DriverKind, Error, NetworkSpec, host::Host, record::Network, remote};
 
 pub(crate) use bridge::{Attachment, await_carriers, default_routes, inner, parameters, port_of};
+pub(crate) use ipvlan::take_out;
 pub(crate) use macvlan::{outer, relays};
 
 /// A driver.
@@ -23,9 +23,13 @@ pub(crate) trait Driver {
     /// Refuses a request that this driver cannot meet.
     fn check(&self, spec: &NetworkSpec) -> Result<(), Error>;
     /// Makes what the network needs on the host.
-    fn ensure(&self, network: &Network, host: &mut Host, config: &Config) -> Result<(), Error>;
+    fn ensure(&self, _: &Network, _: &mut Host, _: &Config) -> Result<(), Error> {
+        Ok(())
+    }
     /// Takes away what `ensure` made.
-    fn remove(&self, network: &Network, host: &mut Host) -> Result<(), Error>;
+    fn remove(&self, _: &Network, _: &mut Host) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// Gives the driver of a kind.
@@ -33,9 +37,10 @@ pub(crate) fn of(kind: DriverKind) -> &'static dyn Driver {
     match kind {
         DriverKind::Bridge => &bridge::Bridge,
         DriverKind::Macvlan => &macvlan::Macvlan,
-        DriverKind::Host => &host::HostNetwork,
-        DriverKind::Null => &null::Null,
-        DriverKind::Plugin => &plugin::Plugin,
+        DriverKind::Ipvlan => &ipvlan::Ipvlan,
+        DriverKind::Host => &nothing::HostNetwork,
+        DriverKind::Null => &nothing::Null,
+        DriverKind::Plugin => &nothing::Plugin,
     }
 }
 
@@ -49,6 +54,7 @@ pub(crate) fn attach(
     match attachment.network.spec.driver {
         DriverKind::Bridge => bridge::attach(attachment, host, netns, inside),
         DriverKind::Macvlan => macvlan::attach(attachment, host, netns, inside),
+        DriverKind::Ipvlan => ipvlan::attach(attachment, host, netns, inside),
         DriverKind::Plugin => remote::attach(attachment, host, netns, inside),
         DriverKind::Host | DriverKind::Null => Ok(()),
     }
@@ -59,7 +65,11 @@ pub(crate) fn open_ports(attachments: &[Attachment<'_>], host: &mut Host) -> Res
     for attachment in attachments {
         match attachment.network.spec.driver {
             DriverKind::Macvlan => macvlan::open_port(attachment, host)?,
-            DriverKind::Bridge | DriverKind::Host | DriverKind::Null | DriverKind::Plugin => {}
+            DriverKind::Bridge
+            | DriverKind::Ipvlan
+            | DriverKind::Host
+            | DriverKind::Null
+            | DriverKind::Plugin => {}
         }
     }
     bridge::open_ports(attachments, host)
@@ -74,6 +84,6 @@ pub(crate) fn detach(
     match attachment.network.spec.driver {
         DriverKind::Bridge => bridge::detach(attachment, host, unplug),
         DriverKind::Macvlan => macvlan::detach(attachment, host, unplug),
-        DriverKind::Host | DriverKind::Null | DriverKind::Plugin => Ok(()),
+        DriverKind::Ipvlan | DriverKind::Host | DriverKind::Null | DriverKind::Plugin => Ok(()),
     }
 }

@@ -35,9 +35,9 @@ pub use error::Error;
 pub use hakone_ipam::{PoolBase, PoolRequest};
 pub use hakone_network_model::{
     BridgeOptions, CutOff, DriverKind, EndpointAddress, EndpointReport, EndpointRequest,
-    Error as SpecError, ExtraHost, GatewayMode, HostTarget, Link, MacvlanMode, MacvlanOptions,
-    NetworkMode, NetworkSpec, PortBinding, PublishFirewall, RemoteLink, Resolver, Route,
-    SandboxReport, SandboxRequest,
+    Error as SpecError, ExtraHost, GatewayMode, HostTarget, IpvlanMode, IpvlanOptions, Link,
+    MacvlanMode, MacvlanOptions, NetworkMode, NetworkSpec, PortBinding, PublishFirewall,
+    RemoteLink, Resolver, Route, SandboxReport, SandboxRequest,
 };
 pub use hakone_network_policy::LIMIT as POLICY_TEXT_LIMIT;
 pub use policy::{Applied, Change, Explanation};

@@ -73,14 +73,16 @@ impl Network {
     pub(crate) fn is_judged(&self) -> bool {
         match self.spec.driver {
             DriverKind::Bridge | DriverKind::Host | DriverKind::Null => true,
-            DriverKind::Macvlan | DriverKind::Plugin => false,
+            DriverKind::Macvlan | DriverKind::Ipvlan | DriverKind::Plugin => false,
         }
     }
 
     /// Tells whether its members have interfaces.
     pub(crate) fn is_plugged(&self) -> bool {
         match self.spec.driver {
-            DriverKind::Bridge | DriverKind::Macvlan | DriverKind::Plugin => true,
+            DriverKind::Bridge | DriverKind::Macvlan | DriverKind::Ipvlan | DriverKind::Plugin => {
+                true
+            }
             DriverKind::Host | DriverKind::Null => false,
         }
     }

@@ -147,7 +147,7 @@ fn engine(services: &Services) -> Value {
 
 /// Lists our own drivers and the plugins that networks are of.
 fn network_drivers(services: &Services) -> BTreeSet<String> {
-    let own = ["bridge", "host", "macvlan", "null"].map(str::to_owned);
+    let own = ["bridge", "host", "ipvlan", "macvlan", "null"].map(str::to_owned);
     let all = services.networks.list(&Filters::default());
     let used = all.unwrap_or_default().into_iter();
     own.into_iter()

@@ -4,13 +4,14 @@
 //! kernel keeps a parent and what is on top of it apart. Rules of ours hold each endpoint to its own addresses.
 
 mod endpoint;
-mod parent;
+pub(super) mod parent;
 
 use hakone_netlink::delete_link;
 
 use super::Driver;
 use crate::{Config, Error, NetworkSpec, host::Host, record::Network};
 
+pub(super) use endpoint::flag;
 pub(crate) use endpoint::{attach, detach, open_port, outer, relays};
 
 /// The driver.

@@ -109,10 +109,7 @@ pub(crate) fn decide(
         routes,
     };
     let is_bridge = spec.driver == DriverKind::Bridge;
-    let has_pools = match spec.driver {
-        DriverKind::Bridge | DriverKind::Macvlan | DriverKind::Plugin => true,
-        DriverKind::Host | DriverKind::Null => false,
-    };
+    let has_pools = !matches!(spec.driver, DriverKind::Host | DriverKind::Null);
     let pools = match has_pools && spec.ipam_driver.is_none() {
         true => addresses::pools(&spec, &addresses::free(config, global_id(state)), &occupied)?,
         false => Vec::new(),

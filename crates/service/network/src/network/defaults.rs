@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use hakone_ipam::PoolRequest;
 
 use crate::{
-    BridgeOptions, Config, DriverKind, Error, MacvlanOptions, NetworkSpec, record::DEFAULT,
+    BridgeOptions, Config, DriverKind, Error, IpvlanOptions, MacvlanOptions, NetworkSpec,
+    record::DEFAULT,
 };
 
 /// Describes the default networks as the daemon's configuration wants them.
@@ -96,6 +97,7 @@ fn plain(name: &str, driver: DriverKind) -> Result<NetworkSpec, Error> {
         options: BTreeMap::new(),
         bridge: BridgeOptions::default(),
         macvlan: MacvlanOptions::default(),
+        ipvlan: IpvlanOptions::default(),
         labels: BTreeMap::new(),
     })
 }

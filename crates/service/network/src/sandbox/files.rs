@@ -1,6 +1,6 @@
 //! The contents of `/etc/hosts` and `/etc/resolv.conf`; `hakone_dns` knows their form, this knows what goes into them.
 
-use std::{fmt::Write as _, fs, net::IpAddr};
+use std::{fs, net::IpAddr};
 
 use hakone_dns::{Hosts, ResolvConf};
 
@@ -21,27 +21,6 @@ pub(crate) fn fill(service: &Inner, request: &SandboxRequest, report: &mut Sandb
     }
     report.hosts = Some(hosts(service, request, report));
     report.resolv_conf = Some(resolv_conf(service, request, report));
-}
-
-/// Adds an endpoint's addresses to the names of a running sandbox.
-pub(crate) fn add_endpoint(report: &mut SandboxReport, endpoint: &EndpointReport) {
-    let addresses: Vec<IpAddr> = endpoint.addresses().collect();
-    let lines = own_lines(&addresses, &report.hostname, &report.domainname);
-    if let Some(hosts) = &mut report.hosts {
-        hosts.push_str(&lines);
-    }
-}
-
-/// Takes an endpoint's addresses from the names of a running sandbox.
-pub(crate) fn remove_endpoint(report: &mut SandboxReport, endpoint: &EndpointReport) {
-    let gone: Vec<String> = endpoint
-        .addresses()
-        .map(|address| format!("{address}\t"))
-        .collect();
-    if let Some(hosts) = &mut report.hosts {
-        let stays = |line: &&str| !gone.iter().any(|start| line.starts_with(start));
-        *hosts = hosts.split_inclusive('\n').filter(stays).collect();
-    }
 }
 
 /// Points a running sandbox to its embedded resolver.
@@ -72,19 +51,6 @@ fn hosts(service: &Inner, request: &SandboxRequest, report: &SandboxReport) -> S
         domainname: domain,
     }
     .to_string()
-}
-
-fn own_lines(addresses: &[IpAddr], hostname: &str, domainname: &str) -> String {
-    let mut lines = String::new();
-    for address in addresses {
-        let written = match domainname {
-            "" => writeln!(lines, "{address}\t{hostname}"),
-            domain => writeln!(lines, "{address}\t{hostname}.{domain} {hostname}"),
-        };
-        // Writing to a string cannot fail.
-        written.ok();
-    }
-    lines
 }
 
 fn extra_hosts(

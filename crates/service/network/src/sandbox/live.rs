@@ -77,7 +77,9 @@ pub(crate) fn disconnect(
         }
         find(&state, container, &network.id, network.name())?
     };
-    remote::take_out(&endpoint, &Netns::of_process(init)?)?;
+    let netns = Netns::of_process(init)?;
+    remote::take_out(&endpoint, &netns)?;
+    driver::take_out(&endpoint, &netns)?;
     unplug(service, container, &endpoint)?;
     remote::give_back(service, std::slice::from_ref(&endpoint.id));
     let report = current(service, container)?;
@@ -102,7 +104,7 @@ pub(crate) fn mend(
     match (cut, endpoint) {
         (CutOff::Connect(_), Some(endpoint)) => {
             let mut without = told.clone();
-            files::remove_endpoint(&mut without, &endpoint);
+            without.remove_names(&endpoint);
             without.resolv_conf = None;
             Ok((without, told))
         }
@@ -269,7 +271,7 @@ fn begin_names(
     let Some(attached) = state.sandboxes.get_mut(container) else {
         return Ok(());
     };
-    files::add_endpoint(&mut attached.report, endpoint);
+    attached.report.add_names(endpoint);
     if attached.report.resolver.is_some() || endpoint.dns_names.is_empty() {
         return Ok(());
     }
@@ -304,7 +306,7 @@ fn unplug(
             .report
             .endpoints
             .retain(|present| present.id != endpoint.id);
-        files::remove_endpoint(&mut attached.report, endpoint);
+        attached.report.remove_names(endpoint);
     }
     drop(state);
     match service.settled.load(Ordering::Acquire) {

@@ -5,8 +5,8 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use hakone_base::{ContainerName, EndpointId, IfName, MacAddr};
-use hakone_network_model::{Defences, SHARED_ADDRESSES, leads_astray};
+use hakone_base::{ContainerName, EndpointId};
+use hakone_network_model::{Defences, SHARED_ADDRESSES, leads_astray, naming};
 use hakone_network_plugin::Lease;
 
 use crate::{
@@ -119,14 +119,20 @@ pub(crate) fn endpoint(
     let ipv4 = addresses::choose(network.pool_v4(), wanted_v4, &taken)?;
     let ipv6 = addresses::choose(network.pool_v6(), wanted_v6, &taken)?;
     let plugged = network.is_plugged();
-    let ours = plugged && network.spec.driver != DriverKind::Plugin;
-    let derived = ours.then(|| mac_of(ipv4, &id));
+    // An ipvlan interface has its parent's Ethernet address, and no end on the host.
+    let named = |error: hakone_base::IfNameError| Error::Invalid(error.to_string());
+    let shares = network.spec.driver == DriverKind::Ipvlan;
+    let ours = plugged && !shares && network.spec.driver != DriverKind::Plugin;
+    let derived = ours.then(|| naming::mac_of(ipv4, &id));
     Ok(EndpointReport {
         network: network.id.clone(),
         network_name: network.name().to_owned(),
-        interface: plugged.then(|| interface(network, present)).transpose()?,
-        port: ours.then(|| port(&id)).transpose()?,
-        mac: asked.mac.filter(|_| plugged).or(derived),
+        interface: plugged
+            .then(|| naming::interface(&network.spec, present))
+            .transpose()
+            .map_err(named)?,
+        port: ours.then(|| naming::port(&id)).transpose().map_err(named)?,
+        mac: asked.mac.filter(|_| plugged && !shares).or(derived),
         ipv4: address_v4(network, ipv4),
         ipv6: address_v6(network, ipv6),
         asked_ipv4: asked.ipv4,
@@ -146,15 +152,9 @@ pub(crate) fn endpoint(
 
 /// Gives every name of an endpoint once: the container's, its aliases, its short id, its host name.
 pub(crate) fn names(who: Who<'_>, aliases: &[String]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::with_capacity(aliases.len() + 3);
     let own = [who.name.as_str()].into_iter();
-    let others = [who.short_id, who.hostname];
-    for name in own.chain(aliases.iter().map(String::as_str)).chain(others) {
-        if !name.is_empty() && !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
-        }
-    }
-    names
+    let aliases = aliases.iter().map(String::as_str);
+    naming::distinct(own.chain(aliases).chain([who.short_id, who.hostname]))
 }
 
 const PATTERN: &str = "cannot create endpoint on configuration-only network";
@@ -215,6 +215,9 @@ pub(crate) fn check(network: &Network, asked: &EndpointRequest) -> Result<(), Er
         .collect();
     check_pattern(network)?;
     let mut reasons = Vec::new();
+    if network.spec.driver == DriverKind::Ipvlan && asked.mac.is_some() {
+        reasons.push("ipvlan interfaces do not support custom mac address assignment".into());
+    }
     if network.is_predefined() && !addresses.is_empty() {
         reasons.push("user specified IP address is supported on user defined networks only".into());
     }
@@ -306,45 +309,4 @@ fn address_v6(network: &Network, address: Option<IpAddr>) -> Option<EndpointAddr
         prefix_len: network.pool_v6()?.subnet.prefix_len(),
         gateway: network.gateway_v6().filter(|_| !network.spec.internal),
     })
-}
-
-/// Derives the Ethernet address from the IPv4 address, as Docker does, or from the endpoint's id.
-fn mac_of(ipv4: Option<IpAddr>, id: &EndpointId) -> MacAddr {
-    if let Some(IpAddr::V4(address)) = ipv4 {
-        return MacAddr::of_ipv4(address);
-    }
-    let digits = id
-        .as_str()
-        .get(..8)
-        .and_then(|digits| u32::from_str_radix(digits, 16).ok());
-    MacAddr::of_ipv4(Ipv4Addr::from(digits.unwrap_or_default()))
-}
-
-/// Gives the first interface name that the sandbox does not have.
-fn interface(network: &Network, present: &[EndpointReport]) -> Result<IfName, Error> {
-    let stem = network
-        .spec
-        .bridge
-        .interface_prefix
-        .as_deref()
-        .unwrap_or("eth");
-    let is_free = |name: &String| {
-        let taken = present
-            .iter()
-            .filter_map(|endpoint| endpoint.interface.as_ref());
-        !taken.into_iter().any(|taken| taken.as_str() == name)
-    };
-    let name = (0..)
-        .map(|number: u32| format!("{stem}{number}"))
-        .find(is_free);
-    let name = name.unwrap_or_default();
-    name.parse()
-        .map_err(|error: hakone_base::IfNameError| Error::Invalid(error.to_string()))
-}
-
-/// Names the bridge's port: ours by its stem, the endpoint's by its digits.
-fn port(id: &EndpointId) -> Result<IfName, Error> {
-    let name = format!("hk{}", id.as_str().get(..12).unwrap_or_default());
-    name.parse()
-        .map_err(|error: hakone_base::IfNameError| Error::Invalid(error.to_string()))
 }

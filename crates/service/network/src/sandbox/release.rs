@@ -79,14 +79,17 @@ struct Leaving {
     netns: Option<Arc<Netns>>,
 }
 
-/// Moves the interfaces back that plugins lent. One that cannot go ends with the namespace, as it would have without us.
+/// Moves the interfaces back that plugins lent, and takes away what would keep its addresses. One that cannot go ends with the
+/// namespace, as it would have without us.
 fn return_lent(report: &SandboxReport, netns: Option<&Netns>) {
-    let lent = report.endpoints.iter().filter(|one| one.remote.is_some());
-    for endpoint in lent {
-        let Some(Err(error)) = netns.map(|netns| remote::take_out(endpoint, netns)) else {
-            continue;
-        };
-        tracing::warn!(endpoint.id = %endpoint.id, %error, "an interface of a plugin could not go back to the host");
+    let Some(netns) = netns else {
+        return;
+    };
+    for endpoint in report.endpoints.iter().filter(|one| one.port.is_none()) {
+        let gone = remote::take_out(endpoint, netns).and(driver::take_out(endpoint, netns));
+        if let Err(error) = gone {
+            tracing::warn!(endpoint.id = %endpoint.id, %error, "an interface could not leave a sandbox that ends");
+        }
     }
 }
 

@@ -318,6 +318,7 @@ pub(crate) fn spec(name: &str) -> NetworkSpec {
         options: Default::default(),
         bridge: BridgeOptions::default(),
         macvlan: Default::default(),
+        ipvlan: Default::default(),
         labels: Default::default(),
     }
 }

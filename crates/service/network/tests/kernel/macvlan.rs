@@ -310,3 +310,21 @@ fn parents_that_cannot_be_are_refused_and_leave_nothing() {
         assert!(lab.service.resolve("bad").is_err());
     });
 }
+
+#[test]
+fn a_kernel_without_ipvlan_is_told_when_the_network_is_made() {
+    with_link(|lab, _| {
+        let made = lab.try_network("lan", |wanted| {
+            on_link(wanted);
+            wanted.driver = DriverKind::Ipvlan;
+        });
+        // Where the kernel has it, `e2e/vm/checks` looks at the rest.
+        if let Err(error) = made {
+            assert!(
+                error.to_string().contains("the kernel has no ipvlan"),
+                "{error}"
+            );
+        }
+        assert!(!links().iter().any(|link| link.name.starts_with("hi")));
+    });
+}

@@ -39,7 +39,7 @@ pub(crate) fn attach(
         parent: parent::ensure(attachment.network, host)?,
         mac: plug.mac,
         mtu,
-        mode: mode(attachment.network.spec.macvlan.mode),
+        mode: flag(attachment.network.spec.macvlan.mode),
         netns: None,
     };
     if host.has_firewall() {
@@ -162,7 +162,7 @@ fn close_to_host(interface: &IfName) {
     }
 }
 
-const fn mode(mode: MacvlanMode) -> KernelMode {
+pub(in crate::driver) const fn flag(mode: MacvlanMode) -> KernelMode {
     match mode {
         MacvlanMode::Private => KernelMode::Private,
         MacvlanMode::Vepa => KernelMode::Vepa,

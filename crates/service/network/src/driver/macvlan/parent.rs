@@ -1,9 +1,9 @@
-//! The interface below a macvlan network.
+//! The interface below a macvlan or ipvlan network.
 
 use hakone_base::IfName;
 use hakone_netlink::{LinkIndex, add_nowhere, add_vlan, bring_up};
 
-use crate::{Error, host::Host, record::Network};
+use crate::{DriverKind, Error, host::Host, record::Network};
 
 /// Kinds of interfaces that lead nowhere; the kernel may be built without the first.
 const NOWHERE: [&str; 2] = ["dummy", "bridge"];
@@ -11,20 +11,24 @@ const NOWHERE: [&str; 2] = ["dummy", "bridge"];
 const TAGS: std::ops::RangeInclusive<u16> = 1..=4094;
 
 /// Gives the host's interface that was asked for; an internal network has none.
-pub(super) fn named(network: &Network) -> Option<&IfName> {
+pub(in crate::driver) fn named(network: &Network) -> Option<&IfName> {
     let parent = network.spec.macvlan.parent.as_ref();
     parent.filter(|_| !network.spec.internal)
 }
 
-/// Names the interface that leads nowhere as Docker does.
-pub(super) fn nowhere(network: &Network) -> Result<IfName, Error> {
-    let name = format!("dm-{}", network.id.short());
+/// Names the interface that leads nowhere as Docker does, one for each driver: nobody has both on one parent.
+pub(in crate::driver) fn nowhere(network: &Network) -> Result<IfName, Error> {
+    let prefix = match network.spec.driver {
+        DriverKind::Ipvlan => "di",
+        _ => "dm",
+    };
+    let name = format!("{prefix}-{}", network.id.short());
     name.parse()
         .map_err(|error: hakone_base::IfNameError| Error::Invalid(error.to_string()))
 }
 
 /// Finds the interface below or makes it.
-pub(super) fn ensure(network: &Network, host: &mut Host) -> Result<LinkIndex, Error> {
+pub(in crate::driver) fn ensure(network: &Network, host: &mut Host) -> Result<LinkIndex, Error> {
     let name = match named(network) {
         Some(name) => name.clone(),
         None => nowhere(network)?,
