@@ -148,3 +148,33 @@ fn a_tree_deeper_than_any_path_ends_no_daemon_and_is_removed() {
         lab.docker("ps -aq").ok().is_empty() && !lab.docker("volume ls -q").ok().contains("deep")
     );
 }
+
+/// `hostname_file_bomb`: the container may write to its files in `/etc`, and the engine reads them for who joins its network.
+#[test]
+fn a_host_name_that_a_container_wrote_costs_the_engine_nothing() {
+    let lab = Lab::new();
+    lab.probe("box", "");
+    let memory = || {
+        let status = format!("/proc/{}/status", lab.pid());
+        let peak = lab.shell(&format!("grep VmHWM {status} | tr -dc 0-9"));
+        peak.ok().trim().parse::<u64>().unwrap()
+    };
+    let id = lab.docker("inspect -f '{{.Id}}' box").ok();
+    let joined = || {
+        let line =
+            format!("run --rm --network container:box {IMAGE} cat /proc/sys/kernel/hostname");
+        lab.docker(&line).ok()
+    };
+    assert_eq!(joined(), id[..12], "the control");
+    let before = memory();
+    for content in [
+        "truncate -s 300M /etc/hostname",
+        "printf \"a\\\\nb\" > /etc/hostname",
+        "true > /etc/hostname",
+    ] {
+        lab.docker(&format!("exec box sh -c '{content}'")).ok();
+        assert_eq!(joined(), id[..12], "{content}");
+    }
+    let grown = memory() - before;
+    assert!(grown < 100_000, "{grown} KiB");
+}
