@@ -178,3 +178,30 @@ fn a_host_name_that_a_container_wrote_costs_the_engine_nothing() {
     let grown = memory() - before;
     assert!(grown < 100_000, "{grown} KiB");
 }
+
+/// `top_of_long_commands`: arguments of megabytes, which all children of a process share, are each child's own for who lists them.
+#[test]
+fn a_list_of_processes_with_endless_commands_is_short() {
+    let lab = Lab::new();
+    let program = r#"
+import os, sys, time
+if len(sys.argv) < 3:
+    os.execv(sys.executable, [sys.executable, __file__] + ["x" * 100_000] * 18)
+for _ in range(200):
+    if os.fork() == 0: time.sleep(1000)
+print("held 200", flush=True)
+time.sleep(1000)
+"#;
+    python(&lab, "long", "", program);
+    let peak = || {
+        let line = format!("grep VmHWM /proc/{}/status | tr -dc 0-9", lab.pid());
+        lab.shell(&line).ok().parse::<u64>().unwrap()
+    };
+    let before = peak();
+    let told = lab.docker("top long").ok();
+    assert_eq!(told.lines().count(), 202);
+    assert!(told.contains(&"x".repeat(50_000)), "the control");
+    assert!(told.len() < 20 << 20, "{} bytes", told.len());
+    let grown = peak() - before;
+    assert!(grown < 150_000, "{grown} KiB");
+}
