@@ -19,6 +19,14 @@ def terminal():
 inotify = libc.inotify_init
 timers, size = ctypes.c_void_p(), (ctypes.c_long * 8)(0, 10, 8192)
 def timer(): return libc.timer_create(1, None, ctypes.byref(timers))
+context, pages = ctypes.c_void_p(), 0
+def aio():
+    context.value = 0
+    return libc.syscall(206, 4096, ctypes.byref(context))
+def pipe():
+    import fcntl
+    ends = os.pipe()
+    return 0 if fcntl.fcntl(ends[0], 1032) == 65536 else -1
 def queue(): return libc.mq_open(b\"/%d\" % held, os.O_CREAT | os.O_RDWR, 0o600, size)
 while held < MOST and {what}() >= 0: held += 1
 print(\"held\", held, flush=True)
@@ -89,6 +97,33 @@ fn one_container_does_not_take_its_users_inotify_instances() {
         bound > 1 << 40,
         "epoll has room for {bound} entries of a user"
     );
+}
+
+/// Databases ask for many requests at once, of 65536 that all of the machine share.
+#[test]
+fn one_container_does_not_take_all_asynchronous_requests() {
+    // What the kernel gives on a fresh machine: a daemon that ran before has lifted it.
+    sh("echo 65536 > /proc/sys/fs/aio-max-nr").ok();
+    let lab = Lab::new();
+    for name in ["mallory", "honest"] {
+        let got = held(&python(&lab, name, "", &take("aio", 20)));
+        assert_eq!(got, 20, "{name}");
+    }
+}
+
+/// A user's pipes have 64 MiB together, then two pages each: who writes more at once waits for a reader that may come later.
+#[test]
+fn one_container_does_not_take_its_users_room_of_pipes() {
+    // As above.
+    sh("echo 16384 > /proc/sys/fs/pipe-user-pages-soft").ok();
+    let lab = Lab::new();
+    for flags in ["", "--user 54321"] {
+        for who in ["mallory", "honest"] {
+            let name = format!("{who}{}", flags.len());
+            let got = held(&python(&lab, &name, flags, &take("pipe", 1500)));
+            assert_eq!(got, 1500, "{name}");
+        }
+    }
 }
 
 /// A user has as many timers as the kernel keeps pending signals for it, and a few message queues: one container takes all of them.
