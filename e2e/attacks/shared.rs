@@ -1,7 +1,7 @@
 //! Attacks on what all containers share: terminals, what the kernel counts by user, for their roots are one user; and the daemon, by
 //! what they leave in their files.
 
-use hakone_e2e::{IMAGE, Lab, eventually, sh};
+use hakone_e2e::{Engine, IMAGE, Lab, eventually, sh};
 
 /// A user that nothing else on this machine is, so that the attack stays among these containers.
 const USER: u32 = 54_321;
@@ -239,4 +239,63 @@ time.sleep(1000)
     assert!(told.len() < 20 << 20, "{} bytes", told.len());
     let grown = peak() - before;
     assert!(grown < 150_000, "{grown} KiB");
+}
+
+/// Sends descriptors that nobody receives, as many as it may have; the honest one sends a single one.
+const IN_FLIGHT: &str = "import array, resource, socket, time
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+pairs, held = [], 0
+def send(one, number):
+    fds = array.array(\"i\", [one.fileno()] * number)
+    one.sendmsg([b\"x\"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)], socket.MSG_DONTWAIT)
+    return number
+try:
+    while held < COUNT:
+        pairs.append(socket.socketpair())
+        try:
+            while held < COUNT: held += send(pairs[-1][0], min(250, COUNT - held))
+        except BlockingIOError: pass
+except OSError as error: print(error)
+print(\"held\", held, flush=True)
+time.sleep(1000)
+";
+
+/// `descriptors_in_flight`: the kernel counts them by user, and refuses more to who may have fewer. What starts sends its supervisor some.
+#[test]
+fn descriptors_that_a_container_keeps_in_flight_keep_no_other_from_starting() {
+    for (arguments, passed) in [("", 0), ("--userns-remap default", 0), ("--hardened", 1)] {
+        let lab = Lab::with(Engine::Hakone, arguments);
+        let limit = |most: u32| format!("--ulimit nofile={most}:{most}");
+        let send = |name: &str, most: u32, count: u32| {
+            let program = IN_FLIGHT.replace("COUNT", &count.to_string());
+            held(&python(&lab, name, &limit(most), &program))
+        };
+        assert!(send("mallory", 20_000, 19_000) > 15_000);
+        // A container with ids of its own sends what it likes; where all are one user, the kernel's count stands.
+        assert_eq!(send("honest", 1024, 1), passed, "{arguments}");
+        let few = limit(1024);
+        for flags in [
+            "",
+            "-t",
+            "--security-opt no-new-privileges",
+            "--init",
+            "--user 0",
+        ] {
+            let run = format!("run --rm --network none {few} {flags} {IMAGE} echo started");
+            assert_eq!(
+                lab.docker(&run).ok().trim(),
+                "started",
+                "{arguments} {flags}"
+            );
+        }
+        for flags in ["", "-t"] {
+            let exec = format!("exec {flags} honest echo started");
+            assert_eq!(
+                lab.docker(&exec).ok().trim(),
+                "started",
+                "{arguments} {flags}"
+            );
+        }
+    }
 }
