@@ -145,6 +145,63 @@ fn no_lie_reaches_a_neighbour_or_the_bridge() {
     );
 }
 
+/// Errors are believed by their content alone: by hosts, and by connection tracking, which lets them cross as related to the flow.
+#[test]
+fn no_error_about_anothers_flow_is_believed() {
+    for ground in GROUNDS {
+        let lab = ground.two_networks();
+        let begin = |at: At<'_>| {
+            for (family, world) in [("AF_INET", "10.99.0.2"), ("AF_INET6", "fd99::2")] {
+                let program = format!(
+                    "import socket\ns=socket.socket(socket.{family},socket.SOCK_DGRAM)\ns.bind((\"\",5555))\ns.sendto(b\"x\",(\"{world}\",9999))"
+                );
+                let enter = at.enter(&lab);
+                lab.shell(&format!("{enter} /usr/bin/python3 -c '{program}'"))
+                    .ok();
+            }
+        };
+        // Where nobody answers: an honest error would be heard for one of ours.
+        lab.outside
+            .sh("nft add table inet deaf; nft 'add chain inet deaf in { type filter hook input priority 0; }'; nft add rule inet deaf in udp dport 9999 drop")
+            .ok();
+        begin(At::Container("victim"));
+        begin(At::Container("far"));
+        begin(At::Machine(&lab.host));
+        let ears = [
+            Ear::open(&lab, At::Container("victim"), "packet eth0"),
+            Ear::open(&lab, At::Container("far"), "packet eth0"),
+            Ear::open(
+                &lab,
+                At::Machine(&lab.host),
+                &format!("packet {}", bridge_of(&lab, 1)),
+            ),
+        ];
+        let world = world_of(&lab).with("world", ["", "10.99.0.2", "fd99::2"]);
+        let mallory = At::Container("mallory");
+        let sent = attack(&lab, mallory, ("eth0", "about_others"), &world.json());
+        be_honest(&lab, mallory, &lab.address("victim", "red"), 7000);
+        be_honest(
+            &lab,
+            At::Container("farther"),
+            &lab.address("far", "blue"),
+            7000,
+        );
+        be_honest(&lab, mallory, "10.71.0.1", 7000);
+        judge("about_others", &sent, ears.map(Ear::heard), 21);
+        // What one says of packets that were meant for oneself is heard.
+        for address in ["IPAddress", "GlobalIPv6Address"] {
+            let path = format!("{{{{(index .NetworkSettings.Networks \"red\").{address}}}}}");
+            let address = lab.docker(&format!("inspect -f '{path}' mallory")).ok();
+            let program = format!(
+                "import socket\nfor f,*_,a in socket.getaddrinfo(\"{address}\",7999,type=socket.SOCK_DGRAM):\n s=socket.socket(f,socket.SOCK_DGRAM)\n s.settimeout(5)\n s.connect(a)\n s.send(b\"x\")\n s.recv(1)"
+            );
+            let enter = At::Container("victim").enter(&lab);
+            let told = lab.shell(&format!("{enter} /usr/bin/python3 -c '{program}' 2>&1"));
+            assert!(told.stdout.contains("ConnectionRefused"), "{}", told.stdout);
+        }
+    }
+}
+
 /// Without our rules most of it arrives: the ears are good, and it is the rules that keep it out.
 #[test]
 fn without_rules_the_same_frames_get_through() {

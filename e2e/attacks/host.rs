@@ -224,17 +224,21 @@ fn no_container_injects_frames_into_the_hosts_tunnels() {
         socket.set_nonblocking(true).unwrap();
         socket
     };
-    let (tunnel, control) = (listen(4789), listen(4790));
+    let (tunnels, control) = ([4789, 8472, 6081].map(listen), listen(4790));
     for (name, gateway) in [("user", "10.71.0.1"), ("default", "172.17.0.1")] {
         let socket = lab.inside(name, || UdpSocket::bind("0.0.0.0:0").unwrap());
         for address in [gateway, "10.99.0.1"] {
-            socket.send_to(b"frame", (address, 4789)).ok();
+            for port in [4789, 8472, 6081] {
+                socket.send_to(b"frame", (address, port)).ok();
+            }
         }
         eventually("the control arrives", || {
             socket.send_to(b"frame", (gateway, 4790)).ok();
             control.recv(&mut [0; 8]).is_ok()
         });
-        assert!(tunnel.recv(&mut [0; 8]).is_err(), "{name}");
+        for tunnel in &tunnels {
+            assert!(tunnel.recv(&mut [0; 8]).is_err(), "{name}");
+        }
     }
 }
 

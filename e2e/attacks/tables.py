@@ -554,3 +554,50 @@ def out_of_policies(w):
         "out_six_spoof_open_peer": [frame6(w, src=w.other.ip6, dst=out6, to=w.gateway.mac)],
         "to_six_gateway": [frame6(w, dst=w.gateway.ip6, to=w.gateway.mac)],
     }
+
+
+def error4(w, kind, code, sender, receiver, to=None, rest=0):
+    """An error to `sender` about its own flow to `receiver`, from somebody whom the flow does not concern."""
+    about = v4(sender.ip, receiver.ip, 17, udp(5555, 9999)[:8])
+    content = struct.pack("!BBHI", kind, code, 0, rest) + about + DATA
+    content = content[:2] + struct.pack("!H", checksum(content)) + content[4:]
+    return frame4(w, dst=sender.ip, proto=1, payload=content, to=to or sender.mac)
+
+
+def error6(w, kind, code, sender, receiver, to=None, rest=0):
+    about = v6(sender.ip6, receiver.ip6, 17, udp(5555, 9999)[:8])
+    head = icmp6(w.me.ip6, sender.ip6, kind, struct.pack("!I", rest) + about + DATA)
+    head = head[:1] + bytes([code]) + head[2:]
+    body = head[:2] + bytes(2) + head[4:]
+    pseudo = ip6(w.me.ip6) + ip6(sender.ip6) + struct.pack("!II", len(body), 58)
+    payload = body[:2] + struct.pack("!H", checksum(pseudo + body)) + body[4:]
+    return frame6(w, dst=sender.ip6, kind=58, payload=payload, to=to or sender.mac)
+
+
+@table
+def about_others(w):
+    """Errors about flows that others have with the world: who believes them ends a flow or makes its packets small."""
+    through = {"to": w.gateway.mac}
+    return {
+        "error_unreachable": [error4(w, 3, 1, w.victim, w.world)],
+        "error_refused": [error4(w, 3, 3, w.victim, w.world)],
+        "error_too_big": [error4(w, 3, 4, w.victim, w.world, rest=552)],
+        "error_quench": [error4(w, 4, 0, w.victim, w.world)],
+        "error_time": [error4(w, 11, 0, w.victim, w.world)],
+        "error_parameter": [error4(w, 12, 0, w.victim, w.world)],
+        "error_through_host": [error4(w, 3, 3, w.victim, w.world, **through)],
+        "error_across_networks": [error4(w, 3, 3, w.foreign, w.world, **through)],
+        "error_across_networks_too_big": [error4(w, 3, 4, w.foreign, w.world, rest=552, **through)],
+        "error_to_host": [error4(w, 3, 4, w.gateway, w.world, rest=552)],
+        "error_about_neighbours": [error4(w, 3, 3, w.victim, w.other)],
+        "error_in_fragment": [frame4(w, proto=1, payload=b"\x03\x03\x00\x00" + bytes(4), fragment=0x2000)],
+        "error6_unreachable": [error6(w, 1, 0, w.victim, w.world)],
+        "error6_refused": [error6(w, 1, 4, w.victim, w.world)],
+        "error6_too_big": [error6(w, 2, 0, w.victim, w.world, rest=1280)],
+        "error6_time": [error6(w, 3, 0, w.victim, w.world)],
+        "error6_parameter": [error6(w, 4, 0, w.victim, w.world)],
+        "error6_across_networks": [error6(w, 1, 4, w.foreign, w.world, **through)],
+        "error6_across_networks_too_big": [error6(w, 2, 0, w.foreign, w.world, rest=1280, **through)],
+        "error6_to_host": [error6(w, 2, 0, w.gateway, w.world, rest=1280)],
+        "error6_in_fragment": [frame6(w, kind=44, payload=b"\x3a\x00\x00\x01" + bytes(4) + b"\x02\x00\x00\x00" + bytes(4))],
+    }

@@ -169,4 +169,37 @@ print("bounded" if given < 20000 else "endless")
         ];
         assert_eq!(told, wanted);
     }
+
+    /// `socketcall` keeps its arguments in memory, so the supervisor makes these sockets: as the caller, where the caller is.
+    #[test]
+    fn sockets_of_32_bit_programs_are_made_as_the_caller() {
+        let told = |lab: &Lab, flags: &str| {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/attacks");
+            let mounts = format!("{} -v {folder}:/attacks:ro", host_python());
+            let line = "/usr/bin/python3 -B /attacks/old_sockets.py";
+            lab.docker(&format!("run --rm {flags} {mounts} {IMAGE} {line}"))
+                .ok()
+        };
+        let wanted = |packet: &str| {
+            format!(
+                "stream hello\nflags 1 True True\npair 0 through True\nnetlink made\nplace True\n\
+                 packet {packet}\nraw {packet}\nvsock 1\npair of tipc 1\nnowhere 14 14\nno such flag 22"
+            )
+        };
+        let lab = Lab::new();
+        for flags in [
+            "",
+            "--user 1000:7",
+            "--network none",
+            "--network host",
+            "--init --security-opt no-new-privileges --cap-drop ALL",
+            "--label dev.hakone.hardened=true",
+            "--pid host",
+        ] {
+            assert_eq!(told(&lab, flags), wanted("1"), "{flags}");
+        }
+        assert_eq!(told(&lab, "--cap-add NET_RAW"), wanted("made"));
+        let lab = Lab::with(Engine::Hakone, "--userns-remap default");
+        assert_eq!(told(&lab, ""), wanted("1"));
+    }
 }

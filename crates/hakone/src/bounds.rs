@@ -1,18 +1,21 @@
-//! What the kernel bounds for each user, and all containers share: their root is one user, and the host's.
+//! What the kernel bounds for each user or for all of the machine, and all containers share: their root is one user, and the host's.
 //!
 //! With the kernel's values one container takes all 128 inotify instances of that user, all entries of epoll, all timers or
-//! message queues, and the programs of its neighbours get none (attacks `inotify_exhaustion`, `timer_exhaustion`). Each of these
-//! is memory that is charged to the container's cgroup, which bounds it better: so the bounds by user are lifted. Called once,
+//! message queues, all room of pipes, and the machine's requests of asynchronous I/O, and the programs of its neighbours get none
+//! (attacks `inotify_exhaustion`, `timer_exhaustion`, `pipe_exhaustion`, `aio_exhaustion`). Each of these is memory that is charged to the container's cgroup, which bounds it better: so these bounds are lifted. Called once,
 //! when the daemon starts; containers inherit the daemon's limits unless their request or the daemon's settings say others.
 
 use hakone_netns::write_sysctl;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// The most that each parameter takes.
-const LIFTED: [(&str, &str); 3] = [
+const LIFTED: [(&str, &str); 5] = [
     ("fs.inotify.max_user_instances", "2147483647"),
     ("fs.inotify.max_user_watches", "2147483647"),
     ("fs.epoll.max_user_watches", "9223372036854775807"),
+    // None.
+    ("fs.pipe-user-pages-soft", "0"),
+    ("fs.aio-max-nr", "9223372036854775807"),
 ];
 
 /// Since this version the kernel charges timers and pending signals to cgroups: without, a limit by user is the only bound.

@@ -206,6 +206,8 @@ const fn place(field: Field) -> (u32, u32) {
         Field::InnerHeader | Field::InnerHead => (PAYLOAD_NETWORK, 40),
         Field::FragmentOffset6 => (PAYLOAD_NETWORK, 42),
         Field::InnerType | Field::NeighbourTarget => (PAYLOAD_NETWORK, 48),
+        Field::Reported(IpFamily::V4) => (PAYLOAD_TRANSPORT, 24),
+        Field::Reported(IpFamily::V6) => (PAYLOAD_TRANSPORT, 32),
         Field::SourcePort | Field::IgmpType | Field::IcmpType | Field::Icmp6Type => {
             (PAYLOAD_TRANSPORT, 0)
         }
@@ -449,6 +451,7 @@ const fn header(field: Field) -> Option<Carried> {
         | Field::InnerHead
         | Field::InnerType
         | Field::NeighbourTarget
+        | Field::Reported(_)
         | Field::IgmpType
         | Field::IcmpType
         | Field::Icmp6Type

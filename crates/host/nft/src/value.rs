@@ -15,14 +15,13 @@ pub(crate) fn first(value: &Value) -> Vec<u8> {
             bytes.resize(NAME, 0);
             bytes
         }
-        Value::Address(address) => octets(*address),
+        Value::Address(address) | Value::Target(address) => octets(*address),
         Value::Prefix(subnet) => octets(subnet.address()),
         Value::Protocol(number) | Value::Protocols(number, _) => vec![*number],
         Value::Port(port) | Value::Ports(port, _) => port.to_be_bytes().into(),
         Value::Stem(stem) => stem.as_str().as_bytes().to_vec(),
         Value::Ether(address) => address.octets().into(),
         Value::Icmp6Type(kind) => vec![*kind],
-        Value::Target(address) => address.octets().into(),
         Value::Raw(bytes) => bytes.clone(),
     }
 }
@@ -95,8 +94,8 @@ pub(crate) fn target(target: &Target) -> Vec<u8> {
 /// Gives the number of bytes of a type.
 pub(crate) const fn width(kind: Type) -> u32 {
     match kind {
-        Type::Address(IpFamily::V4) => 4,
-        Type::Address(IpFamily::V6) | Type::IfName | Type::Target => 16,
+        Type::Address(IpFamily::V4) | Type::Target(IpFamily::V4) => 4,
+        Type::Address(IpFamily::V6) | Type::IfName | Type::Target(IpFamily::V6) => 16,
         Type::Protocol | Type::Icmp6Type => 1,
         Type::Port => 2,
         Type::Ether => 6,
@@ -112,8 +111,8 @@ pub(crate) const fn slot(kind: Type) -> u32 {
 /// Gives the number by which nft knows a type, so that it can list our sets.
 pub(crate) const fn number(kind: Type) -> u32 {
     match kind {
-        Type::Address(IpFamily::V4) => 7,
-        Type::Address(IpFamily::V6) | Type::Target => 8,
+        Type::Address(IpFamily::V4) | Type::Target(IpFamily::V4) => 7,
+        Type::Address(IpFamily::V6) | Type::Target(IpFamily::V6) => 8,
         Type::Ether => 9,
         Type::Icmp6Type => 29,
         Type::Raw(_) => 4,

@@ -1,17 +1,22 @@
 //! The talk between a new process and its parent: one packet a message, closed by `execve`.
+//!
+//! The kernel counts by user the descriptors that are in packets nobody has read, and refuses more. So one container could keep all
+//! others of its user from starting: a child that is refused names its descriptor, and the parent fetches it.
 
 use std::{
     io::{IoSlice, IoSliceMut},
     mem::MaybeUninit,
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd},
 };
 
 use rustix::{
-    io::Errno,
+    io::{Errno, fcntl_dupfd_cloexec},
     net::{
         AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-        SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+        SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, send, sendmsg,
+        socketpair,
     },
+    process::{PidfdGetfdFlags, pidfd_getfd},
 };
 
 use crate::StartError;
@@ -20,7 +25,11 @@ const LONGEST: usize = 16 * 1024;
 
 /// One end of the talk.
 #[derive(Debug)]
-pub(crate) struct Channel(OwnedFd);
+pub(crate) struct Channel {
+    socket: OwnedFd,
+    /// Who speaks on the other side, where that is known.
+    peer: Option<OwnedFd>,
+}
 
 /// What is said.
 #[derive(Debug)]
@@ -51,7 +60,15 @@ impl Channel {
             None,
         )
         .map_err(StartError::step("make socket pair"))?;
-        Ok((Self(one), Self(other)))
+        let end = |socket| Self { socket, peer: None };
+        Ok((end(one), end(other)))
+    }
+
+    /// Knows who speaks on the other side, so that what it cannot send is fetched.
+    pub(crate) fn with(mut self, peer: &OwnedFd) -> Result<Self, StartError> {
+        let peer = fcntl_dupfd_cloexec(peer, 3).map_err(StartError::step("duplicate pidfd"))?;
+        self.peer = Some(peer);
+        Ok(self)
     }
 
     /// Says `message`.
@@ -70,7 +87,36 @@ impl Channel {
             ancillary.push(SendAncillaryMessage::ScmRights(&given));
         }
         let parts = [IoSlice::new(&bytes)];
-        sendmsg(&self.0, &parts, &mut ancillary, SendFlags::NOSIGNAL).map(drop)
+        let sent = sendmsg(&self.socket, &parts, &mut ancillary, SendFlags::NOSIGNAL);
+        match (sent, message) {
+            (
+                Err(Errno::TOOMANYREFS),
+                Message::Console(given) | Message::Listener(given) | Message::Mount(given),
+            ) => self.offer(kind, given.as_raw_fd()),
+            (sent, _) => sent.map(drop),
+        }
+    }
+
+    /// Names a descriptor, and waits until the other side has fetched it.
+    fn offer(&self, kind: u8, number: RawFd) -> Result<(), Errno> {
+        let kind = kind.to_ascii_uppercase();
+        let word = [&[kind][..], &number.to_ne_bytes()].concat();
+        send(&self.socket, &word, SendFlags::NOSIGNAL)?;
+        match recv(&self.socket, &mut [0; 1], RecvFlags::empty())?.1 {
+            0 => Err(Errno::PIPE),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fetches a descriptor that was named; gives what was meant.
+    fn fetch(&self, bytes: &[u8]) -> Result<Option<Message>, Errno> {
+        let (&[kind, n0, n1, n2, n3], Some(peer)) = (bytes, &self.peer) else {
+            return Err(Errno::BADMSG);
+        };
+        let number = RawFd::from_ne_bytes([n0, n1, n2, n3]);
+        let fetched = pidfd_getfd(peer, number, PidfdGetfdFlags::empty())?;
+        send(&self.socket, b"k", SendFlags::NOSIGNAL)?;
+        Ok(decode(&[kind.to_ascii_lowercase()], Some(fetched)))
     }
 
     /// Waits for the other side; none when it is gone or has become another program.
@@ -80,12 +126,20 @@ impl Channel {
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let received = loop {
             let mut parts = [IoSliceMut::new(&mut bytes)];
-            match recvmsg(&self.0, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            match recvmsg(
+                &self.socket,
+                &mut parts,
+                &mut ancillary,
+                RecvFlags::CMSG_CLOEXEC,
+            ) {
                 Err(Errno::INTR) => {}
                 other => break other?,
             }
         };
         bytes.truncate(received.bytes);
+        if bytes.first().is_some_and(u8::is_ascii_uppercase) {
+            return self.fetch(&bytes);
+        }
         let descriptor = ancillary.drain().find_map(|message| match message {
             RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
             _other => None,

@@ -51,6 +51,7 @@ pub fn create(launch: Launch<'_>) -> Result<Created, StartError> {
         }
         Forked::Parent { child, pidfd } => {
             drop(theirs);
+            let ours = ours.with(&pidfd)?;
             let running = Running::of(child, pidfd);
             prepare(running, ours, &launch.spec, plan.order.oom_score)
         }

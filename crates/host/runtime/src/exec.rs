@@ -68,6 +68,7 @@ pub fn exec(launch: ExecLaunch<'_>) -> Result<Running, StartError> {
         }
         Forked::Parent { child, pidfd } => {
             drop(theirs);
+            let ours = ours.with(&pidfd)?;
             let running = Running::of(child, pidfd);
             let oom_score = plan.order.oom_score;
             // The parent's copies of the streams: kept, no reader would ever see their end.

@@ -31,7 +31,10 @@ pub use fscrypt::{
 pub use keyring::join_new_session_keyring;
 pub use memory::{forget_program, trim_heap};
 pub use mount::{MountAttributes, mount_setattr};
-pub use notification::{Question, answer_descriptor, answer_nothing, is_waiting, receive_question};
+pub use notification::{
+    Question, add_descriptor, answer_descriptor, answer_nothing, answer_result, is_waiting,
+    receive_question,
+};
 pub use packet::frame_socket;
 pub use quota::{set_project, set_project_limit};
 pub use result::reason;

@@ -13,7 +13,11 @@ pub struct Question {
     pub id: u64,
     /// Who calls, in the process namespace of the listener's holder; none outside of it.
     pub caller: Option<Pid>,
-    /// The call's arguments. Pointers among them may change at any time.
+    /// The calling convention, as the kernel marks it (`AUDIT_ARCH_*`).
+    pub architecture: u32,
+    /// The call's number in it.
+    pub number: i32,
+    /// The call's arguments. What pointers among them lead to may change at any time.
     pub arguments: [u64; 6],
 }
 
@@ -44,6 +48,8 @@ pub fn receive_question(listener: BorrowedFd<'_>) -> Result<Question, Errno> {
     Ok(Question {
         id: it.id,
         caller: i32::try_from(it.pid).ok().and_then(Pid::from_raw),
+        architecture: it.data.arch,
+        number: it.data.nr,
         arguments: it.data.args,
     })
 }
@@ -72,10 +78,33 @@ pub fn answer_descriptor(
     descriptor: BorrowedFd<'_>,
     close_on_exec: bool,
 ) -> Result<(), Errno> {
+    // SECCOMP_ADDFD_FLAG_SEND, of another width in the C library's header.
+    add(listener, (id, 2), descriptor, close_on_exec).map(drop)
+}
+
+/// Gives the caller a descriptor and lets it wait on; tells the number that it has there.
+///
+/// # Errors
+/// `NOENT` when the caller waits no longer, `MFILE` when it has too many.
+pub fn add_descriptor(
+    listener: BorrowedFd<'_>,
+    id: u64,
+    descriptor: BorrowedFd<'_>,
+    close_on_exec: bool,
+) -> Result<i32, Errno> {
+    add(listener, (id, 0), descriptor, close_on_exec)
+}
+
+fn add(
+    listener: BorrowedFd<'_>,
+    (id, flags): (u64, u32),
+    descriptor: BorrowedFd<'_>,
+    close_on_exec: bool,
+) -> Result<i32, Errno> {
     let number = |value: i32| u32::try_from(value).map_err(|_negative| Errno::BADF);
     let answer = libc::seccomp_notif_addfd {
         id,
-        flags: 2, // SECCOMP_ADDFD_FLAG_SEND, of another width in the C library's header.
+        flags,
         srcfd: number(descriptor.as_raw_fd())?,
         newfd: 0,
         newfd_flags: match close_on_exec {
@@ -91,7 +120,21 @@ pub fn answer_descriptor(
             &raw const answer,
         )
     };
-    check(done.into()).map(drop)
+    let given = check(done.into())?;
+    i32::try_from(given).map_err(|_no_descriptor| Errno::BADF)
+}
+
+/// Answers for the kernel: the call succeeded with zero, or failed.
+///
+/// # Errors
+/// `NOENT` when the caller waits no longer.
+pub fn answer_result(
+    listener: BorrowedFd<'_>,
+    id: u64,
+    result: Result<(), Errno>,
+) -> Result<(), Errno> {
+    let error = result.err().map_or(0, |errno| -errno.raw_os_error());
+    send(listener, (id, error, 0))
 }
 
 /// Leaves the call to the kernel, which judges it as if nobody had been asked. Only for calls whose arguments are all numbers:
@@ -100,11 +143,15 @@ pub fn answer_descriptor(
 /// # Errors
 /// `NOENT` when the caller waits no longer.
 pub fn answer_nothing(listener: BorrowedFd<'_>, id: u64) -> Result<(), Errno> {
+    send(listener, (id, 0, 1)) // SECCOMP_USER_NOTIF_FLAG_CONTINUE, likewise.
+}
+
+fn send(listener: BorrowedFd<'_>, (id, error, flags): (u64, i32, u32)) -> Result<(), Errno> {
     let answer = libc::seccomp_notif_resp {
         id,
         val: 0,
-        error: 0,
-        flags: 1, // SECCOMP_USER_NOTIF_FLAG_CONTINUE, likewise.
+        error,
+        flags,
     };
     // SAFETY: the kernel reads one structure.
     let done = unsafe {

@@ -9,8 +9,8 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use hakone_base::{IfName, PublishedPort, Subnet};
 use hakone_policy::{
-    Bridge, Contents, HostAccess, Icc, Ipv6Rules, Link, Metadata, PORT_STEM, Telling, Topology,
-    ruleset::IpFamily,
+    Bridge, Contents, HostAccess, Icc, Ipv6Rules, Link, Metadata, PORT_STEM, TUNNELS, Telling,
+    Topology, ruleset::IpFamily,
 };
 use ipnet::IpNet;
 
@@ -36,8 +36,6 @@ pub(crate) const HARDENED: &str = "HAKONE-HARDENED";
 const HOST_PROTOCOLS: [u8; 6] = [1, 2, 6, 17, 58, 132];
 const UDP: u8 = 17;
 const TCP: u8 = 6;
-/// Where frames of overlay networks arrive.
-const OVERLAY: u16 = 4789;
 
 /// Derives the rules of the whole host from what is wanted; the same topology gives the same value.
 #[must_use]
@@ -384,10 +382,8 @@ impl<'a> Compiler<'a> {
 
     /// Docker's way: the host's services are reached, but by no tunnel, and no overlay network is written into.
     fn to_host(&self) -> Vec<Rule> {
-        let mut rules = vec![
-            rule([Destination(self.metadata_prefix())], Jump(METADATA)),
-            rule([ToPort(UDP, OVERLAY)], Drop),
-        ];
+        let mut rules = vec![rule([Destination(self.metadata_prefix())], Jump(METADATA))];
+        rules.extend(TUNNELS.map(|port| rule([ToPort(UDP, port)], Drop)));
         rules.extend(HOST_PROTOCOLS.map(|number| rule([Protocol(number)], Return)));
         rules.push(rule([], Drop));
         rules

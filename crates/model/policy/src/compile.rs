@@ -434,19 +434,22 @@ fn hardened_to_host() -> Vec<Rule> {
     ]
 }
 
+/// Where hosts take frames of overlay networks from anybody: VXLAN (Docker's, and Linux's own choice, which Flannel and k3s have) and GENEVE.
+pub const TUNNELS: [u16; 3] = [4789, 8472, 6081];
+
 /// Docker's way: the host's services are reached, but by no tunnel, and no overlay network is written into.
 fn open_to_host() -> Vec<Rule> {
     let known = within(Field::Protocol, "host_protocols");
-    let overlay = Expression::Is(Field::DestinationPort, Value::Port(4789));
+    let tunnels = TUNNELS.map(|port| {
+        let tunnel = Expression::Is(Field::DestinationPort, Value::Port(port));
+        dropping("frames of an overlay", [is_protocol(17), tunnel])
+    });
     let [metadata, metadata6] = to_metadata_service();
-    vec![
-        accept_known(),
-        metadata,
-        metadata6,
-        dropping("frames of an overlay", [is_protocol(17), overlay]),
-        rule("", [known, Expression::Do(Action::Accept)]),
-        dropping("no protocol of the host's", []),
-    ]
+    let mut rules = vec![accept_known(), metadata, metadata6];
+    rules.extend(tunnels);
+    rules.push(rule("", [known, Expression::Do(Action::Accept)]));
+    rules.push(dropping("no protocol of the host's", []));
+    rules
 }
 
 pub(crate) fn is_protocol(number: u8) -> Expression {

@@ -3,7 +3,7 @@
 //! The model, the kernel test and the kernel see the same bytes. What lies where is read as nftables reads it; the promises in
 //! `intent/frame.rs` read the bytes on their own.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hakone_base::{IfName, MacAddr};
 
@@ -92,7 +92,15 @@ impl Frame {
             Field::InnerType => self.raw::<1>(ETHERNET + 48),
             Field::NeighbourTarget => {
                 let target = Ipv6Addr::from(self.get::<16>(ETHERNET + 48)?);
-                Some(Value::Target(target))
+                Some(Value::Target(target.into()))
+            }
+            Field::Reported(V4) => {
+                let target = Ipv4Addr::from(self.transported::<4>(24)?);
+                Some(Value::Target(target.into()))
+            }
+            Field::Reported(V6) => {
+                let target = Ipv6Addr::from(self.transported::<16>(32)?);
+                Some(Value::Target(target.into()))
             }
             Field::Protocol => Some(Value::Protocol(self.transport()?.protocol)),
             Field::SourcePort => Some(Value::Port(u16::from_be_bytes(self.transported(0)?))),

@@ -225,7 +225,7 @@ impl Topology {
                 common || (gateway && ports.iter().any(opened))
             }
             HostAccess::All => {
-                let overlay = protocol == 17 && aimed.port == Some(4789);
+                let overlay = protocol == 17 && matches!(aimed.port, Some(4789 | 6081 | 8472));
                 [1, 2, 6, 17, 58, 132].contains(&protocol)
                     && !overlay
                     && self.may_ask(bridge, packet, aimed)

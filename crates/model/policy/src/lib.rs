@@ -25,7 +25,7 @@ mod simulate;
 mod tell;
 mod topology;
 
-pub use compile::{TABLE, compile, compile_frames};
+pub use compile::{TABLE, TUNNELS, compile, compile_frames};
 pub use consent::{Consent, Ends};
 pub use elements::Contents;
 pub use explain::{Explanation, explain};

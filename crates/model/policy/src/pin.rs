@@ -45,10 +45,15 @@ const MOBILITY: u8 = 135;
 /// ICMPv6 types: neighbour solicitation and advertisement.
 const SOLICITATION: u8 = 135;
 const ADVERTISEMENT: u8 = 136;
-/// ICMPv6 types that any host may send: errors and echo.
-const HARMLESS: [u8; 6] = [1, 2, 3, 4, 128, 129];
-/// ICMPv6 types that a fragment must not carry (RFC 6980): listener queries, and all of neighbour discovery.
-const NEVER_TORN: [u8; 6] = [130, 133, 134, 135, 136, 137];
+/// ICMPv6 types that any host may send: echo.
+const HARMLESS: [u8; 2] = [128, 129];
+/// ICMPv6 types of errors, which a host may send of packets that were meant for it.
+const ERRORS6: [u8; 4] = [1, 2, 3, 4];
+/// The same of ICMP: unreachable, slow down, too old, not understood.
+const ERRORS: [u8; 4] = [3, 4, 11, 12];
+/// ICMPv6 types that a fragment must not carry: listener queries and all of neighbour discovery (RFC 6980), and errors, which are
+/// never as long (RFC 4443).
+const NEVER_TORN: [u8; 10] = [1, 2, 3, 4, 130, 133, 134, 135, 136, 137];
 /// ICMPv6 types of listener reports.
 const REPORTS: [u8; 3] = [131, 132, 143];
 
@@ -74,6 +79,8 @@ pub(crate) fn table(topology: &Topology, judged: &BTreeSet<IfName>) -> Table {
 fn chains() -> Vec<Chain> {
     vec![
         chain("multicast_ip", None, multicast()),
+        chain("error_ip", None, error_ip()),
+        chain("icmp_ip", None, icmp_ip()),
         chain("begin_ip", None, begin_ip()),
         chain("group_ip", None, group_ip()),
         chain("plain_ip", None, plain_ip()),
@@ -220,21 +227,29 @@ fn is_group() -> Expression {
     Expression::Is(Field::DestinationClass, Value::Raw(vec![0xe0]))
 }
 
+/// An error is believed by its content alone: by who sent the packet that it repeats, and by connection tracking, which lets it through to
+/// other networks as related to that packet's flow. So it must be about a packet that was meant for who sends it.
+fn error_ip() -> Vec<Rule> {
+    let own = [own_report(V4), goto("group_ip")];
+    vec![rule("", own), dropping("an error of another's packet", [])]
+}
+
 fn begin_ip() -> Vec<Rule> {
-    let icmp = |kind| {
-        let kind = Expression::Is(Field::IcmpType, Value::Raw(vec![kind]));
-        dropping("routers alone say where to go", [is_protocol(ICMP), kind])
-    };
     let query = Expression::Is(Field::IgmpType, Value::Raw(vec![0x11]));
+    let asked = "the bridge alone asks who listens";
     vec![
         no_lease_server(67),
-        icmp(5),
-        icmp(9),
-        dropping(
-            "the bridge alone asks who listens",
-            [is_protocol(IGMP), query],
-        ),
+        rule("", [is_protocol(ICMP), goto("icmp_ip")]),
+        dropping(asked, [is_protocol(IGMP), query]),
     ]
+}
+
+fn icmp_ip() -> Vec<Rule> {
+    let kind = |kind| Expression::Is(Field::IcmpType, Value::Raw(vec![kind]));
+    let router = |code| dropping("routers alone say where to go", [kind(code)]);
+    let mut rules = vec![router(5), router(9)];
+    rules.extend(ERRORS.map(|code| rule("", [kind(code), goto("error_ip")])));
+    rules
 }
 
 fn multicast() -> Vec<Rule> {
@@ -299,6 +314,15 @@ fn discovery() -> Vec<Rule> {
         rule("", [multicast(), allowed, is_icmp(), harmless(), accept()]),
         dropping("multicast is off", [multicast()]),
         rule("", [is_icmp(), harmless(), accept()]),
+        rule(
+            "an error of its own packets",
+            [
+                is_icmp(),
+                within(Field::Icmp6Type, "errors"),
+                own_report(V6),
+                accept(),
+            ],
+        ),
         dropping("a router's or another's to say", []),
     ]
 }
@@ -387,6 +411,19 @@ fn own_target() -> Expression {
     Expression::In(key, name("targets"))
 }
 
+fn own_report(family: IpFamily) -> Expression {
+    let key = vec![
+        Field::InputInterface,
+        Field::EtherSource,
+        Field::Reported(family),
+    ];
+    let set = match family {
+        V4 => "targets_ip",
+        V6 => "targets",
+    };
+    Expression::In(key, name(set))
+}
+
 pub(crate) fn is_protocol(number: u8) -> Expression {
     Expression::Is(Field::Protocol, Value::Protocol(number))
 }
@@ -420,6 +457,7 @@ struct Contents {
     multicasters: BTreeMap<Key, ()>,
     senders: BTreeMap<Key, ()>,
     senders6: BTreeMap<Key, ()>,
+    targets4: BTreeMap<Key, ()>,
     targets: BTreeMap<Key, ()>,
 }
 
@@ -432,7 +470,10 @@ fn sets(topology: &Topology) -> Vec<Set> {
     }
     let sender = |address| vec![Type::IfName, Type::Ether, address];
     let keys = |name, key, keys| set(name, key, Elements::Keys(keys));
-    let constant = |types: [u8; 6]| types.map(|kind| (vec![Value::Icmp6Type(kind)], ())).into();
+    let constant = |types: &[u8]| {
+        let keys = types.iter().map(|kind| (vec![Value::Icmp6Type(*kind)], ()));
+        keys.collect()
+    };
     vec![
         set(
             "ports",
@@ -442,9 +483,11 @@ fn sets(topology: &Topology) -> Vec<Set> {
         keys("multicasters", vec![Type::IfName], contents.multicasters),
         keys("senders_ip", sender(Type::Address(V4)), contents.senders),
         keys("senders_ip6", sender(Type::Address(V6)), contents.senders6),
-        keys("targets", sender(Type::Target), contents.targets),
-        keys("harmless", vec![Type::Icmp6Type], constant(HARMLESS)),
-        keys("never_torn", vec![Type::Icmp6Type], constant(NEVER_TORN)),
+        keys("targets_ip", sender(Type::Target(V4)), contents.targets4),
+        keys("targets", sender(Type::Target(V6)), contents.targets),
+        keys("harmless", vec![Type::Icmp6Type], constant(&HARMLESS)),
+        keys("errors", vec![Type::Icmp6Type], constant(&ERRORS6)),
+        keys("never_torn", vec![Type::Icmp6Type], constant(&NEVER_TORN)),
     ]
 }
 
@@ -459,16 +502,12 @@ impl Contents {
         let ether = Value::Ether(endpoint.mac);
         for address in senders(endpoint) {
             let key = |address| vec![port.clone(), ether.clone(), address];
-            let sender = key(Value::Address(address));
-            match address {
-                IpAddr::V4(_) => {
-                    self.senders.insert(sender, ());
-                }
-                IpAddr::V6(address) => {
-                    self.senders6.insert(sender, ());
-                    self.targets.insert(key(Value::Target(address)), ());
-                }
-            }
+            let (senders, targets) = match address {
+                IpAddr::V4(_) => (&mut self.senders, &mut self.targets4),
+                IpAddr::V6(_) => (&mut self.senders6, &mut self.targets),
+            };
+            senders.insert(key(Value::Address(address)), ());
+            targets.insert(key(Value::Target(address)), ());
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Prints a rule set in nft's language, for people and for `nft --check`.
 
-use std::fmt::{self, Display, Formatter};
+use std::{
+    fmt::{self, Display, Formatter},
+    net::IpAddr,
+};
 
 use crate::ruleset::{
     Action, Base, Chain, ChainKind, Each, Elements, Expression, Family, Field, Hook, IpFamily, Key,
@@ -35,8 +38,11 @@ impl Display for Set {
         writeln!(f, "\t{kind} {} {{", self.name)?;
         match self.key.as_slice() {
             // nft has no type for the place, so the text names the places themselves.
-            [.., Type::Target] => {
-                let place = Field::NeighbourTarget;
+            [.., Type::Target(family)] => {
+                let place = match family {
+                    IpFamily::V4 => Field::Reported(IpFamily::V4),
+                    IpFamily::V6 => Field::NeighbourTarget,
+                };
                 write!(f, "\t\ttypeof iifname . ether saddr . {place}")?;
             }
             key => write!(f, "\t\ttype {}", joined(key))?,
@@ -211,8 +217,9 @@ impl Display for Field {
             Self::InnerHead => f.write_str("@nh,320,16"),
             Self::InnerType => f.write_str("@nh,384,8"),
             Self::NeighbourTarget => f.write_str("@nh,384,128"),
-            Self::IgmpType => f.write_str("@th,0,8"),
-            Self::IcmpType => f.write_str("icmp type"),
+            Self::Reported(IpFamily::V4) => f.write_str("@th,192,32"),
+            Self::Reported(IpFamily::V6) => f.write_str("@th,256,128"),
+            Self::IgmpType | Self::IcmpType => f.write_str("@th,0,8"),
             Self::Icmp6Type => f.write_str("icmpv6 type"),
             Self::TcpFlags => f.write_str("tcp flags & (fin | syn | rst | ack) =="),
         }
@@ -239,7 +246,7 @@ impl Display for Type {
             Self::Port => "inet_service",
             Self::Ether => "ether_addr",
             Self::Icmp6Type => "icmpv6_type",
-            Self::Target | Self::Raw(_) => "integer",
+            Self::Target(_) | Self::Raw(_) => "integer",
         })
     }
 }
@@ -256,7 +263,8 @@ impl Display for Value {
             Self::Ports(first, last) => range(f, first, last),
             Self::Stem(stem) => write!(f, "\"{stem}*\""),
             Self::Ether(address) => address.fmt(f),
-            Self::Target(address) => hexadecimal(&address.octets(), f),
+            Self::Target(IpAddr::V4(address)) => hexadecimal(&address.octets(), f),
+            Self::Target(IpAddr::V6(address)) => hexadecimal(&address.octets(), f),
             Self::Raw(bytes) => hexadecimal(bytes, f),
         }
     }

@@ -4,12 +4,7 @@
 //! nft's language, and `host/nft` encodes it for the kernel. It holds what our rules need and nothing else; a new need is
 //! a new variant, which the compiler then asks of all three.
 
-use std::{
-    borrow::Cow,
-    collections::BTreeMap,
-    fmt,
-    net::{IpAddr, Ipv6Addr},
-};
+use std::{borrow::Cow, collections::BTreeMap, fmt, net::IpAddr};
 
 use hakone_base::{IfName, MacAddr, Protocol, Subnet};
 
@@ -249,6 +244,8 @@ pub enum Field {
     InnerType,
     /// The address that a neighbour solicitation or advertisement is about.
     NeighbourTarget,
+    /// To whom the packet was that an error message is about, as the error tells it.
+    Reported(IpFamily),
     /// The type of an IGMP message.
     IgmpType,
     /// The type of an ICMP message.
@@ -274,8 +271,8 @@ pub enum Type {
     Ether,
     /// A type of ICMPv6 message.
     Icmp6Type,
-    /// An IPv6 address at a place for which nft has no name.
-    Target,
+    /// An address at a place for which nft has no name.
+    Target(IpFamily),
     /// So many bytes, for which nft has no type.
     Raw(u8),
 }
@@ -303,8 +300,8 @@ pub enum Value {
     Ether(MacAddr),
     /// A type of ICMPv6 message.
     Icmp6Type(u8),
-    /// An IPv6 address at a place for which nft has no name.
-    Target(Ipv6Addr),
+    /// An address at a place for which nft has no name.
+    Target(IpAddr),
     /// Bytes as they stand on the wire.
     Raw(Vec<u8>),
 }
@@ -535,7 +532,8 @@ impl Field {
             Self::DestinationPort | Self::SourcePort => Type::Port,
             Self::EtherSource | Self::ArpEther => Type::Ether,
             Self::Icmp6Type => Type::Icmp6Type,
-            Self::NeighbourTarget => Type::Target,
+            Self::NeighbourTarget => Type::Target(IpFamily::V6),
+            Self::Reported(family) => Type::Target(family),
             Self::EtherGroup => Type::Raw(5),
             Self::EtherType | Self::InnerHead | Self::FragmentOffset | Self::FragmentOffset6 => {
                 Type::Raw(2)

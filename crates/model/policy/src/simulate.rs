@@ -238,6 +238,7 @@ impl Subject for Road<'_> {
             | Field::InnerHead
             | Field::InnerType
             | Field::NeighbourTarget
+            | Field::Reported(_)
             | Field::IgmpType
             | Field::IcmpType
             | Field::Icmp6Type

@@ -12,6 +12,7 @@ mod ping;
 mod profile;
 mod program;
 mod resolve;
+mod socketcall;
 
 pub use call::{Call, X32_BIT, number};
 pub use compile::compile;
@@ -20,3 +21,4 @@ pub use profile::{
 };
 pub use program::{Instruction, Program};
 pub use resolve::{Resolved, ResolvedRule};
+pub use socketcall::{SocketRequest, Socketcall};

@@ -21,7 +21,7 @@ const IPV6_HDRINCL: u64 = 36;
 const EPERM: u16 = 1;
 
 /// The kernel that can answer a call with a descriptor in one step (`SECCOMP_ADDFD_FLAG_SEND`).
-const OLDEST: KernelVersion = KernelVersion {
+pub(crate) const OLDEST: KernelVersion = KernelVersion {
     major: 5,
     minor: 14,
 };
@@ -67,7 +67,7 @@ fn no_headers(level: u64, option: u64) -> ResolvedRule {
 }
 
 /// The kernel takes these arguments as 32-bit numbers: what stands above them must not let a call slip by.
-fn is(index: u8, value: u64) -> Condition {
+pub(crate) fn is(index: u8, value: u64) -> Condition {
     Condition {
         index,
         operator: Operator::MaskedEqual {

@@ -57,7 +57,7 @@ pub enum Action {
     Errno(u16),
     /// Asks the tracer.
     Trace(u16),
-    /// Asks whoever holds the filter's listener; no profile has it, only [`Resolved::with_ping`](crate::Resolved::with_ping).
+    /// Asks whoever holds the filter's listener; no profile has it, only [`Resolved::with_ping`](crate::Resolved::with_ping) and its like.
     Notify,
     /// Allows and logs.
     Log,

@@ -191,11 +191,17 @@ pub(crate) fn write_names(folder: &Path, etc: &Etc) -> Result<(), Error> {
     put(&folder.join("resolv.conf"), etc.resolv_conf.as_bytes())
 }
 
-/// Reads the host name of the container whose folder this is.
-pub(crate) fn hostname(folder: &Path) -> Result<String, Error> {
-    let path = folder.join("hostname");
-    let text = fs::read_to_string(&path).map_err(Error::host("read", &path))?;
-    Ok(text.trim_end().to_owned())
+/// Reads the host name of the container whose folder this is; nothing when the container made something else of the file.
+pub(crate) fn hostname(folder: &Path) -> Result<Option<String>, Error> {
+    let (_, text) = names(folder, "hostname")?;
+    let name = text.as_deref().map(str::trim_end);
+    let name = name.filter(|name| is_hostname(name));
+    Ok(name.map(str::to_owned))
+}
+
+/// What the kernel takes for a name (`__NEW_UTS_LEN`), in one word.
+fn is_hostname(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// The files of `/etc` become its root's, which may write to them.

@@ -48,8 +48,8 @@ pub(crate) fn ensure(
     let holds = |capability: &str| names.iter().any(|name| name == capability);
     let resolved = profile.resolve(holds, kernel);
     let resolved = match runtime {
-        Runtime::Builtin if spec.security.asks_for_ping() => resolved.with_ping(kernel),
-        Runtime::Builtin | Runtime::External { .. } => resolved,
+        Runtime::Builtin => with_questions(resolved, spec, kernel),
+        Runtime::External { .. } => resolved,
     };
     let digest = Digest::of(format!("{resolved:?}").as_bytes());
     let folder = data_root.join("seccomp");
@@ -62,6 +62,19 @@ pub(crate) fn ensure(
             .map_err(Error::host("write", &path))?;
     }
     Ok(Some(Compiled { path, resolved }))
+}
+
+/// Adds what the supervisor is asked; a profile of the user's says all by itself.
+fn with_questions(resolved: Resolved, spec: &ContainerSpec, kernel: KernelVersion) -> Resolved {
+    let security = &spec.security;
+    let resolved = match security.seccomp {
+        SeccompChoice::Default => resolved.with_judged_socketcall(kernel),
+        SeccompChoice::Unconfined | SeccompChoice::Profile(_) => return resolved,
+    };
+    match security.asks_for_ping() {
+        true => resolved.with_ping(kernel),
+        false => resolved,
+    }
 }
 
 fn refuse(error: impl std::fmt::Display) -> Error {

@@ -206,7 +206,10 @@ impl Inner {
         };
         // Whoever shares a network is called by one name: the file in `/etc` is shared too.
         let hostname = match mode {
-            NetworkMode::Container(_) => bundle::hostname(&etc_folder)?,
+            NetworkMode::Container(other) => match bundle::hostname(&etc_folder)? {
+                Some(name) => name,
+                None => self.table.lookup(other.as_str())?.id.short().to_owned(),
+            },
             NetworkMode::Host | NetworkMode::Networks | NetworkMode::None => {
                 hostname(&record, &spec)
             }

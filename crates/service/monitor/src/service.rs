@@ -60,7 +60,8 @@ impl Service {
             // A thread group is listed once, whatever the group lists.
             let pids: BTreeSet<i32> = pids.iter().map(|pid| pid.as_raw_nonzero().get()).collect();
             let host = Host::read();
-            let list = |pid| ps::line(pid, &columns, &host);
+            let most = ps::share(pids.len());
+            let list = |pid| ps::line(pid, &columns, &host, most);
             let lines: Vec<_> = pids.into_iter().filter_map(list).collect();
             Ok(Processes {
                 titles: columns.into_iter().map(|column| column.title).collect(),

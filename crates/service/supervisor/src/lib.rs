@@ -23,6 +23,7 @@ mod request;
 mod role;
 mod runtime;
 mod server;
+mod socketcall;
 mod stdio;
 
 pub use role::main;

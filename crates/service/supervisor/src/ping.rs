@@ -21,10 +21,10 @@ use rustix::{
     process::Pid,
 };
 
-use crate::server::Server;
+use crate::{server::Server, socketcall};
 
-/// Sockets that a container gets in a [`PERIOD`]: enough for monitors, too few to keep us busy.
-const ALLOWANCE: u32 = 64;
+/// ICMP sockets that a container gets in a [`PERIOD`]: enough for monitors, too few to keep us busy.
+pub(crate) const PINGS: u32 = 64;
 const PERIOD: Duration = Duration::from_secs(1);
 /// The capability to bind low ports, which a container's root has and its other users do not (capabilities(7)).
 const NET_BIND_SERVICE: u64 = 1 << 10;
@@ -33,21 +33,24 @@ const NET_BIND_SERVICE: u64 = 1 << 10;
 #[derive(Debug)]
 pub(crate) struct Allowance {
     since: Instant,
+    each: u32,
     left: u32,
 }
 
 impl Allowance {
-    pub(crate) fn new(now: Instant) -> Self {
+    /// Allows so many in a [`PERIOD`].
+    pub(crate) fn new(now: Instant, each: u32) -> Self {
         Self {
             since: now,
-            left: ALLOWANCE,
+            each,
+            left: each,
         }
     }
 
     /// Takes one, if there is one.
-    fn take(&mut self, now: Instant) -> Option<()> {
+    pub(crate) fn take(&mut self, now: Instant) -> Option<()> {
         if now.duration_since(self.since) >= PERIOD {
-            *self = Self::new(now);
+            *self = Self::new(now, self.each);
         }
         self.left = self.left.checked_sub(1)?;
         Some(())
@@ -76,6 +79,9 @@ impl Server {
         let Ok(question) = receive_question(listener.as_fd()) else {
             return;
         };
+        if let Some(call) = socketcall::recognize(&question) {
+            return self.answer_socketcall(key, &question, call);
+        }
         let allowed = self.allowance.take(Instant::now());
         if allowed
             .and_then(|()| give(listener.as_fd(), &question))
@@ -148,8 +154,8 @@ mod tests {
     #[test]
     fn a_second_has_so_many_sockets() {
         let start = Instant::now();
-        let mut allowance = Allowance::new(start);
-        for _ in 0..ALLOWANCE {
+        let mut allowance = Allowance::new(start, PINGS);
+        for _ in 0..PINGS {
             allowance.take(start).unwrap();
         }
         assert!(allowance.take(start).is_none());

@@ -91,7 +91,7 @@ impl Container {
         }
     }
 
-    fn cgroup(&self) -> Option<&Cgroup> {
+    pub(crate) fn cgroup(&self) -> Option<&Cgroup> {
         match self {
             Self::Builtin(made) => Some(made.cgroup()),
             Self::External(made) => made.cgroup(),

@@ -25,10 +25,11 @@ use crate::{
     error::Error,
     interest::{SILENCE, Token},
     log::Log,
-    ping::Allowance,
+    ping::{Allowance, PINGS},
     process::{INIT, Process, Taken, exit_code},
     role::Settings,
     runtime::Container,
+    socketcall::Makers,
 };
 
 /// Bytes moved at once; what an idle supervisor's heap keeps of it counts a thousand times.
@@ -70,9 +71,10 @@ pub(crate) struct Server {
     /// Readable when a child ended.
     pub(crate) children: UnixStream,
     pub(crate) oom: Option<OomEvents>,
-    /// Where processes ask for ICMP sockets, by key.
+    /// Where processes ask for sockets, by key.
     pub(crate) filters: BTreeMap<u32, OwnedFd>,
     pub(crate) allowance: Allowance,
+    pub(crate) makers: Makers,
     pub(crate) was_oom: bool,
     pub(crate) born: Instant,
     next_key: u32,
@@ -102,7 +104,8 @@ impl Server {
             children,
             oom: None,
             filters: BTreeMap::new(),
-            allowance: Allowance::new(Instant::now()),
+            allowance: Allowance::new(Instant::now(), PINGS),
+            makers: Makers::new(Instant::now()),
             was_oom: false,
             born: Instant::now(),
             next_key: INIT,
@@ -252,6 +255,7 @@ impl Server {
             if let Some(process) = all.find(|process| process.pid == pid) {
                 process.ended = Some((exit_code(status), Instant::now()));
             }
+            self.forget_maker(pid);
         }
     }
 

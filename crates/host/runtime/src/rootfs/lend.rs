@@ -49,6 +49,7 @@ fn by_child(make: impl FnOnce() -> Result<Detached, StartError>) -> Result<Detac
         }
         Forked::Parent { child, pidfd } => {
             drop(theirs);
+            let ours = ours.with(&pidfd)?;
             let heard = ours.receive();
             Running::of(child, pidfd).kill_and_reap();
             match heard.map_err(StartError::step("hear of a mount"))? {

@@ -140,8 +140,9 @@ impl Sender<'_> {
             (protocol, body),
             (17, [0, 67, ..]) | (1, [5 | 9, ..]) | (2, [0x11, ..])
         );
+        let lie = matches!((protocol, body), (1, [3 | 4 | 11 | 12, ..])) && !self.owns_packet(body);
         let group = Ipv4Addr::new(d0, d1, d2, d3).is_multicast();
-        self.has(source) && (plain || alert) && !forbidden && (!group || self.multicast)
+        self.has(source) && (plain || alert) && !forbidden && !lie && (!group || self.multicast)
     }
 
     fn may_send_v6(&self, packet: &[u8]) -> bool {
@@ -169,12 +170,13 @@ impl Sender<'_> {
             }
     }
 
-    /// Asks for anybody, answers for itself, sends errors and echo to one receiver.
+    /// Asks for anybody, answers for itself, sends errors of its own packets and echo to one receiver.
     fn may_discover(&self, body: &[u8], group: bool) -> bool {
         match body.first() {
             Some(135) => true,
             Some(136) => self.owns_target(body),
-            Some(1..=4 | 128 | 129) => !group || self.multicast,
+            Some(1..=4) => !group && self.owns_packet6(body),
+            Some(128 | 129) => !group || self.multicast,
             Some(_) | None => false,
         }
     }
@@ -192,7 +194,7 @@ impl Sender<'_> {
         let first = u16::from_be_bytes([*high, *low]) & 0xfff8 == 0;
         let forbidden = match (*next, rest) {
             (0 | 43 | 44 | 60 | 135, _) => true,
-            (58, [130 | 133..=137, ..]) | (17, [0x02, 0x23, ..]) => first,
+            (58, [1..=4 | 130 | 133..=137, ..]) | (17, [0x02, 0x23, ..]) => first,
             _ => false,
         };
         !forbidden
@@ -200,6 +202,17 @@ impl Sender<'_> {
 
     fn owns_target(&self, body: &[u8]) -> bool {
         let target = body.get(8..24).and_then(<[u8]>::first_chunk::<16>);
+        target.is_some_and(|target| self.has(Ipv6Addr::from(*target).into()))
+    }
+
+    /// An error repeats the head of the packet that it is about: was that meant for the endpoint?
+    fn owns_packet(&self, error: &[u8]) -> bool {
+        let target = error.get(24..28).and_then(<[u8]>::first_chunk::<4>);
+        target.is_some_and(|target| self.has(Ipv4Addr::from(*target).into()))
+    }
+
+    fn owns_packet6(&self, error: &[u8]) -> bool {
+        let target = error.get(32..48).and_then(<[u8]>::first_chunk::<16>);
         target.is_some_and(|target| self.has(Ipv6Addr::from(*target).into()))
     }
 

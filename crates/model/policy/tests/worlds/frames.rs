@@ -78,7 +78,7 @@ fn any_v4(bridge: u8, member: u8) -> BoxedStrategy<Vec<u8>> {
         1 => select(vec![vec![148, 4, 0, 0], vec![7, 4, 4, 0, 131, 3, 4, 0], vec![0, 131, 3, 4]]),
     ];
     let begins = prop::bool::weighted(0.8);
-    (ends, any_transport(), options, begins)
+    (ends, any_transport(bridge, member), options, begins)
         .prop_map(
             |((source, destination), (protocol, body), options, begins)| {
                 let words = 5 + u8::try_from(options.len() / 4).unwrap();
@@ -136,9 +136,15 @@ fn any_header() -> impl Strategy<Value = (u8, [u8; 8])> {
 }
 
 /// Protocols by number, with what matters of their headers.
-fn any_transport() -> impl Strategy<Value = (u8, Vec<u8>)> {
-    let icmp = select(vec![0_u8, 3, 5, 8, 9]);
-    let icmp = icmp.prop_map(|kind| (1, vec![kind, 0, 0, 0, 0, 0, 0, 0]));
+fn any_transport(bridge: u8, member: u8) -> impl Strategy<Value = (u8, Vec<u8>)> {
+    let icmp = select(vec![0_u8, 3, 4, 5, 8, 9, 11, 12]);
+    let about = any_address(bridge, member, false);
+    let icmp = (icmp, about, any::<bool>()).prop_map(|(kind, about, whole)| {
+        let head = vec![kind, 0, 0, 0, 0, 0, 0, 0];
+        let repeated = [&[0x45; 16][..], &octets(about)].concat();
+        let repeated = if whole { repeated } else { vec![] };
+        (1, [head, repeated].concat())
+    });
     let igmp = select(vec![0x11_u8, 0x16, 0x22]);
     let igmp = igmp.prop_map(|kind| (2, vec![kind, 0, 0, 0, 224, 0, 0, 5]));
     prop_oneof![5 => any_transport_of_both(), 2 => icmp, 1 => igmp]
@@ -157,13 +163,23 @@ fn any_transport_of_both() -> impl Strategy<Value = (u8, Vec<u8>)> {
 }
 
 fn any_transport6(bridge: u8, member: u8) -> impl Strategy<Value = (u8, Vec<u8>)> {
-    let kinds = select((128..=137).chain([1, 3, 143]).collect::<Vec<u8>>());
+    let kinds = select((128..=137).chain([1, 2, 3, 4, 143]).collect::<Vec<u8>>());
     let target = any_address(bridge, member, true);
     let discovery = (kinds, target).prop_map(|(kind, target)| {
         let body = [&[kind, 0, 0, 0, 0, 0, 0, 0][..], &octets(target)].concat();
         (58, body)
     });
-    prop_oneof![3 => discovery, 1 => any_transport_of_both()]
+    let errors = (1..=4_u8, any_address(bridge, member, true));
+    let error = errors.prop_map(|(kind, about)| {
+        let body = [
+            &[kind, 0, 0, 0, 0, 0, 0, 0][..],
+            &[0x60; 24],
+            &octets(about),
+        ]
+        .concat();
+        (58, body)
+    });
+    prop_oneof![3 => discovery, 2 => error, 1 => any_transport_of_both()]
 }
 
 /// Whom a sender claims to be: itself above all.

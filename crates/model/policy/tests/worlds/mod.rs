@@ -252,7 +252,7 @@ fn any_origin() -> impl Strategy<Value = Origin> {
 }
 
 fn any_transport() -> impl Strategy<Value = Transport> {
-    let ports = select(vec![80, 81, 8000, 8001, 8002, 22, 53, 4789]);
+    let ports = select(vec![80, 81, 8000, 8001, 8002, 22, 53, 4789, 8472, 6081]);
     let ported =
         (select(vec![6, 17, 132]), ports).prop_map(|(p, port)| Transport::to_port(p, port));
     let portless = select(vec![1, 2, 4, 58, 47]).prop_map(|protocol| Transport {

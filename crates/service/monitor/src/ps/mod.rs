@@ -7,4 +7,4 @@ mod column;
 mod process;
 
 pub(crate) use column::{Column, parse};
-pub(crate) use process::{Host, line, up};
+pub(crate) use process::{Host, line, share, up};

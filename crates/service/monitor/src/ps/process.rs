@@ -1,6 +1,9 @@
 //! What stands in the columns: one process of `/proc`.
 
-use std::fs;
+use std::{
+    fs::{self, File},
+    io::Read as _,
+};
 
 use super::{Column, column::Field};
 
@@ -46,12 +49,25 @@ pub(crate) fn up(uptime: &str) -> u64 {
     first.replace('.', "").parse().unwrap_or(0)
 }
 
-/// Shows a process in columns; none when it is gone.
-pub(crate) fn line(pid: i32, columns: &[Column], host: &Host) -> Option<Vec<String>> {
+/// Gives how many bytes of its command each of so many processes shows. A process's arguments have megabytes, and its children's are
+/// the same memory: what costs a container nothing must not fill ours.
+pub(crate) fn share(processes: usize) -> u64 {
+    const LONGEST: u64 = 128 << 10;
+    const ALL: u64 = 16 << 20;
+    let processes = u64::try_from(processes).unwrap_or(u64::MAX).max(1);
+    LONGEST.min(ALL / processes)
+}
+
+/// Shows a process in columns, with so many bytes of its command; none when it is gone.
+pub(crate) fn line(pid: i32, columns: &[Column], host: &Host, most: u64) -> Option<Vec<String>> {
     let read = |file| fs::read(format!("/proc/{pid}/{file}")).ok();
     let stat = String::from_utf8_lossy(&read("stat")?).into_owned();
     let status = String::from_utf8_lossy(&read("status")?).into_owned();
-    let process = Process::parse(pid, &stat, &status, &read("cmdline").unwrap_or_default())?;
+    let mut command = Vec::new();
+    if let Ok(file) = File::open(format!("/proc/{pid}/cmdline")) {
+        file.take(most).read_to_end(&mut command).ok();
+    }
+    let process = Process::parse(pid, &stat, &status, &command)?;
     let show = |column: &Column| process.show(column.field, host);
     Some(columns.iter().map(show).collect())
 }
