@@ -265,6 +265,20 @@ CMD [\"cat\", \"/a\"]
                 format!("--build-context base=docker-image://{IMAGE} --build-context more=other");
             ok(&lab, &format!("build {named} -t named ."));
             assert_eq!(ok(&lab, "run --rm named"), "2");
+            write(&lab, "Dockerfile", "FROM IMAGE\nRUN echo laid > /laid\n");
+            ok(&lab, "buildx build --output type=oci,dest=laid.tar .");
+            lab.shell("cd app && mkdir layout && tar -C layout -xf laid.tar")
+                .ok();
+            write(&lab, "Dockerfile", "FROM base\nCMD [\"cat\", \"/laid\"]\n");
+            let digest = lab
+                .shell("grep -o 'sha256:[0-9a-f]*' app/layout/index.json | head -n 1")
+                .ok();
+            let laid = format!("base=oci-layout://layout@{}", digest.trim());
+            ok(
+                &lab,
+                &format!("buildx build --load --build-context {laid} -t laid ."),
+            );
+            assert_eq!(ok(&lab, "run --rm laid"), "laid");
             write(
                 &lab,
                 "docker-bake.json",

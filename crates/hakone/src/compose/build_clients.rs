@@ -98,6 +98,13 @@ impl Builder for Joined {
         })
     }
 
+    fn load(&self, archive: Reader) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            let loaded = self.images.load(archive, None, true).finish().await;
+            loaded.map(drop).map_err(|error| plain(&error))
+        })
+    }
+
     fn store<'a>(
         &'a self,
         name: &'a ImageRef,

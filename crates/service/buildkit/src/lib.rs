@@ -20,6 +20,7 @@ mod export;
 mod frontend;
 mod grpc;
 mod history;
+mod layout;
 mod materials;
 mod neighbour;
 mod receive;

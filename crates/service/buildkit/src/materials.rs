@@ -14,6 +14,7 @@ use hakone_buildkit_model::{
     CacheSource, Graph, Limits, MainContext, Operation, Order, patterns,
     wire::{files, pb, secrets},
 };
+use hakone_image_model::Platform;
 use tokio::sync::OnceCell;
 use tonic::Code;
 
@@ -21,6 +22,7 @@ use crate::{
     Agent, Error, agent,
     contexts::Contexts,
     frontend::Bench,
+    layout::Layout,
     neighbour::{Builder, Remote},
     receive,
     receive::{Asked, Scratch},
@@ -218,6 +220,7 @@ impl Materials {
             "docker-image" => Named::Image(rest.trim_start_matches("//").to_owned()),
             "local" => Named::Folder(self.local(name, rest).await?),
             "input" => self.input(rest)?,
+            "oci-layout" => Named::Image(self.layout(name, rest).await?),
             "git" | "ssh" | "http" | "https" => {
                 let vertex = format!("[context {name}] load {}", shown(place));
                 Named::Folder(self.fetched(&vertex, place, None).await?.folder)
@@ -225,6 +228,21 @@ impl Materials {
             _ => return Err(remote(place)),
         };
         Ok(Some(named))
+    }
+
+    /// Takes an image of the client's own layout into the store, where it has no name.
+    async fn layout(&self, name: &str, place: &str) -> Result<String, Error> {
+        let vertex = format!("[context {name}] load oci-layout");
+        let load = async |_: &str| {
+            let own = Platform::of(std::env::consts::ARCH);
+            let session = Arc::clone(&self.session);
+            let found = Layout::find(session, place, &own).await?;
+            let layout = found.ok_or_else(|| remote(&format!("oci-layout:{place}")))?;
+            let id = layout.id();
+            self.builder.load(layout.archive()).await?;
+            Ok(id)
+        };
+        self.report.during(&vertex, load).await
     }
 
     async fn local(&self, name: &str, folder: &str) -> Result<Folder, Error> {

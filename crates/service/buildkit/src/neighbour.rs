@@ -186,6 +186,9 @@ pub trait Builder: Send + Sync + 'static {
         dockerfile: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Remote, Failure>>;
 
+    /// Takes an image in from an archive that may be anybody's, without a name.
+    fn load(&self, archive: Reader) -> BoxFuture<'_, Result<(), Failure>>;
+
     /// Begins a conversation about a name in its registry.
     fn store<'a>(
         &'a self,

@@ -92,6 +92,10 @@ mod tests {
             Box::pin(async { Ok(()) })
         }
 
+        fn load(&self, _: Reader) -> BoxFuture<'_, Result<(), Failure>> {
+            Box::pin(async { Err(away()) })
+        }
+
         fn store<'a>(
             &'a self,
             _: &'a ImageRef,
