@@ -67,7 +67,7 @@ fn no_headers(level: u64, option: u64) -> ResolvedRule {
 }
 
 /// The kernel takes these arguments as 32-bit numbers: what stands above them must not let a call slip by.
-fn is(index: u8, value: u64) -> Condition {
+pub(crate) fn is(index: u8, value: u64) -> Condition {
     Condition {
         index,
         operator: Operator::MaskedEqual {

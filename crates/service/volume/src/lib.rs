@@ -13,7 +13,6 @@ mod folder;
 mod make;
 mod mount;
 mod options;
-mod quota;
 mod record;
 mod remote;
 mod remove;
