@@ -150,10 +150,13 @@ impl Inner {
         made
     }
 
-    async fn write(&self, record: Record, size: Option<u64>) -> Result<Arc<Container>, Error> {
-        let container = Container::new(record, &self.config.data_root, &self.config.run_root);
+    async fn write(&self, mut record: Record, size: Option<u64>) -> Result<Arc<Container>, Error> {
+        let roots = [&self.config.data_root, &self.config.run_root].map(Clone::clone);
         let projects = Arc::clone(&self.projects);
+        let images = Arc::clone(&self.neighbours.images);
         blocking(move || {
+            record.manifest = images.manifest(&record.image);
+            let container = Container::new(record, &roots[0], &roots[1]);
             make_folders(&container.folder)?;
             if let Some(bytes) = size {
                 bound(&projects, &container.folder, bytes)?;
@@ -292,6 +295,7 @@ impl Draft {
             sandbox: None,
             volumes_go: false,
             replugging: None,
+            manifest: None,
         }
     }
 }

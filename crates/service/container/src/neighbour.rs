@@ -234,6 +234,9 @@ pub trait Images: Send + Sync + 'static {
     /// Finds an image by reference, id, or id prefix.
     fn resolve<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<ResolvedImage, Refusal>>;
 
+    /// Describes the manifest of an image, if it can be read. Blocks for a small file.
+    fn manifest(&self, image: &Digest) -> Option<wire::OciDescriptor>;
+
     /// Reports whether `image` is `ancestor` or was built upon it (the list filter `ancestor`).
     fn descends(&self, image: &Digest, ancestor: &str) -> bool;
 }
