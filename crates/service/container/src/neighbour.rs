@@ -290,6 +290,9 @@ pub trait Volumes: Send + Sync + 'static {
     /// Makes the files reachable for a start; tells whether the volume is still empty.
     fn mount<'a>(&'a self, mounting: Mounting<'a>) -> BoxFuture<'a, Result<bool, Refusal>>;
 
+    /// Goes on with a mount that an earlier daemon made, without a question to whoever keeps the files.
+    fn take_up<'a>(&'a self, mounting: Mounting<'a>) -> BoxFuture<'a, Result<(), Refusal>>;
+
     /// Reports whether a volume shows a folder of the host, whose owners are the host's.
     fn is_of_host(&self, name: &str) -> bool;
 

@@ -17,6 +17,7 @@ mod record;
 mod remote;
 mod remove;
 mod seal;
+mod server;
 mod service;
 mod spec;
 mod table;
