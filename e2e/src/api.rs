@@ -84,8 +84,13 @@ impl Api {
         path: &str,
         (kind, body): (&str, &[u8]),
     ) -> io::Result<()> {
+        let version = if path.starts_with("/v1.") {
+            ""
+        } else {
+            "/v1.41"
+        };
         let head = format!(
-            "{method} /v1.41{path} HTTP/1.1\r\nHost: e\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+            "{method} {version}{path} HTTP/1.1\r\nHost: e\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         let stream = self.0.get_mut();

@@ -178,6 +178,42 @@ mod tests {
     }
 
     #[test]
+    fn an_image_and_its_containers_name_their_manifest_to_who_knows_it() {
+        let lab = Lab::new();
+        lab.docker(&format!("run -d --name web {IMAGE} sleep 1000"))
+            .ok();
+        let mut api = hakone_e2e::Api::open(&lab.path("engine.sock")).unwrap();
+        let image = api.get(&format!("/v1.51/images/{IMAGE}/json?manifests=1"));
+        let own = &image["Manifests"][0];
+        assert_eq!(own["Descriptor"]["digest"], image["Descriptor"]["digest"]);
+        assert_eq!(
+            (&own["Kind"], &own["Available"]),
+            (&"image".into(), &true.into())
+        );
+        let container = api.get("/v1.51/containers/web/json");
+        assert_eq!(own["ImageData"]["Containers"][0], container["Id"]);
+        assert_eq!(container["ImageManifestDescriptor"], own["Descriptor"]);
+        let listed = api.get("/v1.48/containers/json");
+        assert_eq!(listed[0]["ImageManifestDescriptor"], own["Descriptor"]);
+        let images = api.get("/v1.47/images/json?manifests=1");
+        assert_eq!(images[0]["Manifests"][0]["ID"], own["ID"]);
+        // Each only since the version that brought it.
+        for (path, key) in [
+            ("/v1.47/containers/json", "/0/ImageManifestDescriptor"),
+            ("/v1.47/containers/web/json", "/ImageManifestDescriptor"),
+            ("/v1.47/images/json", "/0/Descriptor"),
+            ("/v1.46/images/json?manifests=1", "/0/Manifests"),
+            ("/v1.51/images/json", "/0/Manifests"),
+        ] {
+            assert_eq!(api.get(path).pointer(key), None, "{path}");
+        }
+        let old = api.get(&format!("/v1.47/images/{IMAGE}/json?manifests=1"));
+        assert_eq!((old.get("Descriptor"), old.get("Manifests")), (None, None));
+        let tree = lab.docker("image ls --tree").ok();
+        assert!(tree.contains("linux/amd64"), "{tree}");
+    }
+
+    #[test]
     fn odd_bytes_on_the_socket_do_not_end_the_daemon() {
         let lab = Lab::new();
         let socket = lab.path("engine.sock");

@@ -221,6 +221,12 @@ CMD [\"/made\"]
                 );
                 let bill: Value = serde_json::from_str(&shown("SBOM")).unwrap();
                 assert_eq!(bill["SPDX"]["spdxVersion"], "SPDX-2.3", "{bill}");
+                // The engine tells of all of it: a tree of one platform, and a statement beside.
+                let inspected = desk.lab.docker(&format!("image inspect {at}/app:1")).ok();
+                let inspected: Value = serde_json::from_str(&inspected).unwrap();
+                assert_eq!(inspected[0]["Descriptor"]["mediaType"], index["mediaType"]);
+                let tree = desk.lab.docker("image ls --tree").ok();
+                assert!(tree.contains("linux/amd64"), "{tree}");
                 // Whoever pushes it later, under another name, pushes all of it.
                 desk.lab
                     .docker(&format!("tag {at}/app:1 {at}/later:2"))

@@ -101,7 +101,7 @@ const KEYS: &[(&str, Meaning)] = &[
     ("tls", Holds("TCP is served with mutual TLS only")),
     ("selinux-enabled", Later("has no effect")),
     ("exec-opts", Later("has no effect")),
-    ("storage-opts", Later("has no effect")),
+    ("storage-opts", Same("storage-opts")),
     ("features", Later("has no effect")),
     ("experimental", Later("has no effect")),
     ("registry-mirrors", Same("registry-mirrors")),

@@ -17,6 +17,7 @@ mod resolve;
 mod rest;
 mod settings;
 mod sockets;
+mod storage;
 
 use std::{path::Path, process::ExitCode};
 

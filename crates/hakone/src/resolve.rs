@@ -46,6 +46,7 @@ pub(crate) struct Resolved {
     pub(crate) default_capabilities: Option<String>,
     pub(crate) default_pids_limit: Option<u64>,
     pub(crate) default_memory_limit: Option<u64>,
+    pub(crate) storage_limit: Option<u64>,
     pub(crate) init: bool,
     pub(crate) shutdown_timeout: u32,
     pub(crate) network: hakone_network::Config,
@@ -111,6 +112,7 @@ pub(crate) fn resolve(settings: Settings) -> Result<Resolved, Error> {
             .as_deref()
             .map(|text| crate::settings::size("default-memory-limit", text))
             .transpose()?,
+        storage_limit: crate::storage::limit(settings.storage_opts.as_deref())?,
         init: settings.init.unwrap_or(false),
         shutdown_timeout: settings.shutdown_timeout.unwrap_or(15),
         data_root,

@@ -159,6 +159,15 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "SIZE", env = "HAKONE_DEFAULT_MEMORY_LIMIT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) default_memory_limit: Option<String>,
+    /// Option of the storage driver, repeatable: overlay2.size=SIZE bounds the files of containers that name no size
+    #[arg(
+        long = "storage-opt",
+        value_name = "KEY=VALUE",
+        env = "HAKONE_STORAGE_OPTS",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) storage_opts: Option<Vec<String>>,
     /// Runtime beside the built-in one, repeatable: NAME=PATH
     #[arg(
         long = "add-runtime",

@@ -98,7 +98,7 @@ impl Story {
     pub(super) fn materials(&self, images: &hakone_image::Service) -> Vec<Material> {
         let material = |(name, id): (&String, &Digest)| {
             let reference: ImageRef = name.parse().ok()?;
-            let image = images.inspect(id.as_str()).ok()?;
+            let image = images.inspect(id.as_str(), false).ok()?;
             let platform = format!("linux/{}", image.architecture.unwrap_or_default());
             let digests = image.repo_digests.unwrap_or_default();
             let mut digests = digests.iter().filter_map(|one| one.split_once("@sha256:"));

@@ -2,6 +2,7 @@
 
 use hakone_base::{Digest, Fault};
 use hakone_container::{BoxFuture, Images, Refusal, ResolvedImage};
+use hakone_engine_api::wire::OciDescriptor;
 use hakone_image::{Service, Usage, Users};
 
 /// The image service as containers see it.
@@ -18,6 +19,10 @@ impl Images for Joined {
                 size: image.size,
             })
         })
+    }
+
+    fn manifest(&self, image: &Digest) -> Option<OciDescriptor> {
+        self.0.manifest(image)
     }
 
     fn descends(&self, image: &Digest, ancestor: &str) -> bool {

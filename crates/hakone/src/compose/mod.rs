@@ -197,6 +197,7 @@ fn config(resolved: &Resolved) -> hakone_container::Config {
         guarded: guarded(resolved),
         pids_limit: resolved.default_pids_limit,
         memory_limit: resolved.default_memory_limit,
+        storage_limit: resolved.storage_limit,
     }
 }
 

@@ -32,12 +32,13 @@ impl Volumes for Joined {
     }
 
     fn mount<'a>(&'a self, mounting: Mounting<'a>) -> BoxFuture<'a, Result<bool, Refusal>> {
-        let user = User {
-            container: mounting.container.clone(),
-            destination: mounting.destination.to_owned(),
-            writable: mounting.writable,
-        };
-        Box::pin(async move { self.0.mount(mounting.name, user).await.map_err(boxed) })
+        let (name, user) = (mounting.name, user(&mounting));
+        Box::pin(async move { self.0.mount(name, user).await.map_err(boxed) })
+    }
+
+    fn take_up<'a>(&'a self, mounting: Mounting<'a>) -> BoxFuture<'a, Result<(), Refusal>> {
+        let (name, user) = (mounting.name, user(&mounting));
+        Box::pin(async move { self.0.take_up(name, user).await.map(drop).map_err(boxed) })
     }
 
     fn is_of_host(&self, name: &str) -> bool {
@@ -55,6 +56,14 @@ impl Volumes for Joined {
         remove: bool,
     ) -> BoxFuture<'a, ()> {
         Box::pin(self.0.disclaim(name, container, remove))
+    }
+}
+
+fn user(mounting: &Mounting<'_>) -> User {
+    User {
+        container: mounting.container.clone(),
+        destination: mounting.destination.to_owned(),
+        writable: mounting.writable,
     }
 }
 

@@ -36,7 +36,7 @@ pub use notification::{
     receive_question,
 };
 pub use packet::frame_socket;
-pub use quota::{set_project, set_project_limit};
+pub use quota::{project, project_files, set_project, set_project_limit};
 pub use result::reason;
 pub use seccomp::load_filter;
 pub use signal::{block_all_signals, reset_signals, signal, wait_for_signal};

@@ -10,6 +10,8 @@ const GET_ATTRIBUTES: libc::c_ulong = 0x801c_581f;
 const SET_ATTRIBUTES: libc::c_ulong = 0x401c_5820;
 /// What is made below belongs to the same project.
 const INHERIT: u32 = 0x200;
+/// `Q_GETQUOTA` for projects.
+const GET_QUOTA: libc::c_long = (0x80_0007 << 8) | 2;
 /// `Q_SETQUOTA` for projects.
 const SET_QUOTA: libc::c_long = (0x80_0008 << 8) | 2;
 /// Only the limit of blocks is set.
@@ -47,11 +49,7 @@ struct Limits {
 /// # Errors
 /// `OPNOTSUPP` or `NOTTY` when the file system has no projects.
 pub fn set_project(folder: BorrowedFd<'_>, project: u32) -> Result<(), Errno> {
-    let mut attributes = Attributes::default();
-    // SAFETY: the descriptor is open for as long as it is borrowed; the structure has the kernel's layout, which writes all of it.
-    let result =
-        unsafe { libc::ioctl(folder.as_raw_fd(), GET_ATTRIBUTES as _, &raw mut attributes) };
-    check(i64::from(result))?;
+    let mut attributes = attributes(folder)?;
     attributes.flags |= INHERIT;
     attributes.project = project;
     // SAFETY: as above; the kernel only reads it.
@@ -63,6 +61,41 @@ pub fn set_project(folder: BorrowedFd<'_>, project: u32) -> Result<(), Errno> {
         )
     };
     check(i64::from(result)).map(drop)
+}
+
+/// Gives the project of a folder, 0 for none.
+///
+/// # Errors
+/// `OPNOTSUPP` or `NOTTY` when the file system has no projects.
+pub fn project(folder: BorrowedFd<'_>) -> Result<u32, Errno> {
+    attributes(folder).map(|attributes| attributes.project)
+}
+
+fn attributes(folder: BorrowedFd<'_>) -> Result<Attributes, Errno> {
+    let mut attributes = Attributes::default();
+    // SAFETY: the descriptor is open for as long as it is borrowed; the structure has the kernel's layout, which writes all of it.
+    let result =
+        unsafe { libc::ioctl(folder.as_raw_fd(), GET_ATTRIBUTES as _, &raw mut attributes) };
+    check(i64::from(result)).map(|_| attributes)
+}
+
+/// Counts the files of a project on the file system of `folder`.
+///
+/// # Errors
+/// `NOENT` when the file system has heard of no such project; else as [`set_project_limit`].
+pub fn project_files(folder: BorrowedFd<'_>, project: u32) -> Result<u64, Errno> {
+    let mut limits = Limits::default();
+    // SAFETY: the descriptor is open for as long as it is borrowed; the structure has the kernel's layout, which writes all of it.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_quotactl_fd,
+            folder.as_raw_fd(),
+            GET_QUOTA,
+            project,
+            &raw mut limits,
+        )
+    };
+    check(result).map(|_| limits.used_inodes)
 }
 
 /// Bounds the bytes of a project on the file system of `folder`.
@@ -105,5 +138,7 @@ mod tests {
         let proc = std::fs::File::open("/proc").unwrap();
         assert!(set_project(proc.as_fd(), 7).is_err());
         assert!(set_project_limit(proc.as_fd(), 7, 1 << 20).is_err());
+        assert!(project(proc.as_fd()).is_err());
+        assert!(project_files(proc.as_fd(), 7).is_err());
     }
 }

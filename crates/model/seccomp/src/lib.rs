@@ -11,6 +11,7 @@ mod default;
 mod ping;
 mod profile;
 mod program;
+mod projects;
 mod resolve;
 mod socketcall;
 

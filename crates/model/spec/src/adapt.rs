@@ -8,6 +8,7 @@ use hakone_engine_api::wire::{
 use crate::{
     Capability, CgroupMode, Defaults, IpcMode, LogDefault,
     spec::{positive, text},
+    storage,
 };
 
 /// Fills in defaults and normal forms; a configuration that [`crate::ContainerSpec::parse`] accepts means the same before
@@ -15,6 +16,7 @@ use crate::{
 pub fn adapt(host: &mut HostConfig, defaults: &Defaults) {
     modes(host, defaults);
     limits(host, defaults);
+    storage::adapt(host, defaults);
     if text(host.runtime.as_ref()).is_none() {
         host.runtime = Some(defaults.default_runtime.clone());
     }

@@ -49,6 +49,8 @@ pub struct Defaults {
     pub pids: Option<u64>,
     /// Bytes of memory of a container that names no limit; `None` for no limit.
     pub memory: Option<u64>,
+    /// Bytes that the files of a container may take that names no size; `None` for no limit.
+    pub storage: Option<u64>,
 }
 
 impl Default for Defaults {
@@ -77,6 +79,7 @@ impl Default for Defaults {
             guarded: Guarded::default(),
             pids: None,
             memory: None,
+            storage: None,
         }
     }
 }

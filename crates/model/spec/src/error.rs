@@ -216,9 +216,12 @@ pub enum Error {
     /// `--volumes-from` with a mode of unknown words.
     #[error("invalid mode for volumes-from: {0}")]
     VolumesFromMode(String),
-    /// `--storage-opt`, which plain overlayfs cannot do.
-    #[error("--storage-opt is supported only for overlay over xfs with 'pquota' mount option")]
-    StorageOption,
+    /// A `--storage-opt` other than `size`.
+    #[error("Unknown option {0}")]
+    StorageOption(String),
+    /// A size of the container's files that is none.
+    #[error("invalid size: '{0}'")]
+    StorageSize(String),
     /// A device path that is not absolute.
     #[error("{0:?} is not an absolute path")]
     Device(String),

@@ -26,6 +26,7 @@ mod restart;
 mod security;
 mod signal;
 mod spec;
+mod storage;
 mod sysctl;
 mod update;
 pub mod user;
@@ -58,6 +59,7 @@ pub use restart::RestartPolicy;
 pub use security::{SeccompChoice, Security};
 pub use signal::Signal;
 pub use spec::{ContainerSpec, Create, Stop};
+pub use storage::bytes as storage_bytes;
 pub use update::{UpdateConflict, check_update, updated};
 pub use user::ResolvedUser;
 

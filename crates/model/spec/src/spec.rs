@@ -8,7 +8,7 @@ use crate::{
     Command, Defaults, DeviceRequest, DeviceRule, Dns, Error, ExtraHost, Healthcheck, Limit, Link,
     LogSpec, MountSpec, Namespaces, NetworkMode, Ports, Resources, RestartPolicy, Security, Signal,
     UserMode, VolumesFrom, command, device, hardened, health, limit, mount, namespace, network,
-    port, security, sysctl,
+    port, security, storage, sysctl,
 };
 
 /// The parts of a create request, as the client sent them.
@@ -73,6 +73,8 @@ pub struct ContainerSpec {
     pub oom_score_adj: i32,
     /// Bytes of `/dev/shm`.
     pub shm_size: u64,
+    /// Bytes that its own files may take.
+    pub storage: Option<u64>,
     /// What happens after its exit.
     pub restart: RestartPolicy,
     /// Whether it is removed after its exit.
@@ -117,13 +119,12 @@ impl ContainerSpec {
         let host_network = network == NetworkMode::Host;
         namespace::check_remapped(&namespaces, security.privileged, host_network)?;
         let groups = host.group_add.clone().unwrap_or_default();
-        let console = host.console_size.as_deref();
         let ports = port::parse(config, host, image)?;
         if host_network && !ports.bindings.is_empty() {
             warnings.push("Published ports are discarded when using host network mode".into());
         }
         let mut spec = Self {
-            command: command::parse(config, image, &groups, console)?,
+            command: command::parse(config, image, &groups, host.console_size.as_deref())?,
             hostname: own_name(config.hostname.as_ref())?,
             domainname: own_name(config.domainname.as_ref())?,
             labels: labels(config, image),
@@ -144,6 +145,7 @@ impl ContainerSpec {
             limits: limit::parse_all(host.ulimits.as_deref(), &defaults.ulimits)?,
             oom_score_adj: oom_score(host)?,
             shm_size: shm_size(host, defaults)?,
+            storage: storage::parse(host.storage_opt.as_ref(), defaults)?,
             restart: RestartPolicy::parse(host.restart_policy.as_ref())?,
             auto_remove: host.auto_remove.unwrap_or(false),
             log: LogSpec::parse(host.log_config.as_ref(), &defaults.log)?,
@@ -198,14 +200,7 @@ fn check(create: &Create<'_>, namespaces: &Namespaces, network: &NetworkMode) ->
     if namespaces.uts == crate::UtsMode::Host && text(config.hostname.as_ref()).is_some() {
         return Err(Error::HostnameWithHostUts);
     }
-    match host
-        .storage_opt
-        .as_ref()
-        .and_then(|options| options.keys().next())
-    {
-        Some(_) => Err(Error::StorageOption),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// The kernel's bound, `__NEW_UTS_LEN`.

@@ -33,5 +33,6 @@ pub fn record(byte: u8, name: &str) -> Record {
         sandbox: None,
         volumes_go: false,
         replugging: None,
+        manifest: None,
     }
 }

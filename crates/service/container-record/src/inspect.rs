@@ -50,7 +50,7 @@ pub fn inspect(record: &Record, around: &Around<'_>) -> Value {
         "json-file" => around.log.to_string_lossy().into_owned(),
         _ => String::new(),
     };
-    json!({
+    let mut shown = json!({
         "Id": record.id.as_str(),
         "Created": record.created.to_string(),
         "Path": record.command.first().map(String::as_str).unwrap_or_default(),
@@ -81,7 +81,11 @@ pub fn inspect(record: &Record, around: &Around<'_>) -> Value {
         "Mounts": mounts(record),
         "Config": config(&record.config),
         "NetworkSettings": network_settings(record, around.networks),
-    })
+    });
+    if let (Some(fields), Some(manifest)) = (shown.as_object_mut(), &record.manifest) {
+        fields.insert("ImageManifestDescriptor".to_owned(), json!(manifest));
+    }
+    shown
 }
 
 fn host_config(record: &Record, around: &Around<'_>) -> Value {

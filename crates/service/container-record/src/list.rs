@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use hakone_base::{ExposedPort, Timestamp};
 use hakone_container_model::status::status;
+use hakone_engine_api::wire;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -33,6 +34,9 @@ pub struct Entry {
     host_config: HostConfig,
     network_settings: NetworkSettings,
     mounts: Vec<Value>,
+    /// The manifest of its image; hidden from clients that do not know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_manifest_descriptor: Option<wire::OciDescriptor>,
     /// Bytes that it has written, when somebody asks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_rw: Option<u64>,
@@ -77,6 +81,7 @@ impl Entry {
                 networks: endpoint::all(record, networks),
             },
             mounts: inspect::mounts(record),
+            image_manifest_descriptor: record.manifest.clone(),
             size_rw: None,
             size_root_fs: None,
         }

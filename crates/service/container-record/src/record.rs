@@ -66,6 +66,9 @@ pub struct Record {
     /// A change of its networks under way, said before anything is touched.
     #[serde(default)]
     pub replugging: Option<Replugging>,
+    /// The manifest of its image, when it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<wire::OciDescriptor>,
 }
 
 /// A change of a running container's networks that has begun.

@@ -49,6 +49,8 @@ pub struct Config {
     pub pids_limit: Option<u64>,
     /// Bytes of memory of a container that names no limit; 0 for no limit, `None` for nearly all of the host's.
     pub memory_limit: Option<u64>,
+    /// Bytes that the files of a container may take that names no size; `None` for no limit.
+    pub storage_limit: Option<u64>,
     /// Whose subordinate ids containers are mapped to, `USER[:GROUP]` or `default`.
     pub userns_remap: Option<String>,
 }
@@ -120,6 +122,7 @@ impl Config {
                 .memory_limit
                 .or_else(nearly_all)
                 .filter(|limit| *limit > 0),
+            storage: self.storage()?,
             ..base
         })
     }
@@ -132,6 +135,15 @@ impl Config {
         };
         LogSpec::parse(None, &default)?;
         Ok(default)
+    }
+
+    /// Gives the limit of containers that name none, where the file system can hold them to it.
+    fn storage(&self) -> Result<Option<u64>, Error> {
+        let limit = self.storage_limit.filter(|limit| *limit > 0);
+        if limit.is_some() {
+            hakone_quota::check(&self.data_root).map_err(Error::StorageDefault)?;
+        }
+        Ok(limit)
     }
 
     fn seccomp(&self) -> Result<SeccompChoice, Error> {

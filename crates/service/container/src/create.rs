@@ -10,6 +10,7 @@ use std::{
 
 use hakone_base::{ContainerId, ContainerName};
 use hakone_engine_api::wire;
+use hakone_quota::Projects;
 use hakone_spec::{ContainerSpec, Create, NetworkMode};
 
 use crate::{
@@ -131,7 +132,10 @@ impl Inner {
         let id = draft.id.clone();
         let mut claimed = Vec::new();
         let made = match self.mounts(&id, spec, &mut claimed).await {
-            Ok(mounts) => self.write(draft.record(image, spec, mounts)).await,
+            Ok(mounts) => {
+                let record = draft.record(image, spec, mounts);
+                self.write(record, spec.storage).await
+            }
             Err(error) => Err(error),
         };
         if made.is_err() {
@@ -146,10 +150,18 @@ impl Inner {
         made
     }
 
-    async fn write(&self, record: Record) -> Result<Arc<Container>, Error> {
-        let container = Container::new(record, &self.config.data_root, &self.config.run_root);
+    async fn write(&self, mut record: Record, size: Option<u64>) -> Result<Arc<Container>, Error> {
+        let roots = [&self.config.data_root, &self.config.run_root].map(Clone::clone);
+        let projects = Arc::clone(&self.projects);
+        let images = Arc::clone(&self.neighbours.images);
         blocking(move || {
+            record.manifest = images.manifest(&record.image);
+            let container = Container::new(record, &roots[0], &roots[1]);
             make_folders(&container.folder)?;
+            if let Some(bytes) = size {
+                bound(&projects, &container.folder, bytes)?;
+            }
+            mark(&container.folder)?;
             container.with(|record| record.save(&container.folder))?;
             Ok(Arc::new(container))
         })
@@ -226,7 +238,19 @@ fn make_folders(folder: &Path) -> Result<(), Error> {
     for name in ["upper", "work"] {
         make(&folder.join(name), 0o755)?;
     }
-    // By this empty file programs know that they run in a container.
+    Ok(())
+}
+
+/// Holds all that the container writes below its root to a size; `work` is where the kernel prepares what it moves to `upper`.
+fn bound(projects: &Projects, folder: &Path, bytes: u64) -> Result<(), Error> {
+    let [upper, work] = ["upper", "work"].map(|name| folder.join(name));
+    projects
+        .bound([&upper, &work], bytes)
+        .map_err(Error::Storage)
+}
+
+/// By this empty file programs know that they run in a container.
+fn mark(folder: &Path) -> Result<(), Error> {
     let mark = folder.join("upper/.dockerenv");
     let mut options = fs::OpenOptions::new();
     let made = options.write(true).create_new(true).mode(0o755).open(&mark);
@@ -271,6 +295,7 @@ impl Draft {
             sandbox: None,
             volumes_go: false,
             replugging: None,
+            manifest: None,
         }
     }
 }

@@ -11,6 +11,16 @@ use crate::neighbour::Refusal;
 /// Why a call on containers failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The size of a container's files cannot be bounded here.
+    #[error(
+        "--storage-opt is supported only for overlay over xfs with 'pquota' mount option, or ext4 with 'prjquota': {0}"
+    )]
+    Storage(#[source] hakone_quota::Error),
+    /// Nor that of all.
+    #[error(
+        "storage option overlay2.size needs xfs or ext4 mounted with 'prjquota' below the data root: {0}"
+    )]
+    StorageDefault(#[source] hakone_quota::Error),
     /// Nothing of that name or id.
     #[error("No such container: {0}")]
     NotFound(String),
@@ -144,6 +154,8 @@ impl Fault for Error {
             | Self::SameName
             | Self::Invalid(_)
             | Self::Filter(_)
+            | Self::Storage(_)
+            | Self::StorageDefault(_)
             | Self::Start {
                 code: 126 | 127, ..
             } => Kind::InvalidParameter,

@@ -11,6 +11,7 @@ use std::{
 
 use hakone_base::{EventKind, Timestamp};
 use hakone_events::Bus;
+use hakone_quota::Projects;
 use hakone_runtime_spec::HostFacts;
 use hakone_spec::Defaults;
 use tokio::sync::watch;
@@ -27,6 +28,8 @@ pub(crate) struct Inner {
     pub(crate) defaults: Defaults,
     /// Ids of containers with a user namespace.
     pub(crate) ranges: Ranges,
+    /// What bounds files of containers.
+    pub(crate) projects: Arc<Projects>,
     /// Health probes since the daemon's start.
     pub(crate) probes: ProbeCounts,
     /// True once the daemon shuts down: no restart, no watch goes on.

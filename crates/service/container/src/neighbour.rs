@@ -234,6 +234,9 @@ pub trait Images: Send + Sync + 'static {
     /// Finds an image by reference, id, or id prefix.
     fn resolve<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<ResolvedImage, Refusal>>;
 
+    /// Describes the manifest of an image, if it can be read. Blocks for a small file.
+    fn manifest(&self, image: &Digest) -> Option<wire::OciDescriptor>;
+
     /// Reports whether `image` is `ancestor` or was built upon it (the list filter `ancestor`).
     fn descends(&self, image: &Digest, ancestor: &str) -> bool;
 }
@@ -286,6 +289,9 @@ pub trait Volumes: Send + Sync + 'static {
 
     /// Makes the files reachable for a start; tells whether the volume is still empty.
     fn mount<'a>(&'a self, mounting: Mounting<'a>) -> BoxFuture<'a, Result<bool, Refusal>>;
+
+    /// Goes on with a mount that an earlier daemon made, without a question to whoever keeps the files.
+    fn take_up<'a>(&'a self, mounting: Mounting<'a>) -> BoxFuture<'a, Result<(), Refusal>>;
 
     /// Reports whether a volume shows a folder of the host, whose owners are the host's.
     fn is_of_host(&self, name: &str) -> bool;

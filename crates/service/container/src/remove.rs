@@ -5,6 +5,7 @@ use std::{fs, io, path::Path, sync::Arc, time::Duration};
 use hakone_base::{ContainerId, EventKind, Timestamp};
 use hakone_engine_api::Filters;
 use hakone_mount::remove_tree;
+use hakone_quota::Projects;
 use tracing::{info, warn};
 
 use crate::{
@@ -187,6 +188,7 @@ pub(crate) fn empty_all(trash: &Path) {
 
 /// Deletes what a removed container wrote; what fails is tried again when the daemon starts.
 pub(crate) fn empty(trash: &Path) {
+    Projects::lift(&trash.join("upper"));
     if let Err(error) = unless_missing(remove_tree(trash)) {
         warn!(path = %trash.display(), error = %error, "a removed container's files are left");
     }

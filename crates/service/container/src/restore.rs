@@ -123,7 +123,7 @@ impl Inner {
         container.change(|record| found.correct(record)).ok();
         for mount in container.with(|record| record.mounts.clone()) {
             if let Some(mounting) = mounting(&container.id, &mount) {
-                self.neighbours.volumes.mount(mounting).await.ok();
+                self.neighbours.volumes.take_up(mounting).await.ok();
             }
         }
         info!(container.id = %container.id, pid, "container taken over");

@@ -51,6 +51,10 @@ pub(crate) fn ensure(
         Runtime::Builtin => with_questions(resolved, spec, kernel),
         Runtime::External { .. } => resolved,
     };
+    let resolved = match spec.storage {
+        Some(_) => resolved.with_projects_kept(),
+        None => resolved,
+    };
     let digest = Digest::of(format!("{resolved:?}").as_bytes());
     let folder = data_root.join("seccomp");
     let path = folder.join(format!("{}.bpf", digest.hex()));

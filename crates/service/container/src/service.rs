@@ -58,6 +58,7 @@ impl Service {
             facts,
             defaults,
             ranges,
+            projects: Arc::default(),
             probes: Default::default(),
             closing: tokio::sync::watch::Sender::new(false),
         });

@@ -19,6 +19,7 @@ use tracing::info;
 use crate::{
     Error, ResolvedImage, Usage, Users,
     catalog::{Catalog, Entry},
+    identity::Identity,
     list, prune,
     record::{ImageRecord, LayerRecord},
     registry::{Flights, TagFile},
@@ -114,6 +115,14 @@ impl Inner {
             .collect();
         folders.reverse();
         folders
+    }
+
+    pub(crate) fn identity<'a>(&'a self, entry: &'a Entry, usages: &'a [Usage]) -> Identity<'a> {
+        Identity {
+            store: &self.store,
+            entry,
+            usages,
+        }
     }
 
     pub(crate) fn resolved(&self, entry: &Entry, reference: String) -> ResolvedImage {

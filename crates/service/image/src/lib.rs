@@ -10,6 +10,7 @@ mod catalog;
 mod commit;
 mod error;
 mod hello;
+mod identity;
 mod import;
 mod inner;
 mod inspect;

@@ -13,6 +13,10 @@ use crate::{
 
 /// What a list of images shows.
 #[derive(Clone, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent columns of the list"
+)]
 pub struct ListOptions {
     /// Keys `before`, `dangling`, `label`, `reference`, `since`, `until`.
     pub filters: Filters,
@@ -20,6 +24,10 @@ pub struct ListOptions {
     pub shared_size: bool,
     /// Whether to count the containers of each image (otherwise -1).
     pub containers: bool,
+    /// Whether to say what each image's name means to a registry.
+    pub descriptors: bool,
+    /// Whether to list the manifests below that.
+    pub manifests: bool,
 }
 
 /// The filters with their values looked up.

@@ -13,9 +13,9 @@ use hakone_registry::Client;
 use tokio::io::AsyncRead;
 
 use crate::{
-    ChunkReader, Credentials, Error, ImportOptions, ListOptions, Progress, Users,
+    ChunkReader, Credentials, Error, ImportOptions, ListOptions, Progress, Usage, Users,
     commit::{self, CommitOptions},
-    hello, import,
+    hello, identity, import,
     inner::{Inner, UsersHandle, now},
     inspect, list, load,
     progress::{self, Reporter},
@@ -161,17 +161,60 @@ impl Service {
     /// # Errors
     /// When a filter's value is wrong or names no image.
     pub fn list(&self, options: &ListOptions) -> Result<Vec<wire::ImageSummary>, Error> {
-        list::list(&self.0.catalog(), &self.0.usages(), options, now())
+        let usages = self.0.usages();
+        let mut all = list::list(&self.0.catalog(), &usages, options, now())?;
+        if options.descriptors || options.manifests {
+            for image in &mut all {
+                self.identify(image, &usages, options);
+            }
+        }
+        Ok(all)
     }
 
-    /// Describes an image.
+    /// Adds what the disk knows of an image; one that has gone meanwhile stays as it is.
+    fn identify(&self, image: &mut wire::ImageSummary, usages: &[Usage], options: &ListOptions) {
+        let id = image.id.parse().ok();
+        let Some(entry) = id.and_then(|id| self.0.catalog().images.get::<Digest>(&id).cloned())
+        else {
+            return;
+        };
+        let identity = self.0.identity(&entry, usages);
+        if options.descriptors {
+            image.descriptor = identity.target().as_ref().map(identity::shown);
+        }
+        image.manifests = options.manifests.then(|| identity.manifests());
+    }
+
+    /// Describes an image, and the manifests below its name when they are asked for.
     ///
     /// # Errors
     /// When there is no such image.
-    pub fn inspect(&self, text: &str) -> Result<wire::ImageInspect, Error> {
-        let catalog = self.0.catalog();
-        let found = catalog.find(text)?;
-        Ok(inspect::inspect(&catalog, &self.0.store, found.entry))
+    pub fn inspect(&self, text: &str, manifests: bool) -> Result<wire::ImageInspect, Error> {
+        let (mut shown, entry) = {
+            let catalog = self.0.catalog();
+            let entry = catalog.find(text)?.entry;
+            (
+                inspect::inspect(&catalog, &self.0.store, entry),
+                entry.clone(),
+            )
+        };
+        let usages = if manifests {
+            self.0.usages()
+        } else {
+            Vec::new()
+        };
+        let identity = self.0.identity(&entry, &usages);
+        shown.descriptor = identity.target().as_ref().map(identity::shown);
+        shown.manifests = manifests.then(|| identity.manifests());
+        Ok(shown)
+    }
+
+    /// Describes the manifest of an image, as it runs here. Blocks for a small file.
+    #[must_use]
+    pub fn manifest(&self, image: &Digest) -> Option<wire::OciDescriptor> {
+        let entry = self.0.catalog().images.get(image).cloned()?;
+        let found = self.0.identity(&entry, &[]).manifest();
+        found.as_ref().map(identity::shown)
     }
 
     /// Tells how an image came about.

@@ -291,7 +291,12 @@ async fn a_layer_linked_twice_in_an_old_archive_is_found() {
             .unwrap();
     }
     lab.load(archive.into_inner().unwrap()).await.unwrap();
-    let shown = lab.service.inspect("app:1").unwrap().root_fs.unwrap();
+    let shown = lab
+        .service
+        .inspect("app:1", false)
+        .unwrap()
+        .root_fs
+        .unwrap();
     assert_eq!(shown.layers.unwrap().len(), 2);
     // No overlay takes a folder twice, and the upper one hides the lower.
     assert_eq!(lab.service.resolve("app:1").unwrap().layers.len(), 1);
@@ -607,7 +612,7 @@ async fn a_name_given_again_writes_nothing_and_its_time_is_kept() {
         })
     };
     let tagged = |service: &Service| {
-        let metadata = service.inspect("app:1").unwrap().metadata.unwrap();
+        let metadata = service.inspect("app:1", false).unwrap().metadata.unwrap();
         metadata.last_tag_time.unwrap()
     };
     let (files, before) = (written(), tagged(&lab.service));
@@ -734,4 +739,110 @@ async fn what_is_pushed_in_an_images_place_stays_and_goes_with_it() {
     assert_eq!(lab.contents(), BTreeSet::new());
     let nobody = lab.service.send_as(&image, Some(outgoing())).await;
     assert_eq!(nobody.unwrap_err().kind(), Kind::NotFound);
+}
+
+#[tokio::test]
+async fn an_image_shows_what_its_name_means_and_what_is_below() {
+    let lab = Lab::new().await;
+    let layer = tar(&[("file", b"text")]);
+    lab.load(docker_archive(&layer, "app:1")).await.unwrap();
+    let text = config(&[&layer]);
+    let image = Digest::of(&text);
+    let asked = ListOptions {
+        descriptors: true,
+        manifests: true,
+        ..ListOptions::default()
+    };
+    let listed = || lab.service.list(&asked).unwrap().remove(0);
+    // It came without a manifest: the one that it would be pushed with.
+    let plain = listed();
+    let own = plain.descriptor.clone().unwrap();
+    let manifests = plain.manifests.unwrap();
+    assert_eq!(manifests.len(), 1);
+    assert_eq!(Some(&manifests[0].id), own.digest.as_ref());
+    assert!(manifests[0].available, "{manifests:?}");
+    let kept = text.len() + layer.len() + usize::try_from(own.size.unwrap()).unwrap();
+    assert_eq!(manifests[0].size.content, i64::try_from(kept).unwrap());
+    assert_eq!(
+        manifests[0].size.total - manifests[0].size.content,
+        plain.size
+    );
+    assert_eq!(lab.service.manifest(&image).unwrap(), own);
+    let inspected = lab.service.inspect("app:1", true).unwrap();
+    assert_eq!(inspected.descriptor, Some(own.clone()));
+    assert_eq!(inspected.manifests, Some(manifests.clone()));
+    let unasked = lab.service.list(&ListOptions::default()).unwrap().remove(0);
+    assert_eq!((unasked.descriptor, unasked.manifests), (None, None));
+
+    let (outgoing, index, manifest) = attested(&text, &layer);
+    lab.service.send_as(&image, Some(outgoing)).await.unwrap();
+    let shown = listed();
+    let target = shown.descriptor.unwrap();
+    assert_eq!(target.digest, Some(Digest::of(&index).to_string()));
+    assert!(target.media_type.unwrap().contains("image.index"));
+    let below = shown.manifests.unwrap();
+    let told: Vec<_> = below
+        .iter()
+        .map(|one| {
+            (
+                json!(one)["Kind"].as_str().unwrap().to_owned(),
+                one.available,
+            )
+        })
+        .collect();
+    let word = |kind: &str, there| (kind.to_owned(), there);
+    assert_eq!(
+        told,
+        [
+            word("image", true),
+            word("image", false),
+            word("attestation", true)
+        ]
+    );
+    assert_eq!(below[1].size.total, 0);
+    assert_eq!(
+        below[2].attestation_data.as_ref().unwrap()._for,
+        Digest::of(&manifest).to_string()
+    );
+    // What runs here is the same image, whatever is pushed in its place.
+    assert_eq!(lab.service.manifest(&image).unwrap(), own);
+}
+
+/// An index of an image, of another platform whose content is not here, and of a statement about it; with what is pushed for it.
+fn attested(text: &[u8], layer: &[u8]) -> (Outgoing, Vec<u8>, Vec<u8>) {
+    let pointer = |bytes: &[u8], kind: &str| json!({"mediaType": kind, "digest": Digest::of(bytes), "size": bytes.len()});
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": pointer(text, "application/vnd.oci.image.config.v1+json"),
+        "layers": [pointer(layer, "application/vnd.oci.image.layer.v1.tar")],
+    });
+    let statement = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": pointer(b"{}", "application/vnd.oci.image.config.v1+json"), "layers": [],
+    });
+    let [manifest, statement] = [manifest, statement].map(|value| value.to_string().into_bytes());
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let mut entries = [&manifest[..], b"elsewhere", &statement].map(|bytes| pointer(bytes, kind));
+    entries[0]["platform"] = json!({"os": "linux", "architecture": "amd64"});
+    entries[1]["platform"] = json!({"os": "linux", "architecture": "s390x"});
+    entries[2]["platform"] = json!({"os": "unknown", "architecture": "unknown"});
+    entries[2]["annotations"] = json!({
+        "vnd.docker.reference.type": "attestation-manifest",
+        "vnd.docker.reference.digest": Digest::of(&manifest),
+    });
+    let kind_of_index = "application/vnd.oci.image.index.v1+json";
+    let index = json!({"schemaVersion": 2, "mediaType": kind_of_index, "manifests": entries});
+    let index = index.to_string().into_bytes();
+    let described =
+        |bytes: &[u8], kind: &str| Descriptor::new(kind, Digest::of(bytes), bytes.len() as u64);
+    let outgoing = Outgoing {
+        files: Vec::new(),
+        documents: vec![b"{}".to_vec()],
+        manifests: vec![
+            (described(&manifest, kind), manifest.clone()),
+            (described(&statement, kind), statement.clone()),
+            (described(&index, kind_of_index), index.clone()),
+        ],
+    };
+    (outgoing, index, manifest)
 }

@@ -79,13 +79,13 @@ pub enum Error {
     },
     /// The size of a volume cannot be bounded here.
     #[error(
-        "create {name}: quota size requested but no quota support: {reason} (ext4 or xfs mounted with prjquota is needed)"
+        "create {name}: quota size requested but no quota support: {source} (ext4 or xfs mounted with prjquota is needed)"
     )]
     Quota {
         /// The volume.
         name: String,
-        /// What the kernel said.
-        reason: String,
+        /// Why.
+        source: hakone_quota::Error,
     },
     /// The key file is not the one that the volume's key was wrapped by.
     #[error("volume {name}: wrong key: {} does not open it", key_file.display())]

@@ -6,8 +6,7 @@ use hakone_base::VolumeName;
 use tracing::info;
 
 use crate::{
-    Error, Record, encrypt::Vault, folder, options::LocalOptions, quota, remote::is_remote,
-    service::Inner,
+    Error, Record, encrypt::Vault, folder, options::LocalOptions, remote::is_remote, service::Inner,
 };
 
 impl Inner {
@@ -55,7 +54,11 @@ impl Inner {
         };
         if let (Some(bytes), Some(project)) = (size, record.project) {
             let files = self.files(&record.name);
-            quota::limit(record.name.as_str(), &files, project, bytes)?;
+            let bounded = hakone_quota::bound(&files, project, bytes);
+            bounded.map_err(|source| Error::Quota {
+                name: record.name.to_string(),
+                source,
+            })?;
         }
         self.vault(record, |vault| vault.make()).unwrap_or(Ok(()))
     }

@@ -2,12 +2,13 @@
 //! the file system says in words what it does not like.
 
 use std::{
+    borrow::Cow,
     io::Read as _,
     os::fd::{AsFd as _, OwnedFd},
     path::Path,
 };
 
-use crate::Error;
+use crate::{Error, server};
 use hakone_sys::{MountAttributes, mount_setattr};
 use rustix::{
     fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx},
@@ -57,27 +58,30 @@ fn bind(folder: &str, recursive: bool, options: &Options<'_>) -> Result<OwnedFd,
 }
 
 fn file_system(kind: &str, device: &str, options: &Options<'_>) -> Result<OwnedFd, String> {
+    let own = server::located(kind, device, &options.rest, server::lookup)?;
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).map_err(|errno| match errno {
         Errno::NODEV => format!("the kernel has no file system {kind:?}"),
         errno => hakone_sys::reason(errno),
     })?;
-    let made = configure(&context, device, options)
+    let made = configure(&context, (device, &own), options.attributes)
         .and_then(|()| fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, options.attributes));
     made.map_err(|errno| explain(context, errno))
 }
 
-fn configure(context: &OwnedFd, device: &str, options: &Options<'_>) -> Result<(), Errno> {
+/// Gives the file system its device and its own options.
+fn configure(
+    context: &OwnedFd,
+    (device, own): (&str, &[Cow<'_, str>]),
+    attributes: MountAttrFlags,
+) -> Result<(), Errno> {
     fsconfig_set_string(context, "source", device)?;
-    if options
-        .attributes
-        .contains(MountAttrFlags::MOUNT_ATTR_RDONLY)
-    {
+    if attributes.contains(MountAttrFlags::MOUNT_ATTR_RDONLY) {
         fsconfig_set_flag(context, "ro")?;
     }
-    for word in &options.rest {
+    for word in own {
         match word.split_once('=') {
             Some((key, value)) => fsconfig_set_string(context, key, value)?,
-            None => fsconfig_set_flag(context, *word)?,
+            None => fsconfig_set_flag(context, &**word)?,
         }
     }
     fsconfig_create(context)
@@ -107,7 +111,13 @@ pub(crate) fn is_bind(data: &str) -> bool {
 
 /// Reports whether an earlier daemon mounted it already.
 pub(crate) fn is_mounted(target: &Path) -> bool {
-    let found = statx(CWD, target, AtFlags::empty(), StatxFlags::BASIC_STATS);
+    // What the kernel knows without asking a server, which may be away.
+    let found = statx(
+        CWD,
+        target,
+        AtFlags::STATX_DONT_SYNC,
+        StatxFlags::BASIC_STATS,
+    );
     found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 

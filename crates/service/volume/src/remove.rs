@@ -6,7 +6,7 @@ use hakone_base::{ContainerId, EventKind};
 use hakone_engine_api::Filters;
 use tracing::{info, warn};
 
-use crate::{Error, filter, folder, quota, remote::is_remote, service::Inner};
+use crate::{Error, filter, folder, remote::is_remote, service::Inner};
 
 /// What a prune removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Inner {
             warn!(volume.name = %name, %error, "files of a removed volume go at the next start");
         }
         if let Some(project) = record.project {
-            quota::lift(&self.root, project);
+            hakone_quota::lift(&self.root, project);
         }
         info!(volume.name = %name, "volume removed");
         self.announce("destroy", &record.name, &record.driver, None);

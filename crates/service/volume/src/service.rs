@@ -16,9 +16,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 
 use crate::{
-    Error, Pruned, Record, User, VolumeSpec, attach::Last, filter, folder, remote::is_remote,
-    spec::plan, table::Table, wire::volume as to_wire,
+    Error, Pruned, Record, User, VolumeSpec, attach::Last, filter, folder, options::LocalOptions,
+    remote::is_remote, spec::plan, table::Table, wire::volume as to_wire,
 };
+
+/// A size that nobody measured, in the words of the API.
+const UNKNOWN: i64 = -1;
 
 /// A handle on the volume service; clones share it.
 #[derive(Clone, Debug)]
@@ -214,16 +217,26 @@ impl Service {
     /// # Errors
     /// When it is missing or its device cannot be mounted.
     pub async fn mount(&self, name: &str, user: User) -> Result<bool, Error> {
+        let name = self.take_up(name, user).await?;
+        let files = self.0.files(&name);
+        blocking(move || folder::is_empty(&files).map_err(Error::host("read", files))).await
+    }
+
+    /// Goes on with a use that an earlier daemon began. Nothing is asked of the files: a server that is away since must not hold up
+    /// the daemon's start.
+    ///
+    /// # Errors
+    /// As [`Self::mount`].
+    pub async fn take_up(&self, name: &str, user: User) -> Result<VolumeName, Error> {
         let turn = self.turn(name).await?;
         if let Some(remote) = self.remote(name) {
             self.mount_remote(&remote).await?;
         }
         let (inner, name) = (Arc::clone(&self.0), name.to_owned());
         blocking(move || {
-            let name = inner.mount(&name, user)?;
+            let name = inner.mount(&name, user);
             drop(turn);
-            let files = inner.files(&name);
-            folder::is_empty(&files).map_err(Error::host("read", files))
+            name
         })
         .await
     }
@@ -305,17 +318,25 @@ impl Inner {
                 chosen.push((entry.record.clone(), entry.users.len()));
             }
         }
-        let measured = chosen.into_iter().map(|(record, users)| {
-            let size = folder::size(&self.files(&record.name));
-            wire::Volume {
-                usage_data: Some(wire::VolumeUsageData {
-                    size: i64::try_from(size).unwrap_or(i64::MAX),
-                    ref_count: i64::try_from(users).unwrap_or(i64::MAX),
-                }),
-                ..self.show(&record)
-            }
+        let measured = chosen.into_iter().map(|(record, users)| wire::Volume {
+            usage_data: Some(wire::VolumeUsageData {
+                size: self.size(&record),
+                ref_count: i64::try_from(users).unwrap_or(i64::MAX),
+            }),
+            ..self.show(&record)
         });
         Ok(measured.collect())
+    }
+
+    /// Measures a volume. What lies elsewhere is not walked, as in Docker: its server may not answer, and the files are not ours.
+    fn size(&self, record: &Record) -> i64 {
+        let elsewhere =
+            is_remote(&record.driver) || matches!(record.local(), LocalOptions::Mount { .. });
+        if elsewhere {
+            return UNKNOWN;
+        }
+        let size = folder::size(&self.files(&record.name));
+        i64::try_from(size).unwrap_or(i64::MAX)
     }
 
     pub(crate) fn announce(

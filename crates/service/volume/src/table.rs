@@ -11,7 +11,7 @@ use std::{
 use hakone_base::{ContainerId, VolumeName};
 use tokio::sync::Semaphore;
 
-use crate::{Error, Record, quota};
+use crate::{Error, Record};
 
 /// A volume and its users.
 #[derive(Debug)]
@@ -93,6 +93,6 @@ impl Table {
     /// Gives a project that no volume has, nor had since the start.
     pub(crate) fn next_project(&self) -> u32 {
         self.project
-            .map_or(quota::FIRST, |most| most.saturating_add(1))
+            .map_or(hakone_quota::VOLUMES, |most| most.saturating_add(1))
     }
 }

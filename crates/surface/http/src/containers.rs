@@ -32,7 +32,9 @@ pub(crate) async fn list(services: &Services, call: Call) -> Reply {
         size: call.flag("size"),
         filters: call.filters(hakone_container::Service::LIST_FILTERS)?,
     };
-    reply::json(&answer(services.containers.list(options).await)?)
+    let mut list = answer(services.containers.list(options).await)?;
+    older::listed(call.version, &mut list);
+    reply::json(&list)
 }
 
 pub(crate) async fn create(services: &Services, call: Call) -> Reply {

@@ -28,6 +28,8 @@ pub(crate) async fn list(services: &Services, call: Call) -> Reply {
         shared_size: call.flag("shared-size"),
         // A real count since 1.51; older clients expect -1.
         containers: call.version >= ApiVersion::new(1, 51),
+        descriptors: call.version >= ApiVersion::new(1, 48),
+        manifests: call.version >= ApiVersion::new(1, 47) && call.flag("manifests"),
         filters: call.filters(LIST_KEYS)?,
     };
     let list = serde_json::to_value(answer(services.images.list(&options))?);
@@ -43,7 +45,7 @@ pub(crate) fn inspect(services: &Services, name: &str, call: &Call) -> Reply {
         ));
     }
     require(services, name, platform)?;
-    let image = serde_json::to_value(answer(services.images.inspect(name))?);
+    let image = serde_json::to_value(answer(services.images.inspect(name, manifests))?);
     reply::json(&older::image(call.version, image.map_err(Error::Json)?))
 }
 

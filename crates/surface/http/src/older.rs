@@ -12,7 +12,7 @@ use hakone_base::ApiVersion;
 use serde_json::{Map, Value, json};
 
 pub(crate) use asked::asked;
-pub(crate) use container::container;
+pub(crate) use container::{container, listed};
 pub(crate) use info::info;
 
 /// Gives a list of images the sizes that clients up to 1.43 show.
@@ -30,6 +30,9 @@ pub(crate) fn image(version: ApiVersion, mut image: Value) -> Value {
     let Some(fields) = image.as_object_mut() else {
         return image;
     };
+    if version < ApiVersion::new(1, 48) {
+        fields.remove("Descriptor");
+    }
     if version < ApiVersion::new(1, 50) {
         fill(fields, json!({"Parent": "", "DockerVersion": ""}));
         let config = fields.entry("Config").or_insert_with(|| json!({}));
@@ -75,9 +78,10 @@ mod tests {
 
     #[test]
     fn an_older_client_finds_what_it_looks_for_and_a_newer_one_nothing_more() {
-        let shown = || json!({"Size": 5, "Config": {"Cmd": ["sh"]}});
+        let shown = || json!({"Size": 5, "Config": {"Cmd": ["sh"]}, "Descriptor": {}});
         assert_eq!(image(ApiVersion::new(1, 51), shown()), shown());
         let old = image(ApiVersion::new(1, 40), shown());
+        assert_eq!(old.get("Descriptor"), None);
         assert_eq!(old["VirtualSize"], 5);
         assert_eq!(old["Config"]["Cmd"], json!(["sh"]), "what is there stays");
         assert_eq!(old["Config"]["Labels"], Value::Null);

@@ -163,7 +163,11 @@ fn parameters(operation: Operation) -> &'static [(&'static str, Kind)] {
         | Operation::VolumeList
         | Operation::VolumePrune
         | Operation::PluginList => match operation {
-            Operation::ImageList => &[("filters", Text), ("shared-size", Flag)],
+            Operation::ImageList => &[
+                ("filters", Text),
+                ("shared-size", Flag),
+                ("manifests", Flag),
+            ],
             _ => FILTERS,
         },
         Operation::ArchiveStat | Operation::ArchiveGet => &[("path", Text)],

@@ -43,7 +43,8 @@ pub(crate) async fn disk_usage(services: &Services, call: &Call) -> Reply {
         usage.insert("Images".into(), older::images(call.version, list));
     }
     if wanted("container") {
-        let list = containers(services, &filters, true).await?;
+        let mut list = containers(services, &filters, true).await?;
+        older::listed(call.version, &mut list);
         usage.insert("Containers".into(), json!(list));
     }
     if wanted("volume") {

@@ -21,7 +21,7 @@ async fn an_image_comes_with_its_layers_its_tag_and_its_digest() {
     let name = server.name("app:1");
     let lines = lab.pull(&name).await.unwrap();
     assert!(lab.layer_file(&name, "one") && lab.layer_file(&name, "two"));
-    let inspected = lab.service.inspect(&name).unwrap();
+    let inspected = lab.service.inspect(&name, false).unwrap();
     let by_digest = format!("{}@{}", server.name("app"), image.digest());
     assert_eq!(
         inspected.repo_digests.unwrap(),

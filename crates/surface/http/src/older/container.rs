@@ -2,6 +2,7 @@
 //! up to 1.44, and among its names later.
 
 use hakone_base::ApiVersion;
+use hakone_container::Entry;
 use serde_json::{Value, json};
 
 /// Networks whose members have no aliases.
@@ -9,8 +10,24 @@ const BUILT_IN: [&str; 4] = ["bridge", "default", "host", "none"];
 /// Digits of a short id.
 const SHORT: usize = 12;
 
+/// The version that first told which manifest a container was made of.
+const MANIFEST: ApiVersion = ApiVersion::new(1, 48);
+
+/// Fits a list of containers to a version.
+pub(crate) fn listed(version: ApiVersion, list: &mut [Entry]) {
+    if version < MANIFEST {
+        let all = list.iter_mut();
+        all.for_each(|container| container.image_manifest_descriptor = None);
+    }
+}
+
 /// Fits a container to a version.
 pub(crate) fn container(version: ApiVersion, mut shown: Value) -> Value {
+    if version < MANIFEST
+        && let Some(fields) = shown.as_object_mut()
+    {
+        fields.remove("ImageManifestDescriptor");
+    }
     if version < ApiVersion::new(1, 45) {
         let id = shown.get("Id").and_then(Value::as_str).unwrap_or_default();
         let short = id.get(..SHORT).unwrap_or(id).to_owned();
