@@ -235,6 +235,14 @@ CMD [\"cat\", \"/a\"]
                 .ok();
             ok(&lab, "build -o out .");
             assert_eq!(lab.shell("cat app/out/d/g").ok(), "text");
+            // Words about the image alone make one that nobody else keeps.
+            write(
+                &lab,
+                "Dockerfile",
+                "FROM scratch\nCOPY f d/g\nCOPY sub /\nCMD [\"/d/g\"]\n",
+            );
+            ok(&lab, "build -o said .");
+            assert_eq!(lab.shell("cat app/said/d/g").ok(), "text");
             assert_eq!(lab.shell("readlink app/out/l").ok(), "/etc/hostname");
             let listed = lab.shell("cd app && docker build -o type=tar,dest=- . | tar t");
             assert!(listed.ok().contains("d/g"));
@@ -249,6 +257,50 @@ CMD [\"cat\", \"/a\"]
             assert_eq!(layers.ok().trim(), "1");
             assert!(lab.docker("load -i zstd.tar").ok().contains("kept:3"));
         }
+    }
+
+    #[test]
+    fn a_cli_of_old_builds_in_one_request_and_its_session() {
+        let lab = Lab::new();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let cli = root.join("target/clients/docker-20.10/usr/bin/docker");
+        assert!(
+            cli.exists(),
+            "{} is missing: scripts/clients",
+            cli.display()
+        );
+        lab.shell("mkdir app").ok();
+        project(&lab);
+        let run = |line: &str| {
+            lab.shell(&format!(
+                "cd app && DOCKER_BUILDKIT=1 timeout 120 {} build {line} 2>&1",
+                cli.display()
+            ))
+        };
+        let built = run("--secret id=key,src=secret --build-arg WORD=old -t old .").ok();
+        assert!(built.contains("naming to docker.io/library/old"), "{built}");
+        assert_eq!(ok(&lab, "run --rm old cat /said"), "old");
+        run("--secret id=key,src=secret -o out .").ok();
+        assert_eq!(lab.shell("cat app/out/said").ok(), "none");
+        write(&lab, "Dockerfile", "FROM IMAGE\nRUN exit 7\n");
+        let failed = run(".");
+        assert!(
+            failed.code != 0 && failed.stdout.contains("exit code: 7"),
+            "{failed:?}"
+        );
+        write(&lab, "Dockerfile", "FROM IMAGE\nRUN sleep 1000\n");
+        let (status, _) = lab.api("POST", "/build/cancel?id=nobody", "");
+        assert_eq!(status, 204);
+        let (status, body) = lab.api("POST", "/build?version=2", "");
+        assert_eq!(status, 400, "{body}");
+        lab.shell(&format!(
+            "cd app && (DOCKER_BUILDKIT=1 {} build . >/dev/null 2>&1 & pid=$!; \
+             for i in $(seq 100); do docker ps -q | grep -q . && break; sleep 0.1; done; kill -INT $pid)",
+            cli.display()
+        ));
+        eventually("the step's container is gone", || {
+            lab.docker("ps -aq").ok().is_empty()
+        });
     }
 
     #[test]

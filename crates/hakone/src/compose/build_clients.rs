@@ -65,6 +65,7 @@ impl Builder for Joined {
                 materials: story.materials(&self.images),
                 trail: built.trail,
                 trails: built.trails,
+                hold: Some(Arc::new(built.hold)),
             })
         })
     }
@@ -155,14 +156,7 @@ impl Builder for Joined {
 
     fn files<'a>(&'a self, built: &'a Built) -> BoxFuture<'a, Result<Reader, Failure>> {
         Box::pin(async move {
-            let result = hakone_build::Built {
-                image: digest(&built.image)?,
-                names: Vec::new(),
-                config: built.config.clone(),
-                trail: Vec::new(),
-                trails: Vec::new(),
-            };
-            let files = self.builds.root(&result).await;
+            let files = self.builds.root(&built.image).await;
             Ok(Box::new(files.map_err(|error| plain(&error))?) as Reader)
         })
     }

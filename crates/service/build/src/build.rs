@@ -153,6 +153,7 @@ impl Build {
         }
         let config = ground.image.print()?;
         Ok(Built {
+            hold: crate::request::Hold::new(&self.inner, &ground.id),
             image: ground.id,
             names: names.iter().map(ToString::to_string).collect(),
             config,

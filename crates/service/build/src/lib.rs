@@ -38,7 +38,7 @@ pub use neighbour::{
 };
 pub use progress::{Event, Progress, StepNumber, Stream, Vertex};
 pub use prune::{CacheEntry, PruneOptions, Pruned};
-pub use request::{Built, Cleanup, Export, Pull, Request, Resources, Reuse, Style};
+pub use request::{Built, Cleanup, Export, Hold, Pull, Request, Resources, Reuse, Style};
 pub use scratch::Temporary;
 pub use service::{Neighbours, Options, Service};
 pub use sources::{Agent, Blobs, Bytes, Folder, Lender, Named, Sources, Wanted};

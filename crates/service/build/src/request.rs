@@ -3,11 +3,13 @@
 //! The Dockerfile comes as text, because it need not lie in the build context; everything else that a build reads it asks
 //! its [`Sources`](crate::Sources) for.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use hakone_base::{Digest, Timestamp};
 use hakone_build_model::Trace;
 use hakone_engine_api::wire::ResourcesUlimits;
+
+use crate::service::Inner;
 
 /// A build.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -134,7 +136,7 @@ pub struct Resources {
 }
 
 /// What a build gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Built {
     /// The image's id.
     pub image: Digest,
@@ -146,4 +148,37 @@ pub struct Built {
     pub trail: Vec<Trace>,
     /// The same of all stages.
     pub trails: Vec<Trace>,
+    /// Keeps the image in the store, where nothing else may want it.
+    pub hold: Hold,
+}
+
+/// Keeps an image of a build in the store until its last copy is dropped.
+#[derive(Clone)]
+pub struct Hold(Arc<Held>);
+
+struct Held {
+    inner: Arc<Inner>,
+    image: Digest,
+}
+
+impl Hold {
+    pub(crate) fn new(inner: &Arc<Inner>, image: &Digest) -> Self {
+        inner.cache.hold(image);
+        Self(Arc::new(Held {
+            inner: Arc::clone(inner),
+            image: image.clone(),
+        }))
+    }
+}
+
+impl std::fmt::Debug for Hold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Hold").field(&self.0.image).finish()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.inner.cache.release(&self.image);
+    }
 }

@@ -201,8 +201,8 @@ impl Service {
     ///
     /// # Errors
     /// When its image is gone. A failure later breaks the stream off.
-    pub async fn root(&self, built: &Built) -> Result<ChunkReader, Error> {
-        let ground = self.0.images.find(built.image.as_str())?;
+    pub async fn root(&self, image: &str) -> Result<ChunkReader, Error> {
+        let ground = self.0.images.find(image)?;
         let layers = self.0.images.layers(&ground.id)?;
         let place = self.0.scratch.folder("empty")?;
         let (mut writer, reader) = hakone_tar::outward();

@@ -14,6 +14,7 @@ mod channel;
 mod content;
 mod contexts;
 mod control;
+mod direct;
 mod error;
 mod evidence;
 mod export;
@@ -34,6 +35,7 @@ mod writer;
 
 pub use agent::Agent;
 pub use cache_in::Lender;
+pub use direct::{Direct, Told};
 pub use error::Error;
 pub use materials::{Folder, Materials, Named};
 pub use neighbour::{

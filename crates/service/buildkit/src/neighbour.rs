@@ -1,6 +1,6 @@
 //! What this service needs of others: a builder. `crates/hakone/src/compose` joins it with the one there is.
 
-use std::{fmt, path::PathBuf, pin::Pin, sync::Arc};
+use std::{any::Any, fmt, path::PathBuf, pin::Pin, sync::Arc};
 
 use hakone_base::{Digest, ImageRef, Kind, Secret};
 use hakone_build_model::Trace;
@@ -51,7 +51,7 @@ pub struct Dockerfile {
 }
 
 /// What a build gave.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Built {
     /// The image's id, `sha256:…`.
     pub image: String,
@@ -63,6 +63,8 @@ pub struct Built {
     pub trail: Vec<Trace>,
     /// The same of all stages.
     pub trails: Vec<Trace>,
+    /// Keeps the image in the store until the result is dropped.
+    pub hold: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// A context from elsewhere.

@@ -11,6 +11,7 @@ use tracing::debug;
 use crate::{
     Error,
     contexts::Contexts,
+    direct::Cancels,
     frontend::Bench,
     grpc,
     history::History,
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) solves: Arc<Solves>,
     pub(crate) history: History,
     pub(crate) contexts: Contexts,
+    pub(crate) direct: Cancels,
     scratch: PathBuf,
 }
 
@@ -79,6 +81,7 @@ impl Service {
             solves: Arc::default(),
             history: History::default(),
             contexts: Contexts::default(),
+            direct: Cancels::default(),
             scratch,
         })))
     }

@@ -30,6 +30,9 @@ const BEAT: Duration = Duration::from_secs(1);
 
 /// Builds an image.
 pub(crate) async fn build(services: &Services, call: Call) -> Reply {
+    if call.text("version") == Some("2") {
+        return crate::build_direct::build(services, &call);
+    }
     let mut request = request(&call)?;
     let quiet = call.flag("q");
     let credentials = credentials(&call);
@@ -158,11 +161,6 @@ fn request(call: &Call) -> Result<Request, Error> {
             "squash is only supported with experimental mode",
         ));
     }
-    if call.text("version") == Some("2") {
-        return Err(Error::parameter(
-            "this endpoint is the classic builder's: BuildKit clients use /grpc and /session",
-        ));
-    }
     let text = |key: &str| call.text(key).map(str::to_owned);
     Ok(Request {
         id: text("buildid").unwrap_or_default(),
@@ -214,7 +212,7 @@ fn resources(call: &Call) -> Result<Resources, Error> {
     })
 }
 
-fn json_of<T: DeserializeOwned>(call: &Call, key: &str) -> Result<Option<T>, Error> {
+pub(crate) fn json_of<T: DeserializeOwned>(call: &Call, key: &str) -> Result<Option<T>, Error> {
     let text = call.text(key).filter(|text| *text != "null");
     let parse = |text: &str| {
         serde_json::from_str(text)
@@ -267,6 +265,7 @@ pub(crate) fn cancel(services: &Services, call: &Call) -> Reply {
         .text("id")
         .ok_or_else(|| Error::parameter("build ID not provided"))?;
     services.build.cancel(id);
+    services.build_clients.cancel(id);
     Ok(reply::empty(hyper::StatusCode::NO_CONTENT))
 }
 

@@ -8,6 +8,7 @@ mod archive;
 mod authorize;
 mod body;
 mod build;
+mod build_direct;
 mod buildkit;
 mod containers;
 mod debug;
