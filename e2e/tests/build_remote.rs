@@ -76,6 +76,49 @@ mod tests {
     }
 
     #[test]
+    fn submodules_come_along_and_lead_nowhere_else() {
+        let lab = lab("buildx-sid");
+        let repository = |name: &str, what: &str| {
+            lab.shell(&format!(
+                "mkdir {name} && cd {name} && {GIT} init -q && echo {name} > of-{name} && {what} {GIT} add of-{name} && {GIT} commit -qm x && \
+                 {GIT} clone -q --bare . ../srv/{name}.git && chmod -R a+rX ../srv && git rev-parse HEAD"
+            ))
+            .ok()
+        };
+        let linked = |path: &str, url: &str, commit: &str| {
+            format!(
+                "printf '[submodule \"x\"]\\n\\tpath = {path}\\n\\turl = {url}\\n' > .gitmodules && {GIT} add .gitmodules && \
+                 {GIT} update-index --add --cacheinfo 160000,{commit},{path} && "
+            )
+        };
+        let deep = repository("deep", "");
+        let inner = repository("inner", &linked("very/deep", "../deep.git", &deep));
+        let docker = format!(
+            "printf 'FROM {IMAGE}\\nCOPY . /all\\n' > Dockerfile && {GIT} add Dockerfile && "
+        );
+        let outer = docker.clone() + &linked("lib", "../inner.git", &inner);
+        repository("outer", &outer);
+        let git = |name: &str| format!("{WEB}/cgi-bin/git/{name}.git");
+        run(&lab, &format!("-t whole '{}'", git("outer"))).ok();
+        let all = "./.gitmodules\n./Dockerfile\n./lib/.gitmodules\n./lib/of-inner\n./lib/very/deep/of-deep\n./of-outer";
+        assert_eq!(files(&lab, "whole"), all);
+        for (name, url, words) in [
+            ("host", "http://10.99.0.1:8000/r.git", "refusing"),
+            ("file", "file:///etc", "over http and https alone"),
+            ("ext", "ext::sh -c id", "over http and https alone"),
+            ("above", "../../../../../x.git", "submodule"),
+            ("gone", "../nosuch.git", "git fetch failed"),
+        ] {
+            repository(name, &(docker.clone() + &linked("lib", url, &inner)));
+            let refused = run(&lab, &format!("'{}'", git(name)));
+            assert!(
+                refused.code != 0 && refused.stdout.contains(words),
+                "{name}: {refused:?}"
+            );
+        }
+    }
+
+    #[test]
     fn pull_asks_the_registry_when_it_is_told_to() {
         for age in AGES {
             let lab = lab(age);

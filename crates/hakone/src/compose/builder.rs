@@ -270,8 +270,55 @@ impl Downloads for Files {
     }
 }
 
-/// git connects to the addresses that we judge, and to no others.
+/// Repositories that one context may be made of, and how deep they may lie in each other.
+const REPOSITORIES: usize = 256;
+const DEPTH: usize = 8;
+
+/// A repository, and where its files belong.
+struct Wanted {
+    source: GitSource,
+    inside: Option<String>,
+    depth: usize,
+}
+
+/// Fetches a repository and the submodules in what is wanted of it.
 async fn cloned(client: &Client, source: &GitSource, place: PathBuf) -> Result<Cloned, Refusal> {
+    let top = Wanted {
+        source: source.clone(),
+        inside: None,
+        depth: 0,
+    };
+    let (mut waiting, mut fetched) = (vec![top], Vec::new());
+    while let Some(wanted) = waiting.pop() {
+        let number = fetched.len();
+        let at = match number {
+            0 => place.clone(),
+            _ => place.join("submodules").join(number.to_string()),
+        };
+        let one = clone_one(client, &wanted, at).await?;
+        waiting.extend(below(&wanted, &one)?);
+        fetched.push(one);
+        if fetched.len() + waiting.len() > REPOSITORIES {
+            let text = "the repository has too many submodules".to_owned();
+            return Err(boxed(Refused(text)));
+        }
+    }
+    let commit = fetched.first().map(|one| one.commit.clone());
+    let archives: Vec<PathBuf> = fetched.into_iter().map(|one| one.archive).collect();
+    let archive = archives.first().cloned();
+    let joining = tokio::task::spawn_blocking(move || hakone_git::join(&archives));
+    joining.await.map_err(|_panic| given_up())?.map_err(boxed)?;
+    let (commit, archive) = commit.zip(archive).ok_or_else(given_up)?;
+    Ok(Cloned { commit, archive })
+}
+
+/// git connects to the addresses that we judge, and to no others.
+async fn clone_one(
+    client: &Client,
+    wanted: &Wanted,
+    place: PathBuf,
+) -> Result<hakone_git::Fetched, Refusal> {
+    let source = &wanted.source;
     let url = source.url.parse::<Url>();
     let url = url.map_err(|error| boxed(Refused(error.to_string())))?;
     let order = hakone_git::Order {
@@ -280,16 +327,51 @@ async fn cloned(client: &Client, source: &GitSource, place: PathBuf) -> Result<C
         addresses: client.judged(&url).await.map_err(boxed)?,
         reference: source.reference.clone(),
         folder: source.folder.clone(),
+        inside: wanted.inside.clone(),
     };
     let fetching = tokio::task::spawn_blocking(move || hakone_git::fetch(&order, &place));
-    let fetched = fetching
-        .await
-        .map_err(|_panic| boxed(Failed("git was given up".to_owned())))?;
-    let fetched = fetched.map_err(boxed)?;
-    Ok(Cloned {
-        commit: fetched.commit,
-        archive: fetched.archive,
-    })
+    let fetched = fetching.await.map_err(|_panic| given_up())?;
+    fetched.map_err(boxed)
+}
+
+/// Judges the submodules of a repository that are in the folder that is wanted of it.
+fn below(wanted: &Wanted, fetched: &hakone_git::Fetched) -> Result<Vec<Wanted>, Refusal> {
+    let refused = |text: String| boxed(Refused(text));
+    let mut all = Vec::new();
+    for module in &fetched.submodules {
+        let source = wanted
+            .source
+            .submodule(&module.path, &module.url, &module.commit);
+        let source = source.map_err(|error| refused(error.to_string()))?;
+        let path = match &wanted.source.folder {
+            None => Some(module.path.as_str()),
+            Some(folder) => module
+                .path
+                .strip_prefix(folder)
+                .and_then(|path| path.strip_prefix('/')),
+        };
+        let Some(path) = path else {
+            continue;
+        };
+        if wanted.depth >= DEPTH {
+            return Err(refused(
+                "git submodules lie too deep in each other".to_owned(),
+            ));
+        }
+        all.push(Wanted {
+            source,
+            inside: Some(match &wanted.inside {
+                Some(above) => format!("{above}/{path}"),
+                None => path.to_owned(),
+            }),
+            depth: wanted.depth + 1,
+        });
+    }
+    Ok(all)
+}
+
+fn given_up() -> Refusal {
+    boxed(Failed("git was given up".to_owned()))
 }
 
 async fn fetch(client: &Client, url: &str, place: PathBuf, limit: u64) -> Result<Fetched, Refusal> {

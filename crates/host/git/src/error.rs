@@ -21,6 +21,9 @@ pub enum Error {
         /// What it said.
         complaint: String,
     },
+    /// More submodules than one repository may have.
+    #[error("the repository has more submodules than are fetched")]
+    Submodules,
     /// The disk failed.
     #[error("could not write {path}")]
     Disk {
@@ -35,7 +38,7 @@ impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Missing => Kind::NotImplemented,
-            Self::Refused { .. } => Kind::InvalidParameter,
+            Self::Refused { .. } | Self::Submodules => Kind::InvalidParameter,
             Self::Program(error) => error.kind(),
             Self::Disk { .. } => Kind::System,
         }

@@ -1,6 +1,7 @@
 //! The three runs of git: an empty repository, one fetch into it, one tar out of it.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::IpAddr,
     os::fd::OwnedFd,
@@ -18,6 +19,10 @@ const PROGRAMS: [&str; 2] = ["/usr/bin/git", "/usr/local/bin/git"];
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Bytes that one file may have: the pack that the server sends, and the tar.
 const LARGEST: u64 = 4 << 30;
+/// Submodules that one repository may have.
+const MOST: usize = 256;
+/// Which of its settings say what they are.
+const SUBMODULES: &str = r"^submodule\..*\.(path|url)$";
 /// Beats what the repository says of its own files: every one is exported, and as it is.
 const ATTRIBUTES: &str = "* -export-ignore -export-subst -filter -text\n";
 /// Settings that stand above all files of settings.
@@ -67,6 +72,19 @@ pub struct Order {
     pub reference: Option<String>,
     /// The folder of the repository that is wanted; none is all of it.
     pub folder: Option<String>,
+    /// Where its files are in the tar: a folder, for a submodule.
+    pub inside: Option<String>,
+}
+
+/// A commit of another repository that has a place in this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submodule {
+    /// Where, from this repository's top. Nobody judged it.
+    pub path: String,
+    /// The other repository, as this one calls it. Nobody judged it.
+    pub url: String,
+    /// The commit, in hex.
+    pub commit: String,
 }
 
 /// What was fetched.
@@ -76,6 +94,8 @@ pub struct Fetched {
     pub commit: String,
     /// A bare tar of its files.
     pub archive: PathBuf,
+    /// Its submodules, whose places are empty in the tar.
+    pub submodules: Vec<Submodule>,
 }
 
 /// Fetches into a folder, which is made. Blocks.
@@ -110,10 +130,21 @@ pub fn fetch(order: &Order, place: &Path) -> Result<Fetched, Error> {
         &["rev-parse", "--verify", "FETCH_HEAD^{commit}"],
     )?;
     let commit = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+    let submodules = submodules(order, place, &commit)?;
     let tree = match &order.folder {
         Some(folder) => format!("{commit}:{folder}"),
         None => commit.clone(),
     };
+    let archive = archive(order, place, &tree)?;
+    Ok(Fetched {
+        commit,
+        archive,
+        submodules,
+    })
+}
+
+/// Writes a tar of a tree.
+fn archive(order: &Order, place: &Path, tree: &str) -> Result<PathBuf, Error> {
     let archive = place.join("context.tar");
     let failed = place.join("complaints");
     let streams = Streams {
@@ -123,11 +154,14 @@ pub fn fetch(order: &Order, place: &Path) -> Result<Fetched, Error> {
             .into(),
         stderr: fs::File::create_new(&failed).map_err(disk(&failed))?.into(),
     };
+    let inside = order.inside.iter().map(|path| format!("--prefix={path}/"));
     let ended = tool(order, place)?
-        .arguments(["archive", "--format=tar", &tree])
+        .arguments(["archive", "--format=tar"])
+        .arguments(inside)
+        .arguments([tree])
         .run_with(streams)?;
     match ended.success() {
-        true => Ok(Fetched { commit, archive }),
+        true => Ok(archive),
         false => Err(Error::Refused {
             doing: "archive",
             complaint: fs::read_to_string(&failed)
@@ -136,6 +170,73 @@ pub fn fetch(order: &Order, place: &Path) -> Result<Fetched, Error> {
                 .to_owned(),
         }),
     }
+}
+
+/// Lists the submodules that `.gitmodules` of a commit knows and its tree has.
+fn submodules(order: &Order, place: &Path, commit: &str) -> Result<Vec<Submodule>, Error> {
+    let blob = format!("--blob={commit}:.gitmodules");
+    let settings = tool(order, place)?
+        .arguments(["config", "-z", &blob, "--get-regexp", SUBMODULES])
+        .run()?;
+    // Most repositories have no such file.
+    if !settings.status.success() {
+        return Ok(Vec::new());
+    }
+    let known = known(&settings.stdout);
+    if settings.truncated || known.len() > MOST {
+        return Err(Error::Submodules);
+    }
+    let mut words = vec![
+        "--literal-pathspecs",
+        "ls-tree",
+        "-z",
+        "--full-tree",
+        commit,
+        "--",
+    ];
+    words.extend(known.keys().map(String::as_str));
+    let listed = tool(order, place)?.arguments(words).run()?;
+    let listed = checked("ls-tree", listed)?;
+    let found = listed.stdout.split(|byte| *byte == 0).filter_map(|line| {
+        let line = std::str::from_utf8(line).ok()?;
+        let (about, path) = line.split_once('\t')?;
+        let commit = about.strip_prefix("160000 commit ")?;
+        Some(Submodule {
+            path: path.to_owned(),
+            url: known.get(path)?.clone(),
+            commit: commit.to_owned(),
+        })
+    });
+    Ok(found.collect())
+}
+
+/// Reads the paths and addresses of `submodule.NAME.path` and `submodule.NAME.url`.
+fn known(settings: &[u8]) -> BTreeMap<String, String> {
+    let mut by_name: BTreeMap<&str, [Option<&str>; 2]> = BTreeMap::new();
+    for one in settings.split(|byte| *byte == 0) {
+        let Some((key, value)) = std::str::from_utf8(one)
+            .ok()
+            .and_then(|one| one.split_once('\n'))
+        else {
+            continue;
+        };
+        let key = key.strip_prefix("submodule.").unwrap_or(key);
+        let Some((name, what)) = key.rsplit_once('.') else {
+            continue;
+        };
+        let [path, url] = by_name.entry(name).or_default();
+        match what {
+            "path" => *path = Some(value),
+            "url" => *url = Some(value),
+            _ => {}
+        }
+    }
+    let whole = by_name
+        .into_values()
+        .filter_map(|[path, url]| path.zip(url));
+    whole
+        .map(|(path, url)| (path.trim_end_matches('/').to_owned(), url.to_owned()))
+        .collect()
 }
 
 /// git, with all that it is told before its verb.
@@ -203,7 +304,16 @@ mod tests {
             addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],
             reference: None,
             folder: None,
+            inside: None,
         }
+    }
+
+    #[test]
+    fn submodules_are_read_from_settings() {
+        let settings =
+            b"submodule.a.b.path\nlib/a\0submodule.a.b.url\n../a.git\0submodule.half.path\nx\0";
+        let known = known(settings);
+        assert_eq!(known, [("lib/a".to_owned(), "../a.git".to_owned())].into());
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub enum GitError {
     /// A folder that is none.
     #[error("invalid folder of a git repository: {0:?}")]
     Folder(String),
+    /// A submodule whose address is none.
+    #[error("invalid address of a git submodule: {0:?}")]
+    Submodule(String),
 }
 
 impl GitSource {
@@ -66,6 +69,75 @@ impl GitSource {
             url,
         }))
     }
+}
+
+impl GitSource {
+    /// Names the repository of a submodule at a commit, by an address, or one relative to this repository's (`../other.git`).
+    ///
+    /// # Errors
+    /// When its place is outside or git's own, or its address is none that is fetched or climbs above this one's host.
+    pub fn submodule(&self, path: &str, url: &str, commit: &str) -> Result<Self, GitError> {
+        if !is_submodule_path(path) {
+            return Err(GitError::Folder(path.chars().take(256).collect()));
+        }
+        let wrong = || GitError::Submodule(url.chars().take(256).collect());
+        let is_relative = url.starts_with("./") || url.starts_with("../");
+        let url = match is_relative {
+            true => relative(self.url.trim_end_matches('/'), url).ok_or_else(wrong)?,
+            false => url.to_owned(),
+        };
+        let rest = url
+            .strip_prefix("https://")
+            .or_else(|| url.strip_prefix("http://"));
+        let rest = rest.ok_or_else(|| GitError::Protocol(url.chars().take(256).collect()))?;
+        let host = rest.split('/').next().unwrap_or_default();
+        if host.contains('@') {
+            return Err(GitError::Password);
+        }
+        let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '#' | '\\' | '"');
+        match url.len() <= 2048 && url.chars().all(plain) && !host.is_empty() {
+            true => Ok(Self {
+                reference: judged(commit, is_reference, GitError::Reference)?,
+                folder: None,
+                url,
+            }),
+            false => Err(wrong()),
+        }
+    }
+}
+
+/// Follows `./` and `../` from a repository's address, as git does.
+fn relative(base: &str, url: &str) -> Option<String> {
+    let (scheme, place) = base.split_once("://")?;
+    let mut parts: Vec<&str> = place.split('/').collect();
+    let mut rest = url;
+    loop {
+        if let Some(below) = rest.strip_prefix("../") {
+            // The host itself stays.
+            if parts.len() < 2 {
+                return None;
+            }
+            parts.pop();
+            rest = below;
+        } else if let Some(below) = rest.strip_prefix("./") {
+            rest = below;
+        } else {
+            break;
+        }
+    }
+    let fits = !rest.is_empty() && rest.split('/').all(|part| !matches!(part, "." | ".."));
+    parts.push(rest);
+    fits.then(|| format!("{scheme}://{}", parts.join("/")))
+}
+
+/// Reports whether a submodule may be at a path: inside, and nothing of git's own.
+fn is_submodule_path(path: &str) -> bool {
+    let own = |part: &str| part.eq_ignore_ascii_case(".git");
+    is_folder(path)
+        && !path.starts_with('-')
+        && !path.contains(char::is_control)
+        && !path.contains('\\')
+        && !path.split('/').any(own)
 }
 
 fn judged(
@@ -132,6 +204,48 @@ mod tests {
         for (text, wanted) in table {
             let wanted = wanted.map(|(url, reference, folder)| (url.to_owned(), reference, folder));
             assert_eq!(told(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_submodule_is_named_from_its_repository() {
+        let source = GitSource::parse("https://x/a/b.git").unwrap().unwrap();
+        let table = [
+            ("../c.git", Some("https://x/a/c.git")),
+            ("../../c", Some("https://x/c")),
+            ("./c.git", Some("https://x/a/b.git/c.git")),
+            ("https://y/c", Some("https://y/c")),
+            ("../../../c", None),
+            ("../../../../y/c", None),
+            ("../c/../../d", None),
+            ("file:///etc", None),
+            ("ext::sh -c id", None),
+            ("/etc", None),
+            ("--upload-pack=sh", None),
+            ("https://me:hush@y/c", None),
+            ("https://y/a b", None),
+            ("https://", None),
+        ];
+        for (url, wanted) in table {
+            let found = source.submodule("lib", url, "0123abcd").ok();
+            assert_eq!(found.map(|one| one.url).as_deref(), wanted, "{url}");
+        }
+        assert!(source.submodule("lib", "../c.git", "--exec=x").is_err());
+        for path in ["a", "a/b", "vendor/x.y"] {
+            assert!(is_submodule_path(path), "{path}");
+        }
+        for path in [
+            "",
+            "..",
+            "a/../b",
+            "-x",
+            ".git",
+            "a/.GIT/hooks",
+            "a\\b",
+            "a\nb",
+            "/a",
+        ] {
+            assert!(!is_submodule_path(path), "{path}");
         }
     }
 
