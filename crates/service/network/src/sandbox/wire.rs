@@ -61,10 +61,11 @@ fn try_wire(service: &Arc<Inner>, wiring: Wiring) -> Result<(), Error> {
     if let Some(rules) = wiring.unwired.rules {
         rules.wait()?;
     }
+    // Whoever mends bridges must not meet a sandbox that is live while its ports are closed still.
+    let mut host = lock(&service.host);
     if !set_live(service, &wiring.container, wiring.netns.clone()) {
         return Err(Error::NoSandbox(wiring.container));
     }
-    let mut host = lock(&service.host);
     host.load_rules(&service.state)?;
     host.forget_flows(&wiring.report.published);
     host.cut_flows(&service.state, Begun::ByTheseRules);
