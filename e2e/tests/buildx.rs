@@ -293,11 +293,19 @@ CMD [\"cat\", \"/a\"]
         assert_eq!(status, 204);
         let (status, body) = lab.api("POST", "/build?version=2", "");
         assert_eq!(status, 400, "{body}");
+        let (status, body) = lab.api("POST", "/build?version=2&remote=upload-request", "");
+        assert!(status == 400 && body.contains("archive"), "{body}");
+        for wish in ["networkmode=mine", "squash=1"] {
+            let wish = format!("/build?version=2&remote=client-session&{wish}");
+            let (status, body) = lab.api("POST", &wish, "");
+            assert_eq!(status, 400, "{body}");
+        }
         lab.shell(&format!(
             "cd app && (DOCKER_BUILDKIT=1 {} build . >/dev/null 2>&1 & pid=$!; \
-             for i in $(seq 100); do docker ps -q | grep -q . && break; sleep 0.1; done; kill -INT $pid)",
+             for i in $(seq 100); do docker ps -q | grep -q . && kill -INT $pid && exit 0; sleep 0.1; done; exit 1)",
             cli.display()
-        ));
+        ))
+        .ok();
         eventually("the step's container is gone", || {
             lab.docker("ps -aq").ok().is_empty()
         });

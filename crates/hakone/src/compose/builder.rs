@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use hakone_base::{ContainerId, Digest, Fault, ImageRef, Kind, Secret};
@@ -289,13 +289,18 @@ async fn cloned(client: &Client, source: &GitSource, place: PathBuf) -> Result<C
         depth: 0,
     };
     let (mut waiting, mut fetched) = (vec![top], Vec::new());
+    let mut budget = hakone_git::Budget::default();
     while let Some(wanted) = waiting.pop() {
         let number = fetched.len();
         let at = match number {
             0 => place.clone(),
-            _ => place.join("submodules").join(number.to_string()),
+            _ => place
+                .join(hakone_git::SUBMODULE_FOLDERS)
+                .join(number.to_string()),
         };
-        let one = clone_one(client, &wanted, at).await?;
+        let begun = Instant::now();
+        let one = clone_one(client, &wanted, at, budget).await?;
+        budget = budget.after(one.bytes, begun.elapsed()).map_err(boxed)?;
         waiting.extend(below(&wanted, &one)?);
         fetched.push(one);
         if fetched.len() + waiting.len() > REPOSITORIES {
@@ -317,6 +322,7 @@ async fn clone_one(
     client: &Client,
     wanted: &Wanted,
     place: PathBuf,
+    budget: hakone_git::Budget,
 ) -> Result<hakone_git::Fetched, Refusal> {
     let source = &wanted.source;
     let url = source.url.parse::<Url>();
@@ -328,6 +334,7 @@ async fn clone_one(
         reference: source.reference.clone(),
         folder: source.folder.clone(),
         inside: wanted.inside.clone(),
+        budget,
     };
     let fetching = tokio::task::spawn_blocking(move || hakone_git::fetch(&order, &place));
     let fetched = fetching.await.map_err(|_panic| given_up())?;

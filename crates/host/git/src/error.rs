@@ -24,6 +24,11 @@ pub enum Error {
     /// More submodules than one repository may have.
     #[error("the repository has more submodules than are fetched")]
     Submodules,
+    /// A repository and its submodules cost more than one context may.
+    #[error(
+        "the repository and its submodules are larger, or take longer, than a build context may"
+    )]
+    Budget,
     /// The disk failed.
     #[error("could not write {path}")]
     Disk {
@@ -38,7 +43,7 @@ impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Missing => Kind::NotImplemented,
-            Self::Refused { .. } | Self::Submodules => Kind::InvalidParameter,
+            Self::Refused { .. } | Self::Submodules | Self::Budget => Kind::InvalidParameter,
             Self::Program(error) => error.kind(),
             Self::Disk { .. } => Kind::System,
         }

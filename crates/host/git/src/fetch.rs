@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, io,
     net::IpAddr,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
@@ -15,10 +15,12 @@ use crate::Error;
 
 /// Where distributions and administrators put it; a search path would be somebody else's choice.
 const PROGRAMS: [&str; 2] = ["/usr/bin/git", "/usr/local/bin/git"];
-/// How long one run may take.
+/// How long all runs may take.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// Bytes that one file may have: the pack that the server sends, and the tar.
-const LARGEST: u64 = 4 << 30;
+/// Bytes of all files: the packs that servers send, and the tars.
+const LARGEST: u64 = 8 << 30;
+/// Where those who call put the repositories of submodules: below this one's folder, and counted with themselves.
+pub const SUBMODULE_FOLDERS: &str = "submodules";
 /// Submodules that one repository may have.
 const MOST: usize = 256;
 /// Which of its settings say what they are.
@@ -74,6 +76,41 @@ pub struct Order {
     pub folder: Option<String>,
     /// Where its files are in the tar: a folder, for a submodule.
     pub inside: Option<String>,
+    /// What it may cost.
+    pub budget: Budget,
+}
+
+/// What a repository and its submodules may cost together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// Time.
+    pub time: Duration,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            bytes: LARGEST,
+            time: PATIENCE,
+        }
+    }
+}
+
+impl Budget {
+    /// Gives what is left after a fetch.
+    ///
+    /// # Errors
+    /// When nothing is.
+    pub fn after(self, bytes: u64, took: Duration) -> Result<Self, Error> {
+        let left = self
+            .bytes
+            .checked_sub(bytes)
+            .zip(self.time.checked_sub(took));
+        let (bytes, time) = left.ok_or(Error::Budget)?;
+        Ok(Self { bytes, time })
+    }
 }
 
 /// A commit of another repository that has a place in this one.
@@ -96,6 +133,8 @@ pub struct Fetched {
     pub archive: PathBuf,
     /// Its submodules, whose places are empty in the tar.
     pub submodules: Vec<Submodule>,
+    /// Bytes that it takes on the disk.
+    pub bytes: u64,
 }
 
 /// Fetches into a folder, which is made. Blocks.
@@ -140,7 +179,22 @@ pub fn fetch(order: &Order, place: &Path) -> Result<Fetched, Error> {
         commit,
         archive,
         submodules,
+        bytes: taken(place).map_err(disk(place))?,
     })
+}
+
+/// Counts the bytes of a folder's files; what git makes is not deep.
+fn taken(folder: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        bytes += match about.is_dir() && entry.file_name() != SUBMODULE_FOLDERS {
+            true => taken(&entry.path())?,
+            false => about.len(),
+        };
+    }
+    Ok(bytes)
 }
 
 /// Writes a tar of a tree.
@@ -174,14 +228,23 @@ fn archive(order: &Order, place: &Path, tree: &str) -> Result<PathBuf, Error> {
 
 /// Lists the submodules that `.gitmodules` of a commit knows and its tree has.
 fn submodules(order: &Order, place: &Path, commit: &str) -> Result<Vec<Submodule>, Error> {
-    let blob = format!("--blob={commit}:.gitmodules");
+    let file = format!("{commit}:.gitmodules");
+    let there = tool(order, place)?
+        .arguments(["cat-file", "-e", &file])
+        .run()?;
+    // Most repositories have no such file.
+    if !there.status.success() {
+        return Ok(Vec::new());
+    }
+    let blob = format!("--blob={file}");
     let settings = tool(order, place)?
         .arguments(["config", "-z", &blob, "--get-regexp", SUBMODULES])
         .run()?;
-    // Most repositories have no such file.
-    if !settings.status.success() {
+    // It says nothing of any submodule.
+    if settings.status.code() == Some(1) {
         return Ok(Vec::new());
     }
+    let settings = checked("config", settings)?;
     let known = known(&settings.stdout);
     if settings.truncated || known.len() > MOST {
         return Err(Error::Submodules);
@@ -243,8 +306,8 @@ fn known(settings: &[u8]) -> BTreeMap<String, String> {
 fn tool(order: &Order, place: &Path) -> Result<Tool, Error> {
     let mut tool = Tool::new(program(&PROGRAMS)?)?
         .folder(place)
-        .deadline(PATIENCE)
-        .largest_file(LARGEST)
+        .deadline(order.budget.time)
+        .largest_file(order.budget.bytes)
         .variable("HOME", place);
     for (name, value) in VARIABLES {
         tool = tool.variable(*name, *value);
@@ -305,7 +368,20 @@ mod tests {
             reference: None,
             folder: None,
             inside: None,
+            budget: Budget::default(),
         }
+    }
+
+    #[test]
+    fn what_all_repositories_cost_together_is_bounded() {
+        let budget = Budget {
+            bytes: 10,
+            time: Duration::from_secs(10),
+        };
+        let left = budget.after(4, Duration::from_secs(3)).unwrap();
+        assert_eq!((left.bytes, left.time), (6, Duration::from_secs(7)));
+        assert!(left.after(7, Duration::ZERO).is_err());
+        assert!(left.after(0, Duration::from_secs(8)).is_err());
     }
 
     #[test]

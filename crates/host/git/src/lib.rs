@@ -10,5 +10,5 @@ mod fetch;
 mod join;
 
 pub use error::Error;
-pub use fetch::{Fetched, Order, Submodule, fetch};
+pub use fetch::{Budget, Fetched, Order, SUBMODULE_FOLDERS, Submodule, fetch};
 pub use join::join;

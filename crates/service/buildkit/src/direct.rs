@@ -2,7 +2,10 @@
 //!
 //! The same build as through `Control`: the request's words become attributes of the front end, and its story is told in the same messages.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use futures_util::{
     Stream, StreamExt as _,
@@ -49,7 +52,7 @@ pub enum Told {
 struct Running {
     work: Option<BoxFuture<'static, Result<control::SolveResponse, Error>>>,
     story: Option<BoxStream<'static, control::StatusResponse>>,
-    cancelled: CancellationToken,
+    place: Cancellable,
     last: Option<Told>,
 }
 
@@ -57,7 +60,7 @@ impl Service {
     /// Begins a build; to drop the stream ends it.
     pub fn carry_out(&self, direct: Direct) -> impl Stream<Item = Told> + Send + use<> {
         let (service, id) = (self.clone(), direct.id.clone());
-        let cancelled = self.0.direct.begin(&id);
+        let place = self.0.direct.begin(&id);
         let request = request(direct);
         let solving = service.clone();
         let work = async move { solving.solve(request).await };
@@ -69,7 +72,7 @@ impl Service {
         let running = Running {
             work: Some(Box::pin(work)),
             story: Some(story.boxed()),
-            cancelled,
+            place,
             last: None,
         };
         stream::unfold(running, async |mut running| {
@@ -89,7 +92,7 @@ impl Running {
             let ended = match (&mut self.story, &mut self.work) {
                 (Some(story), Some(work)) => tokio::select! {
                     biased;
-                    () = self.cancelled.cancelled() => Err(Error::Cancelled),
+                    () = self.place.token.cancelled() => Err(Error::Cancelled),
                     ended = work => ended,
                     Some(status) = story.next() => return Some(Told::Trace(status.encode_to_vec())),
                 },
@@ -140,36 +143,69 @@ fn request(direct: Direct) -> control::SolveRequest {
     }
 }
 
-/// Builds that may be cancelled by their ids.
-#[derive(Debug, Default)]
-pub(crate) struct Cancels(std::sync::Mutex<BTreeMap<String, CancellationToken>>);
+/// Builds that may be cancelled by their ids; of equal ids the last counts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cancels(Arc<Mutex<BTreeMap<String, CancellationToken>>>);
+
+/// A build's place among them, until it is dropped.
+struct Cancellable {
+    all: Cancels,
+    id: String,
+    token: CancellationToken,
+}
 
 impl Cancels {
-    /// Gives the token of a build; those of builds that ended are forgotten.
-    fn begin(&self, id: &str) -> CancellationToken {
+    fn begin(&self, id: &str) -> Cancellable {
         let token = CancellationToken::new();
-        let child = token.child_token();
-        let mut all = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if all.len() >= MOST {
-            all.clear();
+        self.lock().insert(id.to_owned(), token.clone());
+        Cancellable {
+            all: self.clone(),
+            id: id.to_owned(),
+            token,
         }
-        all.insert(id.to_owned(), token);
-        child
     }
 
     fn cancel(&self, id: &str) {
-        let mut all = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(token) = all.remove(id) {
+        if let Some(token) = self.lock().remove(id) {
             token.cancel();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, CancellationToken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Cancellable {
+    fn drop(&mut self) {
+        // To cancel what has ended does nothing, and tells whether the place is this one's still.
+        self.token.cancel();
+        let mut all = self.all.lock();
+        if all
+            .get(&self.id)
+            .is_some_and(CancellationToken::is_cancelled)
+        {
+            all.remove(&self.id);
         }
     }
 }
 
-/// Ids remembered: more builds than run at once.
-const MOST: usize = 1024;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builds_are_cancelled_by_their_ids_and_forgotten_when_they_end() {
+        let cancels = Cancels::default();
+        let (one, two) = (cancels.begin("one"), cancels.begin("two"));
+        cancels.cancel("one");
+        cancels.cancel("nobody");
+        assert!(one.token.is_cancelled() && !two.token.is_cancelled());
+        let second = cancels.begin("two");
+        drop(two);
+        cancels.cancel("two");
+        assert!(second.token.is_cancelled());
+        drop((one, second));
+        assert!(cancels.lock().is_empty());
+    }
+}

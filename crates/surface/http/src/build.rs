@@ -30,6 +30,7 @@ const BEAT: Duration = Duration::from_secs(1);
 
 /// Builds an image.
 pub(crate) async fn build(services: &Services, call: Call) -> Reply {
+    refuse(&call)?;
     if call.text("version") == Some("2") {
         return crate::build_direct::build(services, &call);
     }
@@ -155,12 +156,17 @@ impl Running {
     }
 }
 
-fn request(call: &Call) -> Result<Request, Error> {
-    if call.flag("squash") {
-        return Err(Error::parameter(
+/// Refuses what no build does, of either version.
+fn refuse(call: &Call) -> Result<(), Error> {
+    match call.flag("squash") {
+        true => Err(Error::parameter(
             "squash is only supported with experimental mode",
-        ));
+        )),
+        false => Ok(()),
     }
+}
+
+fn request(call: &Call) -> Result<Request, Error> {
     let text = |key: &str| call.text(key).map(str::to_owned);
     Ok(Request {
         id: text("buildid").unwrap_or_default(),

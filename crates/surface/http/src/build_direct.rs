@@ -23,6 +23,8 @@ use crate::{
 
 /// The name of the remote that is the client's session itself.
 const SESSION: &str = "client-session";
+/// The name of one that comes in another request.
+const UPLOAD: &str = "upload-request";
 /// As for classic builds: an empty line tells whether the client is still there.
 const BEAT: Duration = Duration::from_secs(1);
 
@@ -125,6 +127,10 @@ fn attributes(
     let mut set = |key: &str, value: &str| all.insert(key.to_owned(), value.to_owned());
     match call.text("remote") {
         Some(SESSION) => {}
+        Some(UPLOAD) => {
+            let text = "an archive as context of a build of version 2 is not taken: give buildx, or no DOCKER_BUILDKIT=1, or unpack it";
+            return Err(Error::parameter(text));
+        }
         Some(remote) if !remote.is_empty() => drop(set("context", remote)),
         _ => {
             let text = "a build of version 2 takes its context from a session (remote=client-session) or an address";
@@ -152,8 +158,13 @@ fn attributes(
     if call.flag("pull") {
         set("image-resolve-mode", "pull");
     }
-    if let Some(network @ ("host" | "none")) = call.text("networkmode") {
-        set("force-network-mode", network);
+    match call.text("networkmode") {
+        None | Some("" | "default") => {}
+        Some(network @ ("host" | "none")) => drop(set("force-network-mode", network)),
+        Some(other) => {
+            let text = format!("network mode {other:?} not supported by buildkit");
+            return Err(Error::parameter(text));
+        }
     }
     if let Some(size) = call.number::<i64>("shmsize")?.filter(|size| *size > 0) {
         set("shm-size", &size.to_string());
