@@ -82,6 +82,7 @@ impl Lab {
                 lab.add_container(bridge, endpoint);
             }
         }
+        lab.await_ports();
         lab
     }
 
@@ -202,7 +203,28 @@ impl Lab {
             .ip(&format!("link set ear master {} up\n", bridge.name));
         place.ip("link set eth0 up\n");
         self.places.push(place);
+        self.await_ports();
         self.places.len() - 1
+    }
+
+    /// Waits until every bridge forwards what its ports receive: the kernel lets a port in some time after its far end is up.
+    fn await_ports(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        let ports = || {
+            let mut ip = Command::new("ip");
+            let output = ip
+                .args(["-d", "-o", "link", "show", "type", "bridge_slave"])
+                .output();
+            String::from_utf8(output.unwrap().stdout).unwrap()
+        };
+        loop {
+            let said = self.host().run(ports);
+            if said.lines().all(|port| port.contains("state forwarding")) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{said}");
+            thread::yield_now();
+        }
     }
 
     /// Lays a cable from the host's `name` to `eth0` of the other end.
