@@ -1,7 +1,9 @@
 //! One build: which stages are needed, who waits for whom, and what becomes of the last.
 //!
-//! Each stage is a task. It waits for a stage that it needs when it needs it, so stages that do not depend on each other run
-//! side by side. The first failure ends all; tasks that are dropped take their containers and folders with them.
+//! Each stage waits for a stage that it needs when it needs it, so stages that do not depend on each other run side by side. What
+//! takes its time in one is on threads and in containers of its own; the stages themselves take turns on the build's task, so that
+//! steps which are remembered wake nobody. The first failure ends all; stages that are dropped take their containers and folders
+//! with them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,6 +11,7 @@ use std::{
 };
 
 use data_encoding::BASE64;
+use futures_util::{TryStreamExt as _, stream::FuturesUnordered};
 use hakone_base::{Digest, ImageRef};
 use hakone_build_model::{Key, Trace, shelf};
 use hakone_dockerfile::{
@@ -16,10 +19,7 @@ use hakone_dockerfile::{
     StageScope, Step,
 };
 use hakone_mount::Root;
-use tokio::{
-    sync::{OnceCell, Semaphore, watch},
-    task::JoinSet,
-};
+use tokio::sync::{OnceCell, Semaphore, watch};
 
 use crate::{
     Built, Error, Export, Folder, Lender, Progress, Request, Sources, StepNumber, Style, Wanted,
@@ -129,13 +129,10 @@ impl Build {
         let names = names(&self.request.names)?;
         let build = Arc::new(self);
         build.tell_arguments().await;
-        let mut tasks = JoinSet::new();
-        for index in build.stages.keys().copied() {
-            tasks.spawn(one(Arc::clone(&build), index));
-        }
-        while let Some(ended) = tasks.join_next().await {
-            ended.map_err(|_panic| Error::Cancelled)??;
-        }
+        let stages = build.stages.keys();
+        let mut stages: FuturesUnordered<_> = stages.map(|index| one(&build, *index)).collect();
+        while stages.try_next().await?.is_some() {}
+        drop(stages);
         build.finish(names).await
     }
 
@@ -288,8 +285,8 @@ fn read_by(instruction: &Instruction) -> Option<Vec<String>> {
 }
 
 /// Builds one stage, and tells those that wait for it.
-async fn one(build: Arc<Build>, index: usize) -> Result<(), Error> {
-    let outcome = stage::run(&build, index).await?;
+async fn one(build: &Arc<Build>, index: usize) -> Result<(), Error> {
+    let outcome = stage::run(build, index).await?;
     if let Some(stage) = build.stages.get(&index) {
         stage.send_replace(Some(outcome));
     }

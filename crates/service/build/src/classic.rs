@@ -87,6 +87,15 @@ impl Lines {
         }
     }
 
+    /// Gives the next line if it is there.
+    pub fn ready(&mut self) -> Option<Value> {
+        while self.ready.is_empty() {
+            let event = self.events.try_recv().ok()?;
+            self.take(event);
+        }
+        self.ready.pop_front()
+    }
+
     /// Gives what a failure leaves unsaid: the output of the step that failed before its turn.
     pub fn rest(&mut self) -> Vec<Value> {
         while let Ok(event) = self.events.try_recv() {

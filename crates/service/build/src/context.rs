@@ -312,7 +312,9 @@ fn dockerfile(root: &Root, name: &str) -> Result<Vec<u8>, ContextError> {
         other => other,
     };
     let file = std::fs::File::from(file.map_err(|_error| missing())?);
-    let mut text = Vec::new();
+    let size = file.metadata().map_or(0, |file| file.len());
+    let size = usize::try_from(size.min(MOST_DOCKERFILE)).unwrap_or(0);
+    let mut text = Vec::with_capacity(size + 1);
     let read = file.take(MOST_DOCKERFILE + 1).read_to_end(&mut text);
     read.map_err(|_error| missing())?;
     match text.len() as u64 {

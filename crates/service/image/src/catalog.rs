@@ -104,6 +104,17 @@ impl Catalog {
         self.images.values().filter(|entry| !entry.record.hidden)
     }
 
+    /// Lists the images that people do not see.
+    pub(crate) fn hidden(&self) -> Vec<Digest> {
+        let hidden = self.images.values().filter(|entry| entry.record.hidden);
+        hidden.map(|entry| entry.record.id.clone()).collect()
+    }
+
+    /// Reports whether people see an image, and under all these names.
+    pub(crate) fn shows(&self, id: &Digest, names: &[ImageRef]) -> bool {
+        self.shown(id).is_some() && names.iter().all(|name| self.names.get(name) == Some(id))
+    }
+
     /// Gives the names of an image, in order.
     pub(crate) fn names_of<'a>(&'a self, id: &'a Digest) -> impl Iterator<Item = &'a ImageRef> {
         self.names

@@ -313,23 +313,21 @@ impl Inner {
 
     /// Forgets removed images whose last container is gone.
     fn forget_hidden(&self, wanted: &mut Catalog) -> Result<(), Error> {
-        if self.users.get().is_none() {
-            return Ok(());
-        }
-        let (usages, kept) = (self.usages(), self.kept());
-        let free = |entry: &&Entry| {
-            entry.record.hidden
-                && usages.iter().all(|usage| usage.image != entry.record.id)
-                && !kept.contains(&entry.record.id)
-        };
-        let free: Vec<Digest> = wanted
-            .images
-            .values()
-            .filter(free)
-            .map(|e| e.record.id.clone())
-            .collect();
+        let hidden = wanted.hidden();
+        let free = self.unneeded(hidden);
         free.iter()
             .try_for_each(|id| self.delete(wanted, id, false))
+    }
+
+    /// Picks of hidden images those that neither a container nor a build needs.
+    pub(crate) fn unneeded(&self, mut hidden: Vec<Digest>) -> Vec<Digest> {
+        if hidden.is_empty() || self.users.get().is_none() {
+            return Vec::new();
+        }
+        let used = self.usages().into_iter().map(|usage| usage.image);
+        let needed: BTreeSet<Digest> = used.chain(self.kept()).collect();
+        hidden.retain(|id| !needed.contains(id));
+        hidden
     }
 
     pub(crate) fn prune(&self, filters: &Filters) -> Result<wire::ImagePruneResponse, Error> {

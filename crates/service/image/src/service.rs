@@ -313,18 +313,13 @@ impl Service {
 
     /// Forgets images that were removed by force and whose last container is gone; cheap when there are none.
     ///
-    /// Called when a container was removed; each removal of an image does it too.
+    /// Called when a container was removed or a build ended; each removal of an image does it too.
     ///
     /// # Errors
     /// When a record cannot be removed.
     pub async fn collect(&self) -> Result<(), Error> {
-        if self
-            .0
-            .catalog()
-            .images
-            .values()
-            .all(|entry| !entry.record.hidden)
-        {
+        let hidden = self.0.catalog().hidden();
+        if self.0.unneeded(hidden).is_empty() {
             return Ok(());
         }
         self.work(|inner| {

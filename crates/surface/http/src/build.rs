@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io, pin::Pin, sync::Arc, time::Duration};
 
 use base64::Engine as _;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
 use hakone_base::Fault as _;
 use hakone_build::{
@@ -27,6 +27,8 @@ const REGISTRIES: &str = "x-registry-config";
 /// After so long without a line an empty one is sent: a client may end its side and still listen, so that only a write tells
 /// that it is gone. Readers of JSON skip it.
 const BEAT: Duration = Duration::from_secs(1);
+/// Bytes of lines that go out as one piece, about.
+const PIECE: usize = 16 * 1024;
 
 /// Builds an image.
 pub(crate) async fn build(services: &Services, call: Call) -> Reply {
@@ -97,11 +99,28 @@ impl Running {
                     Err(_quiet) => return Some((Ok(Bytes::from_static(b"\n")), (None, running))),
                 },
             };
-            Some((
-                reply::line(&line).map_err(io::Error::other),
-                (None, running),
-            ))
+            Some((running.with_more(&line), (None, running)))
         })
+    }
+
+    /// Prints a line and those that need not be waited for: each piece costs the client a wake-up.
+    fn with_more(&mut self, line: &Value) -> io::Result<Bytes> {
+        let mut text: BytesMut = reply::line(line).map_err(io::Error::other)?.into();
+        while text.len() < PIECE
+            && let Some(line) = self.ready()
+        {
+            let line = reply::line(&line).map_err(io::Error::other)?;
+            text.extend_from_slice(&line);
+        }
+        Ok(text.freeze())
+    }
+
+    /// Gives what there is to say already.
+    fn ready(&mut self) -> Option<Value> {
+        match self.work.is_some() && !self.quiet {
+            true => self.lines.ready(),
+            false => self.last.pop(),
+        }
     }
 
     /// Goes on until there is something to say.
