@@ -65,7 +65,7 @@ mod tests {
         assert_eq!(text(&member, "/verdict"), "allowed");
 
         let db = lab.address("db", "blue");
-        assert!(!lab.reaches("client", &format!("{db}:80")));
+        assert!(lab.is_kept_from("client", &format!("{db}:80")));
         let dropped = seen(&lab, "a drop between networks", |line| {
             between(line, "drop", "client", "db")
         });
