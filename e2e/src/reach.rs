@@ -113,6 +113,13 @@ impl Lab {
             .is_some_and(|page| page.contains("root"))
     }
 
+    /// Reports whether an address or name answers a container's pings, as patiently as [`Self::reaches`].
+    #[must_use]
+    pub fn pings(&self, from: &str, to: &str) -> bool {
+        let ping = format!("exec {from} ping -c1 -W3 {to}");
+        patiently(|| (self.docker(&ping).code == 0).then_some(())).is_some()
+    }
+
     /// Gives the address that the server at `to` sees of a container; `None` when nothing answers for long.
     #[must_use]
     pub fn seen(&self, from: &str, to: &str) -> Option<String> {
