@@ -5,8 +5,8 @@ docker create --name a1 --label team=blue -v v1:/data $IMAGE sh -c 'trap "exit 0
 docker start a1
 docker exec a1 true
 docker exec a1 nosuch
-docker exec -d a1 sleep 0.123
-while docker top a1 | grep -q 0.123; do :; done
+docker exec -d a1 sleep 0.1
+for i in $(seq 300); do docker inspect -f '{{.ExecIDs}}' a1 | grep -q '[0-9a-f]' || break; sleep 0.1; done
 docker pause a1
 docker unpause a1
 docker rename a1 a2
