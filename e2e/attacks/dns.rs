@@ -28,10 +28,11 @@ fn resolver(lab: &Lab) -> (Background, Heard) {
         let question = &buffer[..length];
         let label = usize::from(question[12]);
         let first = String::from_utf8_lossy(&question[13..13 + label]).to_lowercase();
-        if first.starts_with("good") {
+        let answered = first.starts_with("good");
+        log.lock().unwrap().push(first);
+        if answered {
             socket.send_to(&answer_to(question), from).ok();
         }
-        log.lock().unwrap().push(first);
     });
     (serving, heard)
 }
@@ -97,7 +98,9 @@ fn names_of_containers_stay_on_their_network_and_on_the_host() {
         .docker("exec asker nslookup -type=a good.example")
         .stdout;
     assert!(control.contains("198.51.100.7"), "{control}");
-    let asked = heard.lock().unwrap().clone();
+    let mut asked = heard.lock().unwrap().clone();
+    // An answer that is slow to come is asked for again.
+    asked.dedup();
     assert_eq!(asked, ["good"], "these questions left the host");
 }
 

@@ -1,7 +1,7 @@
 //! Attacks on what all containers share: the host's tables of flows, neighbours and forwarding entries; and flows that outlive
 //! their permission.
 
-use std::net::UdpSocket;
+use std::{net::UdpSocket, time::Instant};
 
 use hakone_e2e::{Engine, Lab, eventually};
 
@@ -75,11 +75,7 @@ fn one_container_does_not_take_all_flows_of_the_host() {
     };
     python(&lab, "mallory", FLOOD, "");
     assert!((150..300).contains(&count()), "{} flows", count());
-    assert_eq!(
-        lab.docker("exec honest ping -c1 -W2 10.99.0.2").code,
-        0,
-        "its neighbour"
-    );
+    assert!(lab.pings("honest", "10.99.0.2"), "its neighbour");
 }
 
 #[test]
@@ -106,7 +102,7 @@ fn one_container_does_not_fill_the_hosts_neighbours_nor_the_bridges_entries() {
     };
     let (neighbours, entries) = (count("ip neigh"), count("bridge fdb show"));
     python(&lab, "mallory", SCAN, &format!("{mac} {gateway} {last}"));
-    assert_eq!(lab.docker("exec mallory ping -c1 -W2 10.99.0.2").code, 0);
+    assert!(lab.pings("mallory", "10.99.0.2"));
     // The way out may have become known meanwhile: a neighbour on the cable.
     assert!(
         count("ip neigh") <= neighbours + 2,
@@ -138,12 +134,14 @@ fn a_container_that_searches_its_networks_leaves_the_table_of_neighbours_to_the_
             let list = format!("ip {family} neigh show dev cable0 {unknown}");
             lab.host.sh(&list).ok().parse::<u32>().unwrap()
         };
-        // Controls: each place shows what is looked for in vain.
+        // Controls: each place shows what is looked for in vain; the longer the search, the more the pace lets through.
+        let begun = Instant::now();
+        let most = |pace: u64| u32::try_from(pace + 32 * begun.elapsed().as_secs()).unwrap();
         python(&lab, "mallory", SEARCH, "10.71.%d.%d fd71::%x");
         for family in ["-4", "-6"] {
             let asked = inside(family);
             assert!(
-                (20..260).contains(&asked),
+                (20..most(260)).contains(&asked),
                 "{backend} {family}: {asked} inside"
             );
         }
@@ -151,7 +149,7 @@ fn a_container_that_searches_its_networks_leaves_the_table_of_neighbours_to_the_
         for family in ["-4", "-6"] {
             let asked = on_cable(family);
             assert!(
-                (20..220).contains(&asked),
+                (20..most(220)).contains(&asked),
                 "{backend} {family}: {asked} on the cable"
             );
         }
@@ -161,7 +159,8 @@ fn a_container_that_searches_its_networks_leaves_the_table_of_neighbours_to_the_
             "exec mallory ping -c1 -W2 10.71.0.1".to_owned(),
             "exec honest ping -c1 -W2 10.99.0.2".to_owned(),
         ] {
-            assert_eq!(lab.docker(&line).code, 0, "{backend}: {line}");
+            let what = format!("{backend}: {line}");
+            eventually(&what, || lab.docker(&line).code == 0);
         }
     }
 }

@@ -188,12 +188,12 @@ fn no_error_about_anothers_flow_is_believed() {
         );
         be_honest(&lab, mallory, "10.71.0.1", 7000);
         judge("about_others", &sent, ears.map(Ear::heard), 21);
-        // What one says of packets that were meant for oneself is heard.
+        // What one says of packets that were meant for oneself is heard. The kernel says so much a second for all its namespaces.
         for address in ["IPAddress", "GlobalIPv6Address"] {
             let path = format!("{{{{(index .NetworkSettings.Networks \"red\").{address}}}}}");
             let address = lab.docker(&format!("inspect -f '{path}' mallory")).ok();
             let program = format!(
-                "import socket\nfor f,*_,a in socket.getaddrinfo(\"{address}\",7999,type=socket.SOCK_DGRAM):\n s=socket.socket(f,socket.SOCK_DGRAM)\n s.settimeout(5)\n s.connect(a)\n s.send(b\"x\")\n s.recv(1)"
+                "import socket\nfor f,*_,a in socket.getaddrinfo(\"{address}\",7999,type=socket.SOCK_DGRAM):\n s=socket.socket(f,socket.SOCK_DGRAM)\n s.settimeout(.5)\n s.connect(a)\n for _ in range(100):\n  try: s.send(b\"x\"); s.recv(1)\n  except TimeoutError: pass"
             );
             let enter = At::Container("victim").enter(&lab);
             let told = lab.shell(&format!("{enter} /usr/bin/python3 -c '{program}' 2>&1"));
@@ -270,16 +270,8 @@ fn members_of_a_network_without_icc_do_not_hear_each_other() {
         let sent = attack(&lab, mallory, ("eth0", "isolated"), &world.json());
         be_honest(&lab, At::Machine(&lab.outside), "10.99.0.1", 7007);
         judge("isolated", &sent, [ear.heard()], 31);
-        assert_eq!(
-            lab.docker("exec mallory ping -c1 -W2 10.99.0.2").code,
-            0,
-            "the way out"
-        );
-        assert_eq!(
-            lab.docker("exec mallory ping -c1 -W2 10.71.0.1").code,
-            0,
-            "the gateway"
-        );
+        assert!(lab.pings("mallory", "10.99.0.2"), "the way out");
+        assert!(lab.pings("mallory", "10.71.0.1"), "the gateway");
     }
 }
 

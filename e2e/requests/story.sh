@@ -6,7 +6,7 @@ docker start a1
 docker exec a1 true
 docker exec a1 nosuch
 docker exec -d a1 sleep 0.1
-sleep 0.4
+for i in $(seq 300); do docker inspect -f '{{.ExecIDs}}' a1 | grep -q '[0-9a-f]' || break; sleep 0.1; done
 docker pause a1
 docker unpause a1
 docker rename a1 a2
@@ -19,8 +19,8 @@ docker cp a2:/f g
 docker export a2 >/dev/null
 docker commit -m note a2 made:1
 docker kill -s USR1 a2
-docker restart -t 1 a2
-docker stop -t 1 a2
+docker restart -t 20 a2
+docker stop -t 20 a2
 docker start a2
 docker kill a2
 docker wait a2
@@ -28,7 +28,8 @@ docker rm a2
 docker run --rm -v v1:/data:ro --network n1 --name r1 $IMAGE true
 docker run --rm -v /anonymous --name r2 $IMAGE sh -c 'exit 3'
 docker run -d --name h1 --health-cmd true --health-interval 1s $IMAGE sleep 100
-sleep 2.5
+until [ "$(docker inspect -f '{{.State.Health.Status}}' h1)" = healthy ]; do sleep 0.1; done
+sleep 1
 docker rm -f h1
 docker tag made:1 made:2
 docker save made:1 >made.tar

@@ -256,7 +256,7 @@ impl Lab {
         let cgroup = self.cgroup();
         let find = || leftovers::find(self.folder.path(), &cgroup, &self.host);
         let mut found = find();
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
         while !found.is_empty() && std::time::Instant::now() < deadline {
             std::thread::sleep(std::time::Duration::from_millis(50));
             found = find();

@@ -12,7 +12,7 @@ use std::{
 use crate::{Api, IMAGE, Unread};
 
 /// Time that output and events have to arrive.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Faults told of one client.
 const TOLD: usize = 3;
 

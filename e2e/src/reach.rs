@@ -12,7 +12,7 @@ use std::{
 
 use hakone_netns::Netns;
 
-use crate::{IMAGE, Lab, Namespace, eventually};
+use crate::{IMAGE, Lab, Namespace, eventually, shell::patiently};
 
 /// Serves `/passwd`, and under `/cgi-bin/who` the address that the server sees of its client.
 const SERVE: &str = r"mkdir -p /www/cgi-bin; cp /etc/passwd /www; printf '#!/bin/sh\necho; echo $REMOTE_ADDR\n' > /www/cgi-bin/who; chmod +x /www/cgi-bin/who";
@@ -95,24 +95,45 @@ impl Lab {
             .ok()
     }
 
-    /// Reports whether a container is served by `to`: an address or name, and a port behind a colon.
+    /// Reports whether a container is served by `to`: an address or name, and a port behind a colon. It asks until it is, as
+    /// long as a loaded machine may need; for what must not be reached there is [`Self::is_kept_from`].
     #[must_use]
     pub fn reaches(&self, from: &str, to: &str) -> bool {
-        self.get(from, to, "/passwd")
+        patiently(|| self.is_served(from, to, 3).then_some(())).is_some()
+    }
+
+    /// Reports whether a container that asks once, for a second, is not served by `to`.
+    #[must_use]
+    pub fn is_kept_from(&self, from: &str, to: &str) -> bool {
+        !self.is_served(from, to, 1)
+    }
+
+    fn is_served(&self, from: &str, to: &str, seconds: u8) -> bool {
+        self.get(from, to, ("/passwd", seconds))
             .is_some_and(|page| page.contains("root"))
     }
 
-    /// Gives the address that the server at `to` sees of a container; `None` when nothing answers.
+    /// Reports whether an address or name answers a container's pings, as patiently as [`Self::reaches`].
+    #[must_use]
+    pub fn pings(&self, from: &str, to: &str) -> bool {
+        let ping = format!("exec {from} ping -c1 -W3 {to}");
+        patiently(|| (self.docker(&ping).code == 0).then_some(())).is_some()
+    }
+
+    /// Gives the address that the server at `to` sees of a container; `None` when nothing answers for long.
     #[must_use]
     pub fn seen(&self, from: &str, to: &str) -> Option<String> {
-        let page = self.get(from, to, "/cgi-bin/who")?;
-        page.lines().last().map(plain)
+        patiently(|| {
+            let page = self.get(from, to, ("/cgi-bin/who", 3))?;
+            page.lines().last().map(plain)
+        })
     }
 
     /// Asks with busybox's `nc`: its `wget` does not survive being linked statically.
-    fn get(&self, from: &str, to: &str, path: &str) -> Option<String> {
+    fn get(&self, from: &str, to: &str, (path, seconds): (&str, u8)) -> Option<String> {
         let (host, port) = split(to);
-        let ask = format!("printf \"GET {path} HTTP/1.0\\r\\n\\r\\n\" | nc -w 1 {host} {port}");
+        let ask =
+            format!("printf \"GET {path} HTTP/1.0\\r\\n\\r\\n\" | nc -w {seconds} {host} {port}");
         let asked = self.docker(&format!("exec {from} sh -c '{ask}'"));
         (asked.code == 0).then_some(asked.stdout)
     }
@@ -149,21 +170,28 @@ impl Lab {
 }
 
 impl Namespace {
-    /// Reports whether this machine is served by `to`.
+    /// Reports whether this machine is served by `to`. It asks until it is, as long as a loaded machine may need; for what
+    /// must not be reached there is [`Self::is_kept_from`].
     #[must_use]
     pub fn reaches(&self, to: &str) -> bool {
-        self.sh(&format!(
-            "curl -gsf -o /dev/null --max-time 2 http://{to}/passwd"
-        ))
-        .code
-            == 0
+        patiently(|| self.get(to, ("/passwd", 3))).is_some()
     }
 
-    /// Gives the address that the server at `to` sees of this machine; `None` when nothing answers.
+    /// Reports whether this machine, asking once for a second, is not served by `to`.
+    #[must_use]
+    pub fn is_kept_from(&self, to: &str) -> bool {
+        self.get(to, ("/passwd", 1)).is_none()
+    }
+
+    /// Gives the address that the server at `to` sees of this machine; `None` when nothing answers for long.
     #[must_use]
     pub fn seen(&self, to: &str) -> Option<String> {
-        let asked = self.sh(&format!("curl -gsf --max-time 3 http://{to}/cgi-bin/who"));
-        (asked.code == 0).then(|| plain(&asked.stdout))
+        patiently(|| self.get(to, ("/cgi-bin/who", 3))).map(|page| plain(&page))
+    }
+
+    fn get(&self, to: &str, (path, seconds): (&str, u8)) -> Option<String> {
+        let asked = self.sh(&format!("curl -gsf --max-time {seconds} http://{to}{path}"));
+        (asked.code == 0).then_some(asked.stdout)
     }
 }
 

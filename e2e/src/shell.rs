@@ -57,12 +57,24 @@ pub fn sh(line: &str) -> Output {
     }
 }
 
-/// Waits until `condition` holds, at most ten seconds; a test waits for conditions, never for times.
+/// How long a condition may take to come true: so long that only what never comes true fails, on however loaded a machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `condition` holds, at most a minute; a test waits for conditions, never for times.
 #[track_caller]
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !condition() {
-        assert!(Instant::now() < deadline, "never came true: {what}");
+    let came = patiently(|| condition().then_some(()));
+    assert!(came.is_some(), "never came true: {what}");
+}
+
+/// Asks until there is an answer, at most a minute.
+pub(crate) fn patiently<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = ask();
+        if answer.is_some() || Instant::now() >= deadline {
+            return answer;
+        }
         thread::sleep(Duration::from_millis(10));
     }
 }

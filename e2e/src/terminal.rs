@@ -18,7 +18,7 @@ use rustix::{
 use crate::Lab;
 
 /// How long a person waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A command line on a terminal of its own.
 #[derive(Debug)]

@@ -70,13 +70,12 @@ mod tests {
         lab.docker(&race).ok();
         let begin = Instant::now();
         let mut rounds = 0;
-        while begin.elapsed() < Duration::from_secs(5) {
+        while begin.elapsed() < Duration::from_secs(5) || rounds < 10 {
             lab.docker("cp file box:/real/");
             let out = lab.docker("cp box:/real/secret -");
             assert!(!out.stdout.contains("secret\n"), "{out:?}");
             rounds += 1;
         }
-        assert!(rounds > 10);
         untouched(&lab);
     }
 
@@ -152,7 +151,7 @@ mod tests {
             .ok();
         let size = |line: &str| -> u64 {
             let Output { stdout, .. } =
-                lab.shell(&format!("timeout 20 {line} | head -c 100000000 | wc -c"));
+                lab.shell(&format!("timeout 100 {line} | head -c 100000000 | wc -c"));
             stdout.trim().parse().unwrap()
         };
         let copy = "curl -s --unix-socket engine.sock 'http://e/containers/box/archive?path=/bomb'";
@@ -296,10 +295,10 @@ mod tests {
             .ok();
         let web = lab.path("web").display().to_string();
         lab.outside.sh(&format!(
-            "cd {web} && (timeout 60 python3 -m http.server 8000 >/dev/null 2>&1 &)"
+            "cd {web} && (timeout 120 python3 -m http.server 8000 >/dev/null 2>&1 &)"
         ));
         lab.host.sh(&format!(
-            "cd {web} && (timeout 60 python3 -m http.server 8000 >/dev/null 2>&1 &)"
+            "cd {web} && (timeout 120 python3 -m http.server 8000 >/dev/null 2>&1 &)"
         ));
         eventually("both servers answer", || {
             lab.host

@@ -4,7 +4,7 @@
 mod tests {
     use std::path::Path;
 
-    use hakone_e2e::{Engine, IMAGE, Lab, Output, Registry, Serving};
+    use hakone_e2e::{Engine, IMAGE, Lab, Output, Registry, Serving, eventually};
 
     const AGES: [&str; 2] = ["buildx-0.13", "buildx-sid"];
     const WEB: &str = "http://10.99.0.2:8000";
@@ -40,7 +40,7 @@ mod tests {
         lab.outside.sh(&format!(
             "cd {at} && (timeout 120 python3 -c '{server}' >../served 2>&1 &)"
         ));
-        hakone_e2e::eventually("the server answers", || {
+        eventually("the server answers", || {
             lab.host.sh(&format!("curl -sf {WEB}/")).code == 0
         });
     }
@@ -116,6 +116,52 @@ mod tests {
                 "{name}: {refused:?}"
             );
         }
+    }
+
+    /// As CLIs before buildx ask: one request names the repository, and another could end the build by the id that it chose.
+    #[test]
+    fn one_request_builds_a_repository_and_another_cancels_it_by_its_id() {
+        let lab = lab("buildx-sid");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let cli = root.join("target/clients/docker-20.10/usr/bin/docker");
+        assert!(cli.exists(), "scripts/clients has made it");
+        let build = |repository: &str| {
+            format!(
+                "DOCKER_BUILDKIT=1 timeout 100 {} -H unix://door.sock build -t {repository} {WEB}/cgi-bin/git/{repository}.git",
+                cli.display()
+            )
+        };
+        // A door through which all that is asked is written down.
+        lab.shell("((timeout 110 socat -v UNIX-LISTEN:door.sock,fork UNIX-CONNECT:engine.sock) >/dev/null 2>asked &)");
+        eventually("the door is there", || lab.path("door.sock").exists());
+        lab.shell(&build("r")).ok();
+        assert!(files(&lab, "r").contains("./sub/f"));
+
+        lab.shell(&format!(
+            "mkdir slow && cd slow && {GIT} init -q && printf 'FROM {IMAGE}\nRUN sleep 1000\n' > Dockerfile && {GIT} add Dockerfile && \
+             {GIT} commit -qm x && {GIT} clone -q --bare . ../srv/slow.git && chmod -R a+rX ../srv"
+        ))
+        .ok();
+        lab.shell(&format!("(({}; touch over) >said 2>&1 &)", build("slow")));
+        let runs = || !lab.docker("ps -q").ok().is_empty();
+        eventually("the step runs", runs);
+        let asked = lab.shell("grep -ao 'buildid=[0-9a-f]*' asked | tail -n 1");
+        let id = asked.ok().trim_start_matches("buildid=").to_owned();
+        assert!(id.len() >= 32, "{id}");
+        let cancel = |id: &str| {
+            let (status, said) = lab.api("POST", &format!("/v1.45/build/cancel?id={id}"), "");
+            assert_eq!(status, 204, "{said}");
+        };
+        cancel(&id[1..]);
+        assert!(runs() && !lab.path("over").exists(), "no build of that id");
+        cancel(&id);
+        eventually("the client is told", || lab.path("over").exists());
+        let said = lab.shell("cat said").ok();
+        assert!(said.contains("cancel"), "{said}");
+        eventually("the step's container is gone", || {
+            lab.docker("ps -aq").ok().is_empty()
+        });
+        assert_eq!(lab.docker("images -q slow").ok(), "");
     }
 
     #[test]

@@ -26,7 +26,7 @@ mod tests {
             "run -d --name peer --network red {IMAGE} sleep 1000"
         ))
         .ok();
-        let get = "curl -s --max-time 3 http://10.99.0.1:8080/passwd | grep -q root";
+        let get = "curl -s --retry 9 --retry-all-errors --max-time 60 http://10.99.0.1:8080/passwd | grep -q root";
         eventually("it is served", || lab.outside.sh(get).code == 0);
         let pid = lab.docker("inspect -f '{{.State.Pid}}' web").ok();
         lab.stop(Signal::KILL);
@@ -36,7 +36,7 @@ mod tests {
         assert_eq!(lab.outside.sh(get).code, 0, "served after the restart");
         assert_eq!(
             lab.host
-                .sh("curl -s --max-time 3 http://127.0.0.1:8080/passwd")
+                .sh("curl -s --retry 9 --retry-all-errors --max-time 60 http://127.0.0.1:8080/passwd")
                 .code,
             0,
             "loopback"
@@ -67,6 +67,11 @@ mod tests {
         assert_eq!(lab.docker("logs brief").ok(), "said");
     }
 
+    fn remove(lab: &Lab, name: &str) {
+        let remove = format!("rm -f {name}");
+        eventually("it is removed", || lab.docker(&remove).code == 0);
+    }
+
     #[test]
     fn killing_the_daemon_while_it_works_leaves_nothing_half_made() {
         let mut lab = Lab::new();
@@ -92,8 +97,11 @@ mod tests {
                 .lines()
                 .filter(|name| *name != "steady")
             {
-                lab.docker(&format!("inspect {name}")).ok();
-                lab.docker(&format!("rm -f {name}")).ok();
+                // What was being removed may be gone by now.
+                let shown = lab.docker(&format!("inspect {name}"));
+                let gone = shown.stderr.contains("No such");
+                assert!(shown.code == 0 || gone, "{shown:?}");
+                remove(&lab, name);
             }
             for network in lab
                 .docker("network ls -q --filter type=custom")

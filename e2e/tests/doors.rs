@@ -51,7 +51,7 @@ mod tests {
     /// Speaks RFC 6455 by hand: one masked message out, all messages in.
     const SOCKET: &str = r#"
 import os, socket, struct, sys
-s = socket.socket(socket.AF_UNIX); s.connect("engine.sock"); s.settimeout(10)
+s = socket.socket(socket.AF_UNIX); s.connect("engine.sock"); s.settimeout(60)
 def send(path, more=""):
     s.sendall(f"GET {path} HTTP/1.1\r\nHost: e\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n".encode())
 send("/v1.45/containers/box/attach/ws?stdin=1&stdout=1&stderr=1&stream=1", f"Origin: {sys.argv[1]}\r\n" if len(sys.argv) > 1 else "")
@@ -93,7 +93,7 @@ print(got.decode().strip())
     const SLOW: &str = r#"
 import json, socket, subprocess, time
 def connect():
-    s = socket.socket(socket.AF_UNIX); s.connect("engine.sock"); s.settimeout(10); return s
+    s = socket.socket(socket.AF_UNIX); s.connect("engine.sock"); s.settimeout(60); return s
 def post(s, path, body, more=""):
     body = json.dumps(body).encode()
     s.sendall(f"POST {path} HTTP/1.1\r\nHost: e\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode() + body)
@@ -136,7 +136,7 @@ print(head.endswith(b"\r\n\r\n"), rest[8:].decode().strip())
         let hakone = hakone_e2e::hakone().display().to_string();
         let line = format!(
             "unshare --mount sh -c 'mount -t tmpfs none /run; {hakone} daemon --docker-compat --host unix:///run/own.sock --data-root $LAB/second --exec-root /run/hakone --bridge none --iptables=false --group \"\" & \
-             for i in $(seq 100); do [ -S /var/run/docker.sock ] && break; sleep 0.1; done; env -u DOCKER_HOST -u HAKONE_HOST docker info --format {{{{.ServerVersion}}}}; kill $!; wait $!; ls /run/docker.sock'"
+             for i in $(seq 600); do [ -S /var/run/docker.sock ] && break; sleep 0.1; done; env -u DOCKER_HOST -u HAKONE_HOST docker info --format {{{{.ServerVersion}}}}; kill $!; wait $!; ls /run/docker.sock'"
         );
         let said = lab.shell(&line);
         assert!(said.stdout.contains('.'), "{said:?}");

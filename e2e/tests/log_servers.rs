@@ -14,7 +14,7 @@ mod tests {
     fn daemon(lab: &Lab) -> UnixDatagram {
         let socket = UnixDatagram::bind(lab.path("syslog.sock")).unwrap();
         socket
-            .set_read_timeout(Some(Duration::from_secs(10)))
+            .set_read_timeout(Some(Duration::from_secs(60)))
             .unwrap();
         socket
     }
@@ -71,11 +71,14 @@ mod tests {
             "",
             "sh -c 'while [ ! -f /go ]; do sleep 0.1; done; echo late; sleep 1000'",
         );
-        lab.docker("exec -d box sh -c 'sleep 1; touch /go'").ok();
+        let pid = lab.docker("inspect -f '{{.State.Pid}}' box").ok();
         lab.stop(rustix::process::Signal::KILL);
+        lab.shell(&format!("touch /proc/{pid}/root/go")).ok();
         assert!(next(&socket).ends_with("late\n"));
         lab.start();
-        assert_eq!(lab.docker("logs box").ok(), "late");
+        eventually("docker logs has it too", || {
+            lab.docker("logs box").ok() == "late"
+        });
     }
 
     #[test]
@@ -242,7 +245,7 @@ mod tests {
     fn gelf_and_syslog_over_the_network() {
         let lab = Lab::new();
         let receiver = "import socket,sys,zlib; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.bind((\"127.0.0.1\",12201)); print(zlib.decompress(s.recv(9000),47).decode(),flush=True)";
-        let command = format!("timeout 20 python3 -c '{receiver}'");
+        let command = format!("timeout 100 python3 -c '{receiver}'");
         std::thread::scope(|scope| {
             let got = scope.spawn(|| lab.host.sh(&command).ok());
             eventually("the receiver listens", || {
@@ -289,15 +292,14 @@ mod tests {
         );
     }
 
-    /// Receives one TLS connection and prints what came until it ends.
+    /// Receives one TLS connection and prints what came until it ends, or waits in vain until there is a file `over`.
     const RECEIVER: &str = r#"
-import socket, ssl, sys
+import os, socket, ssl, sys
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); context.load_cert_chain(sys.argv[1] + ".pem", sys.argv[1] + ".key")
-s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", 6514)); s.listen()
-print("ready", file=sys.stderr, flush=True)
-while True:
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", 6514)); s.listen(); s.settimeout(.1)
+while not os.path.exists("over"):
     try:
-        c = context.wrap_socket(s.accept()[0], server_side=True)
+        c = s.accept()[0]; c.settimeout(100); c = context.wrap_socket(c, server_side=True)
         print(c.recv(4096).decode(), end="", flush=True); break
     except (OSError, ssl.SSLError): pass
 "#;
@@ -320,8 +322,8 @@ while True:
             let sockets = lab.host.sh("ss -Hltn sport = 6514").ok();
             sockets.contains("6514")
         };
-        let said = |server: &str, patience: u32| {
-            let line = format!("cd {at} && timeout {patience} python3 -c '{RECEIVER}' {server}");
+        let said = |server: &str, after: &str| {
+            let line = format!("cd {at} && timeout 100 python3 -c '{RECEIVER}' {server}");
             std::thread::scope(|scope| {
                 let got = scope.spawn(|| lab.host.sh(&line).stdout);
                 eventually("the server listens", listens);
@@ -330,10 +332,11 @@ while True:
                      --log-opt syslog-format=rfc5424 --log-opt tag=t {IMAGE} echo secret"
                 ))
                 .ok();
+                lab.shell(after).ok();
                 got.join().unwrap()
             })
         };
-        let message = said("right", 30);
+        let message = said("right", "true");
         let (length, rest) = message.split_once(' ').unwrap();
         assert_eq!(length.parse::<usize>().unwrap(), rest.len(), "{message}");
         assert!(
@@ -341,7 +344,7 @@ while True:
             "{message}"
         );
         assert_eq!(
-            said("wrong", 4),
+            said("wrong", "touch over"),
             "",
             "nothing is told to a server that cannot show who it is"
         );
@@ -351,7 +354,7 @@ while True:
     const JOURNAL: &str = r#"
 import os, socket
 os.makedirs("/run/systemd/journal")
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind("/run/systemd/journal/socket"); s.settimeout(20)
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind("/run/systemd/journal/socket"); s.settimeout(100)
 print(s.recv(65536).decode())
 "#;
 
@@ -371,7 +374,7 @@ print(s.recv(65536).decode())
              wait $journal; kill $daemon; wait $daemon",
             lab.cgroup()
         );
-        let said = lab.shell(&format!("timeout 60 unshare --mount sh -c '{script}'"));
+        let said = lab.shell(&format!("timeout 110 unshare --mount sh -c '{script}'"));
         assert_eq!(said.stdout, "hello\nhello\n", "{said:?}");
         let fields = lab.shell("cat fields").ok();
         for field in [

@@ -5,7 +5,7 @@ mod tests {
     use std::{
         path::PathBuf,
         process::{Child, Command, Stdio},
-        time::{Duration, Instant},
+        time::Instant,
     };
 
     use hakone_e2e::{Engine, IMAGE, Lab, eventually};
@@ -193,7 +193,7 @@ mod tests {
         lab.docker(&format!("run -d --name late {IMAGE} sleep 600"))
             .ok();
         lab.docker("network connect sky late").ok();
-        lab.docker("exec late ping -c 1 -W 2 web").ok();
+        assert!(lab.pings("late", "web"));
         lab.docker("network disconnect sky late").ok();
         lab.docker(&format!(
             "run -d --name brief --network sky {IMAGE} sleep 600"
@@ -204,7 +204,7 @@ mod tests {
         assert!(!lab.docker("exec late ip -o addr").ok().contains("10.77."));
         // A daemon that was killed finds what is joined.
         lab.crash();
-        lab.docker("exec web ping -c 1 -W 2 10.77.0.1").ok();
+        assert!(lab.pings("web", "10.77.0.1"));
         assert!(lab.docker("port web 80").ok().contains(":8080"));
         let used = lab.docker("network rm sky");
         assert!(
@@ -230,7 +230,7 @@ mod tests {
         let pinned = format!("run -d --name two --network flat {IMAGE} sleep 600");
         lab.docker(&pinned).ok();
         assert_eq!(lab.docker(&format!("{address} two")).ok(), "10.88.0.43");
-        lab.docker("exec two ping -c 1 -W 2 one").ok();
+        assert!(lab.pings("two", "one"));
         // It forgets, and is told after a restart.
         lab.stop(rustix::process::Signal::KILL);
         drop(plugin);
@@ -337,21 +337,16 @@ mod tests {
             "create --name stuck --network sky {IMAGE} sleep 600"
         ))
         .ok();
-        lab.shell("(docker start stuck >/dev/null 2>&1 &)");
+        lab.shell("((docker start stuck; touch ended) >/dev/null 2>&1 &)");
         eventually("the plugin hangs", || {
             plugin.count("NetworkDriver.CreateEndpoint") == 1
         });
-        let begin = Instant::now();
         lab.docker("network create other").ok();
         lab.docker(&format!("run --rm --network other {IMAGE} true"))
             .ok();
         lab.docker("network inspect sky").ok();
         lab.docker("network rm other").ok();
-        assert!(
-            begin.elapsed() < Duration::from_secs(20),
-            "{:?}",
-            begin.elapsed()
-        );
+        assert!(!lab.path("ended").exists(), "all that while it hung");
         // Killed in the middle: the next daemon gives back what may have been made.
         lab.stop(rustix::process::Signal::KILL);
         drop(plugin);
@@ -380,13 +375,15 @@ mod tests {
         lab.probe("honest", "--network sky");
         let pid = lab.docker("inspect -f '{{.State.Pid}}' mallory").ok();
         let inside = |line: &str| lab.shell(&format!("nsenter --net=/proc/{pid}/ns/net {line}"));
-        // What goes beyond the pace is not permitted.
+        // What goes beyond the pace is not permitted; the longer it takes, the more that lets through.
+        let begun = Instant::now();
         inside(&format!("python3 -c \"{SEARCH}\" 2>/dev/null; true")).ok();
         let asked = "ip -4 neigh show nud incomplete nud failed | wc -l";
-        let asked = inside(asked).ok().parse::<u32>().unwrap();
-        assert!((20..260).contains(&asked), "{asked} asked for");
+        let asked = inside(asked).ok().parse::<u64>().unwrap();
+        let most = 260 + 32 * begun.elapsed().as_secs();
+        assert!((20..most).contains(&asked), "{asked} asked for");
         // What it asks for and what it answers come out of its pace, which comes back; nobody else's was touched.
-        lab.docker("exec honest ping -c 1 -W 2 10.77.0.1").ok();
+        assert!(lab.pings("honest", "10.77.0.1"));
         for (from, to) in [("mallory", "10.77.0.1"), ("honest", "mallory")] {
             let ping = format!("exec {from} ping -c 1 -W 2 {to}");
             eventually("the pace is back", || lab.docker(&ping).code == 0);

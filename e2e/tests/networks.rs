@@ -91,10 +91,10 @@ mod tests {
                 .stdout
         };
         assert!(way().contains("10.72.0.1"), "{}", way());
-        assert_eq!(lab.docker("exec many ping -c1 -W2 10.99.0.2").code, 0);
+        assert!(lab.pings("many", "10.99.0.2"));
         lab.docker("network disconnect beta many").ok();
         assert!(way().contains("10.71.0.1"), "{}", way());
-        assert_eq!(lab.docker("exec many ping -c1 -W2 10.99.0.2").code, 0);
+        assert!(lab.pings("many", "10.99.0.2"));
         lab.docker("network connect --gw-priority 10 beta many")
             .ok();
         assert!(way().contains("10.72.0.1"), "{}", way());
@@ -117,7 +117,7 @@ mod tests {
             assert!(found.contains(&lab.address("db", network)), "{found}");
             assert!(lab.reaches(&from, "store"));
         }
-        assert!(lab.reaches("in-blue", "extra") && !lab.reaches("in-red", "extra"));
+        assert!(lab.reaches("in-blue", "extra") && lab.is_kept_from("in-red", "extra"));
     }
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
         }
         lab.server("web", "--network red");
         let mut flow = flow(&lab, "in-red", "web");
-        assert!(!lab.reaches("in-blue", "web"));
+        assert!(lab.is_kept_from("in-blue", "web"));
 
         lab.docker("network connect --alias www blue web").ok();
         let address = lab.address("web", "blue");
@@ -137,7 +137,7 @@ mod tests {
             assert!(lab.reaches("in-blue", name), "{name}");
         }
         assert!(
-            !lab.reaches("in-red", "www"),
+            lab.is_kept_from("in-red", "www"),
             "the alias belongs to the other network"
         );
         let hosts = || lab.docker("exec web cat /etc/hosts").ok();
@@ -145,7 +145,7 @@ mod tests {
         flow();
 
         lab.docker("network disconnect blue web").ok();
-        assert!(!lab.reaches("in-blue", "web") && !lab.reaches("in-blue", &address));
+        assert!(lab.is_kept_from("in-blue", "web") && lab.is_kept_from("in-blue", &address));
         assert!(!hosts().contains(&address), "{}", hosts());
         flow();
     }
@@ -160,7 +160,7 @@ mod tests {
         let inside = lab.address("web", "red");
         assert!(lab.reaches("in-red", &inside));
         lab.docker("network disconnect red web").ok();
-        assert!(!lab.reaches("in-red", &inside));
+        assert!(lab.is_kept_from("in-red", &inside));
         assert!(!lab.docker("exec web ip -o addr").ok().contains(&inside));
     }
 
@@ -239,7 +239,7 @@ mod tests {
         let mut client = lab.inside(from, || TcpStream::connect((address, 7000)).unwrap());
         let (mut server, _) = listener.accept().unwrap();
         server
-            .set_read_timeout(Some(Duration::from_secs(5)))
+            .set_read_timeout(Some(Duration::from_secs(60)))
             .unwrap();
         move || {
             client.write_all(b"tick").unwrap();

@@ -47,11 +47,11 @@ mod tests {
         lab.server_on("web", "-p 8000-8002:80-82", &[80, 82]);
         assert!(lab.outside.reaches("10.99.0.1:8000"));
         assert!(
-            !lab.outside.reaches("10.99.0.1:8001"),
+            lab.outside.is_kept_from("10.99.0.1:8001"),
             "nobody listens on 81"
         );
         assert!(lab.outside.reaches("10.99.0.1:8002"));
-        assert!(!lab.outside.reaches("10.99.0.1:8003"), "not published");
+        assert!(lab.outside.is_kept_from("10.99.0.1:8003"), "not published");
     }
 
     #[test]
@@ -78,14 +78,16 @@ mod tests {
         lab.server("one", "-p 10.99.0.1:8080:80");
         assert!(lab.outside.reaches("10.99.0.1:8080"));
         assert!(
-            !lab.outside.reaches("10.99.0.3:8080"),
+            lab.outside.is_kept_from("10.99.0.3:8080"),
             "another address of the host"
         );
-        assert!(!lab.outside.reaches("[fd99::1]:8080"), "another family");
-        assert!(lab.host.reaches("10.99.0.1:8080") && !lab.host.reaches("127.0.0.1:8080"));
+        assert!(lab.outside.is_kept_from("[fd99::1]:8080"), "another family");
+        assert!(lab.host.reaches("10.99.0.1:8080") && lab.host.is_kept_from("127.0.0.1:8080"));
         lab.server_on("two", "-p 10.99.0.3:8080:81", &[81]);
         lab.docker("rm -f one").ok();
-        assert!(lab.outside.reaches("10.99.0.3:8080") && !lab.outside.reaches("10.99.0.1:8080"));
+        assert!(
+            lab.outside.reaches("10.99.0.3:8080") && lab.outside.is_kept_from("10.99.0.1:8080")
+        );
     }
 
     #[test]
@@ -115,12 +117,12 @@ import socket, struct, time
 init = struct.pack("!BBHIIHHI", 1, 0, 20, 7, 65535, 1, 1, 9)
 packet = struct.pack("!HHII", 5000, 9000, 0, 0) + init
 out = socket.socket(socket.AF_INET, socket.SOCK_RAW, 132)
-for _ in range(50):
+for _ in range(500):
     out.sendto(packet, ("10.99.0.1", 0)); time.sleep(0.1)
 "#;
         let receive = r#"
 import socket, struct
-inside = socket.socket(socket.AF_INET, socket.SOCK_RAW, 132); inside.settimeout(10)
+inside = socket.socket(socket.AF_INET, socket.SOCK_RAW, 132); inside.settimeout(60)
 packet, (source, _) = inside.recvfrom(2048)
 print(source, struct.unpack("!H", packet[22:24])[0])
 "#;
@@ -138,10 +140,10 @@ print(source, struct.unpack("!H", packet[22:24])[0])
         lab.host
             .sh("iptables -I DOCKER-USER -s 10.99.0.2 -j DROP")
             .ok();
-        assert!(!lab.outside.reaches("10.99.0.1:8080"));
+        assert!(lab.outside.is_kept_from("10.99.0.1:8080"));
         lab.probe("another", "-p 8081:80");
         assert!(
-            !lab.outside.reaches("10.99.0.1:8080"),
+            lab.outside.is_kept_from("10.99.0.1:8080"),
             "after our rules changed"
         );
         lab.host.sh("iptables -F DOCKER-USER").ok();
@@ -155,11 +157,10 @@ print(source, struct.unpack("!H", packet[22:24])[0])
         lab.host.sh("iptables -P FORWARD DROP").ok();
         assert!(lab.outside.reaches("10.99.0.1:8080"));
         assert!(lab.host.reaches("127.0.0.1:8080"));
-        let out = lab.docker("exec web ping -c1 -W2 10.99.0.2");
-        assert_eq!(out.code, 0, "out");
+        assert!(lab.pings("web", "10.99.0.2"), "out");
         lab.host.sh("iptables -I FORWARD -o hakone0 -j DROP").ok();
         assert!(
-            !lab.outside.reaches("10.99.0.1:8080"),
+            lab.outside.is_kept_from("10.99.0.1:8080"),
             "a rule that somebody wrote counts"
         );
     }
@@ -175,13 +176,13 @@ print(source, struct.unpack("!H", packet[22:24])[0])
         let is_led = || lab.outside.seen("10.99.0.1:8080").as_deref() == Some("10.99.0.2");
         lab.host.sh("nft flush ruleset").ok();
         eventually("the port leads inside again", is_led);
-        assert!(!lab.reaches("far", &inside), "isolated again");
+        assert!(lab.is_kept_from("far", &inside), "isolated again");
         lab.stop(Signal::TERM);
         lab.host.sh("nft flush ruleset").ok();
         lab.start();
         let seen = lab.outside.seen("10.99.0.1:8080");
         assert_eq!(seen.as_deref(), Some("10.99.0.2"), "the next start");
-        assert!(!lab.reaches("far", &inside), "isolated again");
+        assert!(lab.is_kept_from("far", &inside), "isolated again");
     }
 
     #[test]

@@ -197,18 +197,12 @@ mod tests {
         });
         for n in 1..=3 {
             let said = lab.shell(&format!("cat said-{n} ended-{n}")).ok();
-            assert!(
-                said.ends_with("\n0") && said.contains("Pull complete"),
-                "{said}"
-            );
+            assert!(said.ends_with("\n0") && said.contains("Status: "), "{said}");
         }
-        // Three layers once each, and the config for each pull.
-        assert_eq!(
-            fetched(&registry.log()) - before,
-            3 + 3,
-            "{}",
-            registry.log()
-        );
+        // Three layers once each, and the config for each pull that did not find the image whole.
+        let log = registry.log();
+        let fetched = fetched(&log) - before;
+        assert!((3 + 1..=3 + 3).contains(&fetched), "{fetched}: {log}");
         assert_eq!(
             lab.docker(&format!("run --rm {RELAYED}/app:1 cat /data/seed"))
                 .ok(),

@@ -252,16 +252,16 @@ mod tests {
             "told.py",
             "import os, socket, subprocess, sys\n\
              at, binary, enter = sys.argv[1:4]\n\
-             notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); notify.bind(at + '/notify'); notify.settimeout(20)\n\
+             notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); notify.bind(at + '/notify'); notify.settimeout(100)\n\
              api = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM); api.bind(at + '/api'); api.listen()\n\
              script = 'exec 3<&%d; export LISTEN_PID=$$; exec \"$@\"' % api.fileno()\n\
              words = enter.split() + ['sh', '-c', script, 'sh', binary, 'daemon', '-H', 'fd://', '--group', '', '--iptables=false', '--data-root', at + '/data', '--exec-root', at + '/run']\n\
              child = subprocess.Popen(words, pass_fds=[api.fileno()], env=dict(os.environ, LISTEN_FDS='1', NOTIFY_SOCKET=at + '/notify'))\n\
              try:\n\
              \x20 print(notify.recv(999).decode().split()[0])\n\
-             \x20 ask = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM); ask.settimeout(20); ask.connect(at + '/api'); ask.sendall(b'GET /_ping HTTP/1.1\\r\\nHost: e\\r\\nConnection: close\\r\\n\\r\\n')\n\
+             \x20 ask = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM); ask.settimeout(100); ask.connect(at + '/api'); ask.sendall(b'GET /_ping HTTP/1.1\\r\\nHost: e\\r\\nConnection: close\\r\\n\\r\\n')\n\
              \x20 print(ask.recv(999).decode().split('\\r\\n')[0])\n\
-             \x20 child.terminate(); print(notify.recv(999).decode().split()[0]); print(child.wait(20))\n\
+             \x20 child.terminate(); print(notify.recv(999).decode().split()[0]); print(child.wait(100))\n\
              finally:\n\
              \x20 child.kill()",
         );

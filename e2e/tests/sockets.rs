@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 mod tests {
-    use hakone_e2e::{Engine, IMAGE, Lab, Output, hakone, sh};
+    use hakone_e2e::{Engine, IMAGE, Lab, Output, eventually, hakone, sh};
 
     /// Flags of `run` that each reach beyond the container.
     const FLAGS: &[&str] = &[
@@ -111,7 +111,7 @@ mod tests {
         fn api(&self, socket: &str, method: &str, path: &str, body: &str) -> (u16, String) {
             let at = self.folder.path().display();
             let output = sh(&format!(
-                "curl -s --max-time 20 --unix-socket {at}/{socket}.sock -X {method} -H 'Content-Type: application/json' \
+                "curl -s --max-time 60 --unix-socket {at}/{socket}.sock -X {method} -H 'Content-Type: application/json' \
                  -d '{body}' -w '\\n%{{http_code}}' 'http://e{path}'"
             ));
             let (body, status) = output.stdout.rsplit_once('\n').unwrap_or(("", "0"));
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(ci("network ls --format '{{.Name}}'").ok(), "mine");
         assert_eq!(ci("inspect -f '{{.Config.Labels.team}}' mine").ok(), "ci");
         assert_eq!(ci("exec mine echo in").ok(), "in");
-        assert_eq!(ci("logs mine").ok(), "hello");
+        eventually("its log is read", || ci("logs mine").ok() == "hello");
         ci("cp mine:/etc/hostname - > /dev/null").ok();
         ci("restart -t 0 mine").ok();
         ci(&format!(

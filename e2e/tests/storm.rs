@@ -2,7 +2,12 @@
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, path::PathBuf, thread, time::Duration};
+    use std::{
+        collections::BTreeSet,
+        path::PathBuf,
+        thread,
+        time::{Duration, Instant},
+    };
 
     use hakone_e2e::{Api, IMAGE, Lab, eventually, strays, texts};
     use rustix::process::Signal;
@@ -118,13 +123,11 @@ mod tests {
     }
 
     fn look(lab: &Lab, when: &str) {
-        let mut found = Vec::new();
-        for _ in 0..300 {
-            found = strays(lab);
-            if found.is_empty() {
-                break;
-            }
+        let end = Instant::now() + Duration::from_secs(60);
+        let mut found = strays(lab);
+        while !found.is_empty() && Instant::now() < end {
             thread::sleep(Duration::from_millis(20));
+            found = strays(lab);
         }
         assert!(found.is_empty(), "{when}: {found:#?}");
         let mut api = Api::open(&lab.path("engine.sock")).unwrap();

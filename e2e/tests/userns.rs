@@ -91,7 +91,7 @@ mod tests {
         .ok();
         assert_eq!(lab.docker("exec web id -u").ok(), "0");
         let reached = lab.outside.sh(
-            "for i in 1 2 3 4 5 6 7 8 9 10; do wget -qO /dev/null http://10.99.0.1:8080/busybox && exit 0; sleep 0.2; done; exit 1",
+            "for i in $(seq 300); do wget -qO /dev/null http://10.99.0.1:8080/busybox && exit 0; sleep 0.2; done; exit 1",
         );
         assert_eq!(
             reached.code, 0,

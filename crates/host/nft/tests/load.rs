@@ -159,7 +159,7 @@ fn the_kernel_forgets_answers_by_itself_and_updates_go_on_from_there() {
         let start = Instant::now();
         while expiring() > 0 {
             assert!(
-                start.elapsed() < Duration::from_secs(30),
+                start.elapsed() < Duration::from_secs(60),
                 "nothing was forgotten"
             );
             std::thread::sleep(Duration::from_millis(50));

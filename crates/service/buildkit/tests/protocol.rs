@@ -42,6 +42,7 @@ mod tests {
         async fn perform(&self, job: Job) -> Result<Built, Failure> {
             if job.order.arguments.contains_key("SLEEP") {
                 let _told = Told(self);
+                self.saw("asleep".into());
                 std::future::pending::<()>().await;
             }
             let read = self.read(&job).await;
@@ -447,7 +448,7 @@ mod tests {
         }
 
         async fn until(&self, holds: impl Fn() -> bool) {
-            let mut patience = 2000;
+            let mut patience = 12_000;
             while !holds() {
                 patience -= 1;
                 assert!(patience > 0, "it never came true");
@@ -602,9 +603,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_client_that_vanishes_ends_its_build() {
         let mut stage = Stage::new(good()).await;
-        let gone = async {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        };
+        let gone = stage.until(|| stage.seen().contains(&"asleep".to_owned()));
         tokio::select! {
             done = stage.build(&[("build-arg:SLEEP", "1")]) => panic!("{done:?}"),
             () = gone => {}

@@ -79,7 +79,7 @@ mod tests {
 
     const LIMIT: usize = 4 << 20;
     const HASTY: Pace = Pace {
-        patience: Duration::from_millis(200),
+        patience: Duration::from_secs(3),
         bytes_a_second: 8 << 10,
     };
 
@@ -111,8 +111,8 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_goes_on_at_a_pace_arrives_though_it_takes_longer() {
         let begun = Instant::now();
-        let body = collect_at(HASTY, sender(8 << 10, 20), LIMIT).await;
-        assert_eq!(body.unwrap().len(), 160 << 10);
+        let body = collect_at(HASTY, sender(8 << 10, 160), LIMIT).await;
+        assert_eq!(body.unwrap().len(), 1280 << 10);
         assert!(begun.elapsed() > HASTY.patience);
     }
 

@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    const SOON: Duration = Duration::from_secs(5);
+    const SOON: Duration = Duration::from_secs(60);
     const NOT_YET: Duration = Duration::from_millis(200);
 
     #[tokio::test]

@@ -26,7 +26,7 @@ pub(crate) const NEIGHBOUR: [&str; 4] =
     ["192.0.2.9", "2001:db8::9", "198.51.100.9", "2001:db8:9::9"];
 
 /// How long to wait for a packet that must arrive.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The whole world of a test.
 pub(crate) struct Lab {

@@ -101,7 +101,7 @@ const RIGHTS: [&str; 17] = [
 
 /// Waits for a process in the group that was not there.
 fn newcomer(lab: &Lab, before: &[rustix::process::Pid]) -> Option<i32> {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while Instant::now() < deadline {
         let now = lab.cgroup.pids().unwrap();
         if let Some(pid) = now.iter().find(|pid| !before.contains(pid)) {

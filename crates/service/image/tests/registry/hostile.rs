@@ -130,14 +130,7 @@ async fn an_endless_layer_ends_at_its_size() {
 
 #[tokio::test]
 async fn a_layer_that_dribbles_is_given_up() {
-    let (image, settings) = (
-        image(),
-        hakone_registry::Settings {
-            attempts: 1,
-            ..hakone_registry::Settings::default()
-        },
-    );
-    let lab = Lab::with(settings, false).await;
+    let (lab, image) = (Lab::hasty().await, image());
     let length = image.layers[0].len();
     let server = serve(
         &image,

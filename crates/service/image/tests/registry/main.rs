@@ -30,8 +30,32 @@ impl Lab {
     }
 
     async fn with(settings: Settings, hardened: bool) -> Self {
+        // However slow this machine is, only what never comes is given up.
+        let patience = Patience {
+            window: Duration::from_secs(60),
+            least: 1,
+            ..Patience::default()
+        };
+        Self::opened(settings, hardened, patience).await
+    }
+
+    /// One that asks once and soon loses patience.
+    async fn hasty() -> Self {
+        let settings = Settings {
+            attempts: 1,
+            ..Settings::default()
+        };
+        let patience = Patience {
+            window: Duration::from_secs(1),
+            least: 1024,
+            ..Patience::default()
+        };
+        Self::opened(settings, false, patience).await
+    }
+
+    async fn opened(settings: Settings, hardened: bool, patience: Patience) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let service = open(folder.path(), settings, hardened).await;
+        let service = open(folder.path(), settings, hardened, patience).await;
         Self { service, folder }
     }
 
@@ -87,16 +111,12 @@ impl Lab {
     }
 }
 
-async fn open(root: &Path, settings: Settings, hardened: bool) -> Service {
+async fn open(root: &Path, settings: Settings, hardened: bool, patience: Patience) -> Service {
     let registry = Client::new(hakone_registry::Options {
         settings,
         patience: Patience {
-            connect: Duration::from_secs(5),
-            head: Duration::from_millis(500),
-            window: Duration::from_millis(400),
-            least: 1024,
             pause: Duration::from_millis(1),
-            ..Patience::default()
+            ..patience
         },
         ..hakone_registry::Options::default()
     });

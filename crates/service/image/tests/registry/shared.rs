@@ -11,7 +11,7 @@ use std::{
 };
 
 use hakone_base::Digest;
-use hakone_image::{Error, PullRequest};
+use hakone_image::{Error, Progress, PullRequest};
 use hakone_registry::Credentials;
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -24,7 +24,7 @@ use crate::{
 
 const LATER: &str = "2026-01-02T00:00:00Z";
 
-/// A registry whose layers come a few bytes at a time until it is told to hurry; as fast as an honest one must be.
+/// A registry whose layers come a byte at a time until it is told to hurry; that takes hours.
 fn slow(image: &Image, hurry: &Arc<AtomicBool>) -> Server {
     let (layers, hurry) = (image.layers.clone(), Arc::clone(hurry));
     serve(image, move |seen, stream| {
@@ -35,25 +35,40 @@ fn slow(image: &Image, hurry: &Arc<AtomicBool>) -> Server {
             return false;
         };
         head(stream, "200 OK", &[], layer.len());
-        for piece in layer.chunks(1024) {
-            if stream.write_all(piece).is_err() {
-                break;
-            }
-            if !hurry.load(Ordering::Relaxed) {
-                thread::sleep(Duration::from_millis(50));
-            }
+        let mut bytes = layer.as_slice();
+        while let Some((first, rest)) = bytes.split_first()
+            && !hurry.load(Ordering::Relaxed)
+            && stream.write_all(&[*first]).is_ok()
+        {
+            bytes = rest;
+            thread::sleep(Duration::from_millis(20));
         }
+        stream.write_all(bytes).ok();
         true
     })
 }
 
-fn begin(lab: &Lab, name: &str) -> JoinHandle<Result<Vec<Value>, Error>> {
-    let request = PullRequest {
+fn pull(lab: &Lab, name: &str) -> Progress {
+    lab.service.pull(PullRequest {
         name: name.parse().unwrap(),
         platform: None,
         credentials: Credentials::None,
-    };
-    tokio::spawn(lab.service.pull(request).finish())
+    })
+}
+
+fn begin(lab: &Lab, name: &str) -> JoinHandle<Result<Vec<Value>, Error>> {
+    tokio::spawn(pull(lab, name).finish())
+}
+
+/// Waits until a pull waits for both layers of an image, which do not come yet.
+async fn waits(pull: &mut Progress) {
+    for _ in 0..2 {
+        while pull.next().await.unwrap().unwrap()["status"] != "Pulling fs layer" {}
+    }
+    // These tests have one thread: whoever said so asks for them as soon as everybody else had a turn or two.
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Waits until so many requests for what `part` is in have come.
@@ -72,12 +87,13 @@ fn layer_requests(server: &Server, image: &Image) -> Vec<usize> {
 async fn two_pulls_of_the_same_layers_fetch_each_once_and_both_are_told() {
     let (lab, image, hurry) = (Lab::new().await, image(), Arc::default());
     let server = slow(&image, &hurry);
-    let pulls = ["app:1", "team/app:2"].map(|name| begin(&lab, &server.name(name)));
-    asked(&server, "/manifests/", 2).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut pulls = ["app:1", "team/app:2"].map(|name| pull(&lab, &server.name(name)));
+    for pull in &mut pulls {
+        waits(pull).await;
+    }
     hurry.store(true, Ordering::Relaxed);
     for pull in pulls {
-        let said = statuses(&pull.await.unwrap().unwrap());
+        let said = statuses(&pull.finish().await.unwrap());
         for status in ["Download complete", "Pull complete"] {
             assert_eq!(
                 said.iter().filter(|one| *one == status).count(),
@@ -94,15 +110,14 @@ async fn two_pulls_of_the_same_layers_fetch_each_once_and_both_are_told() {
 async fn the_pull_that_began_a_layer_may_leave_and_the_other_gets_it() {
     let (lab, image, hurry) = (Lab::new().await, image(), Arc::default());
     let server = slow(&image, &hurry);
-    let first = begin(&lab, &server.name("app:1"));
+    let mut first = pull(&lab, &server.name("app:1"));
+    waits(&mut first).await;
     asked(&server, "/blobs/", 3).await;
-    let second = begin(&lab, &server.name("app:2"));
-    asked(&server, "/manifests/2", 1).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    first.abort();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut second = pull(&lab, &server.name("app:2"));
+    waits(&mut second).await;
+    drop(first);
     hurry.store(true, Ordering::Relaxed);
-    second.await.unwrap().unwrap();
+    second.finish().await.unwrap();
     assert_eq!(layer_requests(&server, &image), [1, 1]);
     assert!(lab.service.resolve(&server.name("app:1")).is_err());
 }
@@ -114,8 +129,9 @@ async fn a_registry_that_dribbles_holds_up_nobody_who_pulls_from_another() {
     let held = begin(&lab, &hostile.name("evil:1"));
     asked(&hostile, "/blobs/", 3).await;
     let pulled = begin(&lab, &honest.name("app:1"));
-    let ended = tokio::time::timeout(Duration::from_secs(3), pulled).await;
+    let ended = tokio::time::timeout(Duration::from_secs(60), pulled).await;
     ended.expect("it waits for a stranger").unwrap().unwrap();
+    assert!(!held.is_finished(), "it was held up");
     held.abort();
 }
 

@@ -16,7 +16,7 @@ use crate::lab::{
 
 /// How long to wait for an answer that must not come, and for one that must.
 const NEVER: Duration = Duration::from_millis(300);
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(60);
 
 const SERVER_FAILURE: u8 = 2;
 const REFUSED: u8 = 5;

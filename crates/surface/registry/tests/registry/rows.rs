@@ -505,7 +505,7 @@ fn what_breaks_off_goes_on_in_its_own_repository() {
         .unwrap();
     std::thread::sleep(Duration::from_millis(50));
     drop(stream);
-    let resumed = (0..100).find_map(|_| {
+    let resumed = (0..3000).find_map(|_| {
         std::thread::sleep(Duration::from_millis(20));
         let sent = reg.ask(
             &format!("PUT {location}?digest={digest}"),

@@ -52,7 +52,7 @@ impl Served {
                 .unwrap();
             runtime.block_on(run((settings, place), stopped, said));
         });
-        let (at, registry) = heard.recv_timeout(Duration::from_secs(10)).unwrap();
+        let (at, registry) = heard.recv_timeout(Duration::from_secs(60)).unwrap();
         Self {
             at,
             stop,
@@ -72,7 +72,7 @@ impl Served {
     pub(crate) fn raw(&self, bytes: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(self.at).unwrap();
         stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
+            .set_read_timeout(Some(Duration::from_secs(60)))
             .unwrap();
         // A registry that refuses early may close while we still send.
         stream.write_all(bytes).ok();
