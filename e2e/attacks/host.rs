@@ -246,6 +246,50 @@ fn no_container_injects_frames_into_the_hosts_tunnels() {
     }
 }
 
+/// `vxlan_to_other_hosts`: another host of an overlay knows its peers by their address, and masquerading lends a container this host's.
+#[test]
+fn no_container_injects_frames_into_other_hosts_tunnels() {
+    for backend in ["nftables", "iptables"] {
+        let lab = Lab::with(Engine::Hakone, &format!("--firewall-backend {backend}"));
+        network(&lab, 1, "red", "");
+        let plain = "-o com.docker.network.bridge.enable_ip_masquerade=false";
+        network(&lab, 2, "plain", plain);
+        lab.probe("mallory", "--network red --cap-add NET_RAW");
+        lab.probe("itself", "--network plain");
+        let listen = |address: &str| {
+            let socket = lab.outside.on(|| UdpSocket::bind(address).unwrap());
+            socket.set_nonblocking(true).unwrap();
+            socket
+        };
+        for address in ["10.99.0.2", "[fd99::2]"] {
+            let tunnels = [4789, 8472, 6081].map(|port| listen(&format!("{address}:{port}")));
+            let control = listen(&format!("{address}:4790"));
+            let any = if address.contains('[') { "[::]" } else { "0.0.0.0" };
+            let sender = |name: &str, port: u16| {
+                lab.inside(name, || UdpSocket::bind(format!("{any}:{port}")).unwrap())
+            };
+            for own in [0, 4789] {
+                let socket = sender("mallory", own);
+                for port in [4789, 8472, 6081] {
+                    socket.send_to(b"frame", format!("{address}:{port}")).ok();
+                }
+                eventually("the control arrives", || {
+                    socket.send_to(b"frame", format!("{address}:4790")).ok();
+                    control.recv(&mut [0; 8]).is_ok()
+                });
+            }
+            for tunnel in &tunnels {
+                assert!(tunnel.recv(&mut [0; 8]).is_err(), "{backend} {address}");
+            }
+            let itself = sender("itself", 0);
+            eventually("under its own address it may", || {
+                itself.send_to(b"frame", format!("{address}:4789")).ok();
+                tunnels[0].recv(&mut [0; 8]).is_ok()
+            });
+        }
+    }
+}
+
 /// `unlimited_logs`: a line without an end, of a container that names no option.
 #[test]
 fn a_flood_of_output_is_rotated_without_any_option() {

@@ -435,6 +435,58 @@ def proc_interrupts():
     return readable("/proc/interrupts") or readable("/sys/devices/system/cpu/cpu*/thermal_throttle/*") or readable("/sys/devices/virtual/powercap/*/energy_uj")
 
 
+def is_null(status):
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == os.makedev(1, 3)
+
+
+def nulls():
+    """Every null device that is at hand and is not the container's own: under masks, and as a stream."""
+    own = os.stat("/dev/null")
+    for path in glob.glob("/proc/*") + ["/proc/1/fd/0", "/proc/self/fd/0", "/proc/self/fd/1", "/proc/self/fd/2"]:
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        if is_null(status):
+            yield path, status, (status.st_dev, status.st_ino) == (own.st_dev, own.st_ino)
+
+
+@attack
+def host_null_changed():
+    """The host's `/dev/null` under a mask or as a stream: who owns it inside, root, sets its mode and owner for everybody."""
+    def changes(path, status):
+        try:
+            os.chmod(path, stat.S_IMODE(status.st_mode))
+            return True
+        except OSError:
+            return False
+    return any(changes(path, status) for path, status, own in nulls() if not own or path.count("/") == 2)
+
+
+@attack
+def host_null_watched():
+    """And sees each time that anybody on the host opens it."""
+    def watches(path):
+        watch = LIBC.inotify_init()
+        try:
+            return LIBC.inotify_add_watch(watch, path.encode(), 0x20) >= 0
+        finally:
+            os.close(watch)
+    return any(watches(path) for path, _, own in nulls() if not own and not effective_elsewhere())
+
+
+def effective_elsewhere():
+    """Whether root here is nobody on the host: no device can be made there, and the host's are lent."""
+    with open("/proc/self/uid_map") as file:
+        return file.read().split()[1] != "0"
+
+
+@attack
+def key_users():
+    """How many keys each user of the host has, those of other containers among them."""
+    return readable("/proc/key-users")
+
+
 @attack
 def host_facts():
     return any(readable(f"/proc/{name}") for name in ("cmdline", "modules", "kallsyms", "version_signature")) or len(open("/proc/net/dev").readlines()) > 4

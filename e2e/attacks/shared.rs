@@ -214,6 +214,49 @@ fn a_host_name_that_a_container_wrote_costs_the_engine_nothing() {
     assert!(grown < 100_000, "{grown} KiB");
 }
 
+/// Holds leases on its files of names: whoever opens one waits until the kernel breaks it, 45 seconds later, and then finds the next.
+const LEASES: &str = "import fcntl, os, signal, time
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+files = [os.open(path, os.O_RDWR) for path in (\"/etc/hosts\", \"/etc/hostname\", \"/etc/resolv.conf\")]
+for file in files: fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print(\"held\", len(files), flush=True)
+time.sleep(1000)
+";
+
+/// `names_leased`: the engine reads and writes the container's files of names, which its root may lease.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a program of a laboratory may be torn"
+)]
+fn leases_on_its_names_hold_up_no_command_about_a_container() {
+    let lab = Lab::new();
+    std::fs::write(lab.path("leases.py"), LEASES).unwrap();
+    lab.docker("network create red").ok();
+    let program = format!("-v {}:/leases.py:ro", lab.path("leases.py").display());
+    let python = hakone_e2e::host_python();
+    lab.docker(&format!(
+        "run -d --name mallory {python} {program} {IMAGE} /usr/bin/python3 -B /leases.py"
+    ))
+    .ok();
+    eventually("it holds its leases", || {
+        lab.docker("logs mallory").stdout.contains("held 3")
+    });
+    for line in [
+        "network connect red mallory",
+        "rename mallory trudy",
+        "network disconnect red trudy",
+    ] {
+        let told = lab.shell(&format!("timeout 20 docker {line}"));
+        assert_eq!(told.code, 0, "{line}: {}", told.stderr);
+    }
+    let joined =
+        format!("timeout 20 docker run --rm --network container:trudy {IMAGE} echo joined");
+    assert_eq!(lab.shell(&joined).ok(), "joined");
+    let wait = lab.shell("timeout 1 cat data/containers/*/hostname");
+    assert_eq!(wait.code, 124, "the control: {}", wait.stdout);
+}
+
 /// `top_of_long_commands`: arguments of megabytes, which all children of a process share, are each child's own for who lists them.
 #[test]
 fn a_list_of_processes_with_endless_commands_is_short() {

@@ -15,8 +15,8 @@ use crate::{Detached, Error, Options, Root};
 
 /// Covers `path` with nothing: `null` over a file, an empty read-only folder over a folder. A missing path is well.
 ///
-/// `null` is the host's `/dev/null`, opened before the container could replace its own (CVE-2025-31133), in this mount namespace:
-/// before Linux 6.15 nothing else can be copied.
+/// `null` is a null device, made sure of by its descriptor (CVE-2025-31133), in this mount namespace: before Linux 6.15 nothing else
+/// can be copied. The cover is read-only: a device is written to all the same, but its mode and owner stay, which may be the host's.
 ///
 /// # Errors
 /// When the cover cannot be attached: the caller must not go on.
@@ -37,7 +37,12 @@ pub fn mask(root: &Root, path: &Path, null: BorrowedFd<'_>) -> Result<(), Error>
             ]);
             Detached::filesystem("tmpfs", "tmpfs", &options)?
         }
-        _file => Detached::bind_at(null, false)?,
+        _file => {
+            let cover = Detached::bind_at(null, false)?;
+            let read_only = MountAttrFlags::MOUNT_ATTR_RDONLY;
+            cover.set(read_only, MountAttrFlags::empty())?;
+            cover
+        }
     };
     attach(cover, &target, path)
 }

@@ -26,6 +26,7 @@ use crate::{
     sysctl,
 };
 
+pub(crate) use device::is_null;
 pub(crate) use lend::lend;
 pub(crate) use mount::Source;
 
@@ -56,7 +57,7 @@ pub(crate) fn stand_before(plan: &mut Plan<'_>) -> Result<(), StartError> {
 
 /// Mounts everything and pivots; gives the terminal when one was asked for.
 pub(crate) fn build(plan: &Plan<'_>, sources: Vec<Source>) -> Result<Option<Console>, StartError> {
-    let null = device::null()?;
+    let host_null = device::null()?;
     let root = pivot::prepare(
         &plan.rootfs,
         propagation(plan.spec)?,
@@ -72,6 +73,7 @@ pub(crate) fn build(plan: &Plan<'_>, sources: Vec<Source>) -> Result<Option<Cons
         Stdio::Pipes { .. } => None,
     };
     sysctl::apply(&root, plan.spec, &plan.wanted)?;
+    let null = device::own_null(&root).unwrap_or(host_null);
     protect(&root, plan.spec, null.as_fd())?;
     pivot::enter(&root)?;
     finish(plan.spec)?;

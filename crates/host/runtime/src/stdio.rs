@@ -1,14 +1,40 @@
 //! The three standard streams of a process.
+//!
+//! One that leads nowhere is the container's own `/dev/null`: of the host's, root inside could change mode and owner, and see who opens
+//! it. Called after the container's root was entered.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use rustix::{
-    fs::{FileType, Gid, Uid, fchown, fstat},
+    fs::{FileType, Gid, Mode, OFlags, Uid, fchown, fstat, open},
     io::Errno,
     stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout},
 };
 
-use crate::StartError;
+use crate::{StartError, rootfs::is_null};
+
+/// Puts the streams on 0, 1 and 2; those that lead nowhere lead to the container's own nowhere.
+pub(crate) fn place_own(streams: [OwnedFd; 3]) -> Result<(), StartError> {
+    let own = streams.iter().any(is_null).then(own_null).flatten();
+    let [input, output, error] = &streams;
+    let of = |stream| match &own {
+        Some(own) if is_null(stream) => own,
+        _ => stream,
+    };
+    place(of(input), of(output), of(error))
+}
+
+/// Nothing where the container has no such device, or has put something else in its place: the one given then is of a read-only mount.
+fn own_null() -> Option<OwnedFd> {
+    let flags = OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
+    // Looked at before it is opened: opening another device, or a queue, may do something or wait.
+    let seen = open("/dev/null", flags | OFlags::PATH, Mode::empty()).ok()?;
+    if !is_null(&seen) {
+        return None;
+    }
+    let null = open("/dev/null", flags | OFlags::RDWR, Mode::empty()).ok()?;
+    is_null(&null).then_some(null)
+}
 
 /// Puts the streams on 0, 1 and 2.
 pub(crate) fn place(input: &OwnedFd, output: &OwnedFd, error: &OwnedFd) -> Result<(), StartError> {

@@ -227,6 +227,9 @@ impl<'a> Compiler<'a> {
                 [Destination(self.metadata_prefix()), from(bridge)],
                 Jump(METADATA),
             ));
+            if self.is_in(&self.contents.masqueraded, bridge) {
+                rules.extend(TUNNELS.map(|port| to_overlay(bridge, port)));
+            }
             if is_hardened(bridge) {
                 rules.push(rule([from(bridge)], Jump(HARDENED)));
             }
@@ -524,6 +527,12 @@ fn pair(bridge: &Bridge, link: &Link) -> [Rule; 2] {
         rule(inside().into_iter().chain(asks), Accept),
         rule(inside().into_iter().chain(answers), Accept),
     ]
+}
+
+/// Another host of an overlay knows its peers by their address, and masquerading gives a container this host's.
+fn to_overlay(bridge: &Bridge, port: u16) -> Rule {
+    let begins = State(States::New);
+    rule([from(bridge), ToPort(UDP, port), begins], Drop)
 }
 
 fn is_hardened(bridge: &Bridge) -> bool {

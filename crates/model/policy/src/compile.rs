@@ -182,6 +182,7 @@ fn chains(quota: FlowQuota) -> Vec<Chain> {
         chain("input", filter(Input, FILTER), input()),
         chain("output", filter(Output, FILTER), output()),
         neighbours::rules(),
+        chain("to_overlay", None, to_overlay()),
         chain("leaving", None, leaving()),
         chain("entering", None, entering()),
         chain("among_members", None, among_members()),
@@ -437,12 +438,33 @@ fn hardened_to_host() -> Vec<Rule> {
 /// Where hosts take frames of overlay networks from anybody: VXLAN (Docker's, and Linux's own choice, which Flannel and k3s have) and GENEVE.
 pub const TUNNELS: [u16; 3] = [4789, 8472, 6081];
 
+fn is_tunnel(port: u16) -> Expression {
+    Expression::Is(Field::DestinationPort, Value::Port(port))
+}
+
+/// Another host of an overlay knows its peers by their address, and masquerading gives a container this host's.
+fn to_overlay() -> Vec<Rule> {
+    let translated = |family, set| {
+        let from = move || within(Field::InputInterface, set);
+        let comment = "frames of an overlay under the host's address";
+        let tunnel = move |port| {
+            let family = Expression::IpFamily(family);
+            dropping(comment, [family, from(), is_tunnel(port)])
+        };
+        TUNNELS.map(tunnel)
+    };
+    let [four, six] = [
+        translated(V4, "masqueraded_ip"),
+        translated(V6, "masqueraded_ip6"),
+    ];
+    four.into_iter().chain(six).collect()
+}
+
 /// Docker's way: the host's services are reached, but by no tunnel, and no overlay network is written into.
 fn open_to_host() -> Vec<Rule> {
     let known = within(Field::Protocol, "host_protocols");
     let tunnels = TUNNELS.map(|port| {
-        let tunnel = Expression::Is(Field::DestinationPort, Value::Port(port));
-        dropping("frames of an overlay", [is_protocol(17), tunnel])
+        dropping("frames of an overlay", [is_protocol(17), is_tunnel(port)])
     });
     let [metadata, metadata6] = to_metadata_service();
     let mut rules = vec![accept_known(), metadata, metadata6];
@@ -540,10 +562,12 @@ fn leaving() -> Vec<Rule> {
         within(Field::InputInterface, "hardened"),
         within(Field::OutputInterface, "bridges"),
     ];
+    let overlay = Expression::Do(Action::Jump(name("to_overlay")));
     vec![
         dropping("no known flow", [Expression::State(&[State::Invalid])]),
         metadata,
         metadata6,
+        rule("", [is_protocol(17), Expression::Begins, overlay]),
         dropping("hardened", to_network),
         neighbours::to_rules([Expression::Begins]),
     ]

@@ -189,7 +189,10 @@ impl Topology {
                 Icc::Denied => known || is_linked(a, packet, aimed),
             },
             (Place::Network(bridge), Place::Outside) => {
-                !bridge.internal && state != State::Invalid && self.may_ask(bridge, packet, aimed)
+                !bridge.internal
+                    && state != State::Invalid
+                    && !is_overlay(bridge, packet, aimed)
+                    && self.may_ask(bridge, packet, aimed)
             }
             (Place::Network(a), Place::Network(b)) => {
                 let hardened = [a, b].map(is_hardened).contains(&true);
@@ -198,6 +201,7 @@ impl Topology {
                     && !hardened
                     && aimed.published
                     && state != State::Invalid
+                    && !is_overlay(a, packet, aimed)
                     && self.may_ask(a, packet, aimed)
             }
             (Place::Outside, Place::Network(bridge)) => {
@@ -225,9 +229,8 @@ impl Topology {
                 common || (gateway && ports.iter().any(opened))
             }
             HostAccess::All => {
-                let overlay = protocol == 17 && matches!(aimed.port, Some(4789 | 6081 | 8472));
                 [1, 2, 6, 17, 58, 132].contains(&protocol)
-                    && !overlay
+                    && !is_tunnel(packet, aimed)
                     && self.may_ask(bridge, packet, aimed)
             }
         }
@@ -261,6 +264,21 @@ impl Topology {
             GatewayMode::Nat => by_route && claims_of(bridge).any(reaches),
         }
     }
+}
+
+/// VXLAN's ports, Docker's and Linux's own, and GENEVE's.
+fn is_tunnel(packet: &Packet, aimed: &Aimed) -> bool {
+    packet.transport.protocol == 17 && matches!(aimed.port, Some(4789 | 6081 | 8472))
+}
+
+/// Under the host's address a container would be believed by the other hosts of an overlay.
+fn is_overlay(bridge: &Bridge, packet: &Packet, aimed: &Aimed) -> bool {
+    let begins = packet.flow == Flow::New;
+    begins && is_tunnel(packet, aimed) && is_translated(bridge, packet.source)
+}
+
+fn is_translated(bridge: &Bridge, source: IpAddr) -> bool {
+    bridge.masquerade && bridge.access.of(source) != GatewayMode::Routed
 }
 
 fn is_icmp(packet: &Packet, aimed: &Aimed) -> bool {
@@ -352,9 +370,7 @@ fn source_seen(from: Place<'_>, to: Place<'_>, packet: &Packet, aimed: &Aimed) -
         (Place::Host | Place::Outside, Place::Network(bridge)) => {
             aimed.published && is_members(bridge, packet.source)
         }
-        (Place::Network(bridge), Place::Outside) => {
-            bridge.masquerade && bridge.access.of(packet.source) != GatewayMode::Routed
-        }
+        (Place::Network(bridge), Place::Outside) => is_translated(bridge, packet.source),
         (Place::Host | Place::Outside, Place::Host | Place::Outside)
         | (Place::Network(_), Place::Host) => false,
     };

@@ -10,13 +10,14 @@ use hakone_spec::{ContainerSpec, UtsMode};
 pub const INIT_ANNOTATION: &str = "dev.hakone.init";
 
 /// Paths that look empty: they tell of the host or reach its hardware.
-pub const MASKED_PATHS: [&str; 20] = [
+pub const MASKED_PATHS: [&str; 21] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/cmdline",
     "/proc/interrupts",
     "/proc/kallsyms",
     "/proc/kcore",
+    "/proc/key-users",
     "/proc/keys",
     "/proc/kpagecgroup",
     "/proc/kpagecount",

@@ -57,19 +57,20 @@ impl PortRange {
     }
 }
 
+/// Every port of three protocols, which an image may name one by one: what names more, by ranges, only costs.
+const EXPOSED: usize = 3 << 16;
+/// Ports that `-P` publishes: each is bound on the host, and the list is the image's and not the user's.
+const PUBLISHED_BY_IMAGE: usize = 4096;
+
 pub(crate) fn parse(
     config: &ContainerConfig,
     host: &HostConfig,
     image: &ImageConfig,
 ) -> Result<Ports, Error> {
-    let mut exposed = BTreeSet::new();
-    for entry in config
-        .exposed_ports
-        .iter()
-        .chain(&image.exposed_ports)
-        .flatten()
-    {
-        exposed.extend(expand(entry)?);
+    let publish_all = host.publish_all_ports.unwrap_or(false);
+    let exposed = exposed(config, image)?;
+    if publish_all && exposed.len() > PUBLISHED_BY_IMAGE {
+        return Err(Error::TooManyPorts(exposed.len(), PUBLISHED_BY_IMAGE));
     }
     let mut bindings = Vec::new();
     for (target, wanted) in host.port_bindings.iter().flatten() {
@@ -86,9 +87,23 @@ pub(crate) fn parse(
     Ok(Ports {
         exposed,
         bindings,
-        publish_all: host.publish_all_ports.unwrap_or(false),
+        publish_all,
         on_loopback: false,
     })
+}
+
+fn exposed(config: &ContainerConfig, image: &ImageConfig) -> Result<BTreeSet<ExposedPort>, Error> {
+    let entries = config.exposed_ports.iter().chain(&image.exposed_ports);
+    let (mut exposed, mut named) = (BTreeSet::new(), 0);
+    for entry in entries.flatten() {
+        let ports = expand(entry)?;
+        named += ports.len();
+        if named > EXPOSED {
+            return Err(Error::Port(entry.to_owned()));
+        }
+        exposed.extend(ports);
+    }
+    Ok(exposed)
 }
 
 /// Reads `80`, `80/udp` and `8000-8002/tcp`.
@@ -180,6 +195,39 @@ mod tests {
     fn an_exposed_range_is_every_port_of_it() {
         let ports = parsed("7000-7002/udp", &HostConfig::default()).unwrap();
         assert_eq!(ports.exposed.len(), 3);
+    }
+
+    #[test]
+    fn an_image_does_not_make_its_user_publish_every_port() {
+        let all = HostConfig {
+            publish_all_ports: Some(true),
+            ..Default::default()
+        };
+        let refused = parsed("1-65535/tcp", &all).unwrap_err();
+        assert!(
+            refused.contains("exposes 65535 ports") && refused.contains("-p"),
+            "{refused}"
+        );
+        assert!(parsed("1-4096/tcp", &all).unwrap().publish_all);
+        let exposed = parsed("1-65535/tcp", &HostConfig::default()).unwrap();
+        assert_eq!(exposed.exposed.len(), 65535);
+    }
+
+    #[test]
+    fn ranges_that_name_the_same_ports_again_and_again_are_not_spelled_out() {
+        let ranges = |number: u16| ImageConfig {
+            exposed_ports: Some((0..number).map(|n| format!("1-{}", 65535 - n)).collect()),
+            ..Default::default()
+        };
+        let parse = |number| {
+            parse(
+                &ContainerConfig::default(),
+                &HostConfig::default(),
+                &ranges(number),
+            )
+        };
+        assert_eq!(parse(3).unwrap().exposed.len(), 65535);
+        assert!(parse(60_000).is_err());
     }
 
     #[test]

@@ -148,7 +148,7 @@ fn write_etc(plan: &Plan) -> Result<(), Error> {
         return Ok(());
     };
     let name = format!("{}\n", plan.hostname);
-    put(&plan.etc_folder.join("hostname"), name.as_bytes())?;
+    put_names(&plan.etc_folder.join("hostname"), name.as_bytes())?;
     write_names(&plan.etc_folder, etc)
 }
 
@@ -159,11 +159,11 @@ pub(crate) fn change_names(folder: &Path, was: &Etc, now: &Etc) -> Result<(), Er
         Some(present) => hakone_dns::carry_over(&present, &was.hosts, &now.hosts),
         None => now.hosts.clone(),
     };
-    put(&path, hosts.as_bytes())?;
+    put_names(&path, hosts.as_bytes())?;
     let (path, present) = names(folder, "resolv.conf")?;
     let is_ours = was.resolv_conf.is_empty() || present.as_ref() == Some(&was.resolv_conf);
     match is_ours && was.resolv_conf != now.resolv_conf {
-        true => put(&path, now.resolv_conf.as_bytes()),
+        true => put_names(&path, now.resolv_conf.as_bytes()),
         false => Ok(()),
     }
 }
@@ -171,8 +171,11 @@ pub(crate) fn change_names(folder: &Path, was: &Etc, now: &Etc) -> Result<(), Er
 /// Reads a file of names, unless the container, which may write to it, made it something else.
 fn names(folder: &Path, name: &str) -> Result<(PathBuf, Option<String>), Error> {
     let path = folder.join(name);
+    let opened = match at_once().read(true).open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((path, None)),
+        opened => opened.map_err(Error::host("open", &path))?,
+    };
     let mut bytes = Vec::new();
-    let opened = fs::File::open(&path).map_err(Error::host("open", &path))?;
     let mut bounded = opened.take(NAMES + 1);
     bounded
         .read_to_end(&mut bytes)
@@ -187,8 +190,8 @@ fn names(folder: &Path, name: &str) -> Result<(PathBuf, Option<String>), Error> 
 
 /// Writes what a container is to know by name before it starts.
 pub(crate) fn write_names(folder: &Path, etc: &Etc) -> Result<(), Error> {
-    put(&folder.join("hosts"), etc.hosts.as_bytes())?;
-    put(&folder.join("resolv.conf"), etc.resolv_conf.as_bytes())
+    put_names(&folder.join("hosts"), etc.hosts.as_bytes())?;
+    put_names(&folder.join("resolv.conf"), etc.resolv_conf.as_bytes())
 }
 
 /// Reads the host name of the container whose folder this is; nothing when the container made something else of the file.
@@ -221,11 +224,33 @@ fn give_away(plan: &Plan) -> Result<(), Error> {
     })
 }
 
-/// Writes in place, never by rename: a running container sees these files through bind mounts of the very inodes.
+/// For a file of names, whose owner inside may hold a lease on it (`fcntl(2)`): who opens it would wait for three quarters of a minute, as
+/// often as that one likes.
+fn at_once() -> fs::OpenOptions {
+    let mut options = fs::OpenOptions::new();
+    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    options
+}
+
+/// Writes in place, never by rename: a running container sees these files through bind mounts of the very inodes. One who holds it
+/// fast keeps what it has.
+fn put_names(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut options = at_once();
+    let opened = options.write(true).create(true).truncate(true).open(path);
+    match opened.and_then(|mut file| file.write_all(bytes)) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            warn!(path = %path.display(), "a container holds its file of names fast; it keeps the old ones");
+            Ok(())
+        }
+        written => written.map_err(Error::host("write", path)),
+    }
+}
+
+/// Writes what nobody reads before it is whole.
 fn put(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     #[expect(
         clippy::disallowed_methods,
-        reason = "a bind mount shows the inode; nothing is lost by a torn file"
+        reason = "a supervisor that misses one has no container to run either"
     )]
     fs::write(path, bytes).map_err(Error::host("write", path))
 }

@@ -1,16 +1,19 @@
 //! The ends of a process's streams: ours, and those it inherits.
 
-use std::os::fd::OwnedFd;
+use std::{
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    path::Path,
+};
 
+use hakone_mount::Detached;
 use hakone_supervision::{FrameKind, Streams, WindowSize};
 use rustix::{
-    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl, open},
     io::{Errno, fcntl_dupfd_cloexec},
+    mount::MountAttrFlags,
     pipe::{PipeFlags, pipe_with},
     termios::{Winsize, tcsetwinsize},
 };
-
-use crate::descriptors::null;
 
 /// The streams that a process inherits.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ pub(crate) fn pipes(wanted: Streams) -> Result<(Ours, Theirs), Errno> {
     let mut ours = Ours::default();
     let mut output = |wanted: bool, kind| {
         if !wanted {
-            return null();
+            return lent_null();
         }
         let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
         non_blocking(&read)?;
@@ -54,7 +57,7 @@ pub(crate) fn pipes(wanted: Streams) -> Result<(Ours, Theirs), Errno> {
     let stdout = output(wanted.stdout, FrameKind::Stdout)?;
     let stderr = output(wanted.stderr, FrameKind::Stderr)?;
     let stdin = match wanted.stdin {
-        false => null()?,
+        false => lent_null()?,
         true => {
             let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
             non_blocking(&write)?;
@@ -68,6 +71,19 @@ pub(crate) fn pipes(wanted: Streams) -> Result<(Ours, Theirs), Errno> {
         stderr,
     };
     Ok((ours, theirs))
+}
+
+/// The host's `/dev/null` by a read-only mount of nobody else's: a container whose root is the host's could change the device's mode
+/// and owner, for everybody. Who has a null device of its own gets that one in its place.
+fn lent_null() -> Result<OwnedFd, Errno> {
+    let errno = |error: hakone_mount::Error| error.errno().unwrap_or(Errno::IO);
+    let mount = Detached::bind(Path::new("/dev/null"), false).map_err(errno)?;
+    let read_only = MountAttrFlags::MOUNT_ATTR_RDONLY;
+    mount
+        .set(read_only, MountAttrFlags::empty())
+        .map_err(errno)?;
+    let again = format!("/proc/self/fd/{}", mount.as_fd().as_raw_fd());
+    open(again, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
 }
 
 impl Ours {

@@ -1,7 +1,7 @@
 //! The device nodes every container has, those of the spec, and the links beside them.
 
 use std::{
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
@@ -44,20 +44,31 @@ const LINKS: [(&str, &str); 5] = [
     ("core", "/proc/kcore"),
 ];
 
-/// The host's `/dev/null`, made sure of, for covering files with (CVE-2025-31133).
+/// The host's `/dev/null`, made sure of, for covering files with where the container has none (CVE-2025-31133).
 pub(super) fn null() -> Result<OwnedFd, StartError> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let null = open("/dev/null", flags, Mode::empty());
     let null = null.map_err(StartError::step("open /dev/null"))?;
-    let status = fstat(&null).map_err(StartError::step("stat /dev/null"))?;
-    let is_device = FileType::from_raw_mode(status.st_mode) == FileType::CharacterDevice;
-    if is_device && (major(status.st_rdev), minor(status.st_rdev)) == (1, 3) {
-        Ok(null)
-    } else {
-        Err(StartError::of(
+    match is_null(&null) {
+        true => Ok(null),
+        false => Err(StartError::of(
             "the host's /dev/null is not the null device",
-        ))
+        )),
     }
+}
+
+/// The container's own one, for what its root does to the mode, the owner and the watches of it is nobody else's.
+pub(super) fn own_null(root: &Root) -> Option<OwnedFd> {
+    let null = root.resolve_plain(Path::new("/dev/null")).ok()?;
+    is_null(&null).then_some(null)
+}
+
+/// Reports whether this is the null device, whatever its name says.
+pub(crate) fn is_null(file: impl AsFd) -> bool {
+    fstat(file).is_ok_and(|status| {
+        let is_device = FileType::from_raw_mode(status.st_mode) == FileType::CharacterDevice;
+        is_device && (major(status.st_rdev), minor(status.st_rdev)) == (1, 3)
+    })
 }
 
 /// Fills `/dev`, unless the user bound a folder of the host there.
