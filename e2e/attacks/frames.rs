@@ -197,7 +197,8 @@ fn no_error_about_anothers_flow_is_believed() {
             );
             let enter = At::Container("victim").enter(&lab);
             let told = lab.shell(&format!("{enter} /usr/bin/python3 -c '{program}' 2>&1"));
-            assert!(told.stdout.contains("ConnectionRefused"), "{}", told.stdout);
+            let said = told.stdout;
+            assert!(said.contains("ConnectionRefused"), "{address}: {said}");
         }
     }
 }

@@ -8,7 +8,9 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{Engine, Namespace, Output, eventually, image::busybox_archive, leftovers, sh};
+use crate::{
+    Engine, Namespace, Output, eventually, image::busybox_archive, leftovers, sh, shell::patiently,
+};
 
 /// The image of busybox that every laboratory can have.
 pub const IMAGE: &str = "busybox:lab";
@@ -248,9 +250,19 @@ impl Lab {
         self.start();
     }
 
+    /// Waits until the engine has no cable to a container any more, at most a minute. A connection that nobody told of its end keeps
+    /// the network of a dead container for minutes; the engine takes such a cable away by itself, some time after the container.
+    fn await_cables(&self) {
+        if self.engine == Engine::Hakone {
+            let none = || leftovers::interfaces(&self.host).is_empty();
+            patiently(|| none().then_some(()));
+        }
+    }
+
     fn clean(&mut self) -> Vec<String> {
         if self.daemon.is_some() {
             self.shell("docker ps -aq | xargs -r docker rm -fv >/dev/null");
+            self.await_cables();
         }
         self.stop(Signal::TERM);
         let cgroup = self.cgroup();

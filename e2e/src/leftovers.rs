@@ -60,7 +60,8 @@ fn processes(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-fn interfaces(host: &Namespace) -> Vec<String> {
+/// Lists the ends of cables on the host that are not the laboratory's own.
+pub(crate) fn interfaces(host: &Namespace) -> Vec<String> {
     let list = host.sh("ip -o link show type veth").stdout;
     list.lines()
         .filter(|line| !line.contains(": cable"))
