@@ -260,7 +260,11 @@ fn no_container_injects_frames_into_other_hosts_tunnels() {
         for address in ["10.99.0.2", "[fd99::2]"] {
             let tunnels = [4789, 8472, 6081].map(|port| listen(&format!("{address}:{port}")));
             let control = listen(&format!("{address}:4790"));
-            let any = if address.contains('[') { "[::]" } else { "0.0.0.0" };
+            let any = if address.contains('[') {
+                "[::]"
+            } else {
+                "0.0.0.0"
+            };
             let sender = |name: &str, port: u16| {
                 lab.inside(name, || UdpSocket::bind(format!("{any}:{port}")).unwrap())
             };
