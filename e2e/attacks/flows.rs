@@ -224,3 +224,50 @@ fn flows_end_when_a_container_leaves_its_network() {
     lab.docker("network disconnect red leaving").ok();
     assert_eq!(known(), 0);
 }
+
+/// `flows_outlive_container`: an accomplice outside goes on to speak to flows that a container began before it was removed; whoever gets
+/// its address next hears it, at ports that nobody published.
+#[test]
+fn an_address_comes_without_the_flows_of_who_had_it_before() {
+    let lab = Lab::new();
+    network(&lab, 1, "red", "");
+    lab.probe("friend", "--network red");
+    let bind = |name: &str, port: u16| {
+        let socket = lab.inside(name, || UdpSocket::bind(("0.0.0.0", port)).unwrap());
+        socket.set_nonblocking(true).unwrap();
+        socket
+    };
+    let accomplice = lab.outside.on(|| UdpSocket::bind("10.99.0.2:9").unwrap());
+    accomplice.set_nonblocking(true).unwrap();
+    let (mut word, mut seen) = ([0; 16], None);
+    lab.probe("mallory", "--network red --ip 10.71.0.50");
+    let mallory = bind("mallory", 5000);
+    mallory.send_to(b"here", "10.99.0.2:9").unwrap();
+    eventually("it is heard outside", || {
+        seen = accomplice.recv_from(&mut word).ok().map(|(_, from)| from);
+        seen.is_some()
+    });
+    let seen = seen.unwrap();
+    eventually("the control: it is answered", || {
+        accomplice.send_to(b"hello", seen).unwrap();
+        mallory.recv(&mut word).is_ok()
+    });
+    drop(mallory);
+    lab.docker("rm -f mallory").ok();
+    lab.probe("victim", "--network red --ip 10.71.0.50");
+    let victim = bind("victim", 5000);
+    for _ in 0..20 {
+        accomplice.send_to(b"ghost", seen).unwrap();
+    }
+    let honest = bind("friend", 0);
+    eventually("the honest datagram comes", || {
+        honest.send_to(b"honest", "10.71.0.50:5000").unwrap();
+        match victim.recv(&mut word) {
+            Ok(length) => {
+                assert_ne!(&word[..length], b"ghost", "a flow of another's");
+                true
+            }
+            Err(_) => false,
+        }
+    });
+}

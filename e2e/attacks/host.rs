@@ -256,38 +256,41 @@ fn no_container_injects_frames_into_other_hosts_tunnels() {
         network(&lab, 2, "plain", plain);
         lab.probe("mallory", "--network red --cap-add NET_RAW");
         lab.probe("itself", "--network plain");
-        let listen = |address: &str| {
-            let socket = lab.outside.on(|| UdpSocket::bind(address).unwrap());
-            socket.set_nonblocking(true).unwrap();
-            socket
-        };
-        for address in ["10.99.0.2", "[fd99::2]"] {
-            let tunnels = [4789, 8472, 6081].map(|port| listen(&format!("{address}:{port}")));
-            let control = listen(&format!("{address}:4790"));
-            let any = if address.contains('[') { "[::]" } else { "0.0.0.0" };
-            let sender = |name: &str, port: u16| {
-                lab.inside(name, || UdpSocket::bind(format!("{any}:{port}")).unwrap())
-            };
-            for own in [0, 4789] {
-                let socket = sender("mallory", own);
-                for port in [4789, 8472, 6081] {
-                    socket.send_to(b"frame", format!("{address}:{port}")).ok();
-                }
-                eventually("the control arrives", || {
-                    socket.send_to(b"frame", format!("{address}:4790")).ok();
-                    control.recv(&mut [0; 8]).is_ok()
-                });
-            }
-            for tunnel in &tunnels {
-                assert!(tunnel.recv(&mut [0; 8]).is_err(), "{backend} {address}");
-            }
-            let itself = sender("itself", 0);
-            eventually("under its own address it may", || {
-                itself.send_to(b"frame", format!("{address}:4789")).ok();
-                tunnels[0].recv(&mut [0; 8]).is_ok()
-            });
-        }
+        reaches_no_tunnel(&lab, "10.99.0.2", "0.0.0.0");
+        reaches_no_tunnel(&lab, "[fd99::2]", "[::]");
     }
+}
+
+fn reaches_no_tunnel(lab: &Lab, address: &str, any: &str) {
+    let listen = |port: u16| {
+        let at = format!("{address}:{port}");
+        let socket = lab.outside.on(|| UdpSocket::bind(at).unwrap());
+        socket.set_nonblocking(true).unwrap();
+        socket
+    };
+    let (tunnels, control) = ([4789, 8472, 6081].map(listen), listen(4790));
+    let sender = |name: &str, port: u16| {
+        lab.inside(name, || UdpSocket::bind(format!("{any}:{port}")).unwrap())
+    };
+    let send = |from: &UdpSocket, port: u16| from.send_to(b"frame", format!("{address}:{port}"));
+    for own in [0, 4789] {
+        let socket = sender("mallory", own);
+        for port in [4789, 8472, 6081] {
+            send(&socket, port).ok();
+        }
+        eventually("the control arrives", || {
+            send(&socket, 4790).ok();
+            control.recv(&mut [0; 8]).is_ok()
+        });
+    }
+    for tunnel in &tunnels {
+        assert!(tunnel.recv(&mut [0; 8]).is_err(), "{address}");
+    }
+    let itself = sender("itself", 0);
+    eventually("under its own address it may", || {
+        send(&itself, 4789).ok();
+        tunnels[0].recv(&mut [0; 8]).is_ok()
+    });
 }
 
 /// `unlimited_logs`: a line without an end, of a container that names no option.

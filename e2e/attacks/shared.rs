@@ -224,11 +224,11 @@ time.sleep(1000)
 ";
 
 /// `names_leased`: the engine reads and writes the container's files of names, which its root may lease.
-#[test]
 #[expect(
     clippy::disallowed_methods,
     reason = "a program of a laboratory may be torn"
 )]
+#[test]
 fn leases_on_its_names_hold_up_no_command_about_a_container() {
     let lab = Lab::new();
     std::fs::write(lab.path("leases.py"), LEASES).unwrap();

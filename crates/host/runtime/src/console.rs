@@ -77,7 +77,7 @@ pub(crate) fn connect(
                 stderr,
             },
             _,
-        ) => stdio::place_own([stdin, stdout, stderr]),
+        ) => stdio::place_own(&[stdin, stdout, stderr]),
         (Stdio::Terminal { .. }, Some(console)) => {
             ioctl_tiocsctty(&console.slave).map_err(StartError::step("take terminal"))?;
             stdio::place(&console.slave, &console.slave, &console.slave)?;

@@ -14,9 +14,9 @@ use rustix::{
 use crate::{StartError, rootfs::is_null};
 
 /// Puts the streams on 0, 1 and 2; those that lead nowhere lead to the container's own nowhere.
-pub(crate) fn place_own(streams: [OwnedFd; 3]) -> Result<(), StartError> {
+pub(crate) fn place_own(streams: &[OwnedFd; 3]) -> Result<(), StartError> {
     let own = streams.iter().any(is_null).then(own_null).flatten();
-    let [input, output, error] = &streams;
+    let [input, output, error] = streams;
     let of = |stream| match &own {
         Some(own) if is_null(stream) => own,
         _ => stream,

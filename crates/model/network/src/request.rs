@@ -1,7 +1,7 @@
 //! What the container service asks of a sandbox, in domain types.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     ops::RangeInclusive,
 };
@@ -43,6 +43,28 @@ pub struct SandboxRequest {
     pub links: Vec<Link>,
     /// `net.*` sysctls, set once the interfaces stand.
     pub sysctls: BTreeMap<String, String>,
+}
+
+impl SandboxRequest {
+    /// Gives the bindings of exposed ports, and for `-P` an ephemeral one for each exposed port without.
+    #[must_use]
+    pub fn effective_bindings(&self) -> Vec<PortBinding> {
+        let is_exposed = |binding: &&PortBinding| self.exposed.contains(&binding.target);
+        let bindings = self.bindings.iter().filter(is_exposed);
+        let mut bindings: Vec<PortBinding> = bindings.cloned().collect();
+        if self.publish_all {
+            let bound: BTreeSet<ExposedPort> =
+                bindings.iter().map(|binding| binding.target).collect();
+            let unbound = self.exposed.iter().filter(|port| !bound.contains(port));
+            bindings.extend(unbound.map(|target| PortBinding {
+                target: *target,
+                host_address: None,
+                host_ports: None,
+            }));
+        }
+        bindings.sort_by_key(|binding| binding.target);
+        bindings
+    }
 }
 
 /// Which network namespace a container gets.

@@ -463,9 +463,8 @@ fn to_overlay() -> Vec<Rule> {
 /// Docker's way: the host's services are reached, but by no tunnel, and no overlay network is written into.
 fn open_to_host() -> Vec<Rule> {
     let known = within(Field::Protocol, "host_protocols");
-    let tunnels = TUNNELS.map(|port| {
-        dropping("frames of an overlay", [is_protocol(17), is_tunnel(port)])
-    });
+    let tunnels =
+        TUNNELS.map(|port| dropping("frames of an overlay", [is_protocol(17), is_tunnel(port)]));
     let [metadata, metadata6] = to_metadata_service();
     let mut rules = vec![accept_known(), metadata, metadata6];
     rules.extend(tunnels);

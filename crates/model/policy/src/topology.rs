@@ -3,7 +3,10 @@
 //! The network service derives it whole from its records each time; the history of creates and removes leaves no trace
 //! in it. Order does not matter: [`crate::compile`] sorts by bridge name and endpoint id.
 
-use std::net::IpAddr;
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use hakone_base::{
     BridgeName, ContainerId, EndpointId, ExposedPort, IfName, MacAddr, NetworkId, PublishedPort,
@@ -24,6 +27,34 @@ pub struct Topology {
     pub policies: Vec<Policy>,
     /// What the embedded resolver answered containers about other machines.
     pub resolved: Vec<Resolved>,
+}
+
+impl Topology {
+    /// The ends of all links over IPv6, each on its bridge.
+    #[must_use]
+    pub fn linked_ends(&self) -> BTreeSet<(BridgeName, Ipv6Addr)> {
+        let ends = self.bridges.iter().flat_map(|bridge| {
+            let links = bridge.links.iter();
+            let ends = links.flat_map(|link| [link.client, link.server]);
+            ends.map(|end| (bridge.name.clone(), end))
+        });
+        let six = ends.filter_map(|(bridge, end)| match end {
+            IpAddr::V6(end) => Some((bridge, end)),
+            IpAddr::V4(_) => None,
+        });
+        six.collect()
+    }
+
+    /// Reports whether this is the address of a container that is no more: of a network, and nobody's.
+    #[must_use]
+    pub fn has_left(&self, address: IpAddr) -> bool {
+        self.bridges.iter().any(|bridge| {
+            let mut owned = bridge.endpoints.iter().flat_map(|one| &one.addresses);
+            bridge.subnets.iter().any(|subnet| subnet.contains(address))
+                && !bridge.gateways.contains(&address)
+                && !owned.any(|own| *own == address)
+        })
+    }
 }
 
 /// An address that the embedded resolver gave a container for names of another machine.

@@ -146,7 +146,9 @@ pub enum Error {
     #[error("invalid port specification: {0:?}")]
     Port(String),
     /// An image that exposes more ports than `-P` publishes.
-    #[error("the image exposes {0} ports, and -P publishes {1} at most: name those that are wanted with -p")]
+    #[error(
+        "the image exposes {0} ports, and -P publishes {1} at most: name those that are wanted with -p"
+    )]
     TooManyPorts(usize, usize),
     /// A host address of a published port that is none.
     #[error("invalid IP address: {0:?}")]

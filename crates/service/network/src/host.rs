@@ -25,6 +25,7 @@ use crate::{
     Backend, Config, Error, chains,
     replug::Ports,
     resolver::link_local_resolvers,
+    service::lock,
     state::State,
     switched::Looks,
     topology::{self, Given},
@@ -110,22 +111,6 @@ fn flow_quota(configured: Option<u32>) -> FlowQuota {
     }
 }
 
-/// The ends of all links over IPv6, each on its bridge.
-fn linked(topology: &Topology) -> BTreeSet<(BridgeName, Ipv6Addr)> {
-    let ends = topology.bridges.iter().flat_map(|bridge| {
-        let ends = bridge
-            .links
-            .iter()
-            .flat_map(|link| [link.client, link.server]);
-        ends.map(|end| (bridge.name.clone(), end))
-    });
-    let six = ends.filter_map(|(bridge, end)| match end {
-        IpAddr::V6(end) => Some((bridge, end)),
-        IpAddr::V4(_) => None,
-    });
-    six.collect()
-}
-
 /// Refuses what policies come to when it is more than the kernel should hold: the rules that stand go on.
 fn bounded(rules: Ruleset) -> Result<Ruleset, Error> {
     let (groups, elements) = rules.of_policies();
@@ -199,7 +184,7 @@ impl Host {
 
     /// Answers for the two ends of links over IPv6: for IPv4 the bridge does so by itself (`proxy_arp_pvlan`).
     fn proxy(&mut self, topology: &Topology) {
-        let wanted = linked(topology);
+        let wanted = topology.linked_ends();
         let gone = self
             .proxied
             .difference(&wanted)
@@ -485,7 +470,35 @@ impl Host {
         }
     }
 
-    /// Ends the flows of addresses that left their network. One that stays leads nowhere, for its rules are gone.
+    /// Ends the flows of whoever had these addresses before. Looking through all of the kernel's takes milliseconds, so it is done when
+    /// an address is given again, which is seldom, and not whenever a container ends.
+    pub(crate) fn forget_former(
+        &self,
+        state: &std::sync::Mutex<State>,
+        addresses: impl Iterator<Item = IpAddr>,
+    ) {
+        let mut state = lock(state);
+        let former: Vec<_> = addresses.filter(|own| state.left.remove(own)).collect();
+        drop(state);
+        if !former.is_empty() {
+            self.forget_addresses(&former);
+        }
+    }
+
+    /// The same at a start, of containers that ended while no daemon was there.
+    pub(crate) fn forget_unowned(&self, state: &std::sync::Mutex<State>) {
+        if self.firewall.is_none() {
+            return;
+        }
+        let topology = topology::of(&lock(state), &self.given);
+        let unwanted =
+            |ends: &Ends| topology.has_left(ends.source) || topology.has_left(ends.destination);
+        if let Err(error) = hakone_nft::forget_unwanted(unwanted) {
+            tracing::warn!(%error, "flows of containers that are gone not forgotten");
+        }
+    }
+
+    /// Ends the flows of addresses that left their network. One that stays waits for who gets the address next.
     pub(crate) fn forget_addresses(&self, addresses: &[IpAddr]) {
         if self.firewall.is_none() {
             return;

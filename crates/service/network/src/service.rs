@@ -338,6 +338,7 @@ impl Service {
             host.load_relays(&service.state)?;
             links::mend_all(service, &mut host);
             host.leave_other_backend();
+            host.forget_unowned(&service.state);
             host.cut_flows(&service.state, Begun::ByTheseRules);
             drop(host);
             sweep::sweep(service)

@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) policies: BTreeMap<PolicyKey, Stored>,
     /// What the resolver answered containers about other machines that their policies open by name.
     pub(crate) given: BTreeMap<ContainerId, Given>,
+    /// Addresses whose container went: flows that it began may stand still, and are nobody's who comes next.
+    pub(crate) left: BTreeSet<IpAddr>,
     /// Counts the changes that rules or names could depend on.
     pub(crate) generation: u64,
 }

@@ -252,6 +252,7 @@ fn plug(
         driver::attach(attachment, &mut host, netns.as_fd(), &mut inside)?;
     }
     host.load_rules(&service.state)?;
+    host.forget_former(&service.state, endpoint.addresses());
     host.cut_flows(&service.state, Begun::ByTheseRules);
     driver::open_ports(&attachments, &mut host)?;
     drop(host);

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, Weak},
 };
 
-use hakone_base::{ContainerId, EndpointId, ExposedPort};
+use hakone_base::{ContainerId, EndpointId};
 use hakone_netlink::{LinkIndex, Socket, bring_up};
 use hakone_netns::{Netns, write_sysctl};
 use hakone_network_plugin::Ports;
@@ -20,8 +20,7 @@ use super::{
     wire::Wiring,
 };
 use crate::{
-    Config, EndpointReport, EndpointRequest, Error, NetworkMode, PortBinding, SandboxReport,
-    SandboxRequest,
+    Config, EndpointReport, EndpointRequest, Error, NetworkMode, SandboxReport, SandboxRequest,
     policy::refuse_unjudged,
     record::Network,
     remote::{self, Leases},
@@ -109,7 +108,7 @@ pub(crate) fn prepare(service: &Arc<Inner>, request: &SandboxRequest) -> Result<
         }
     };
     refuse_unjudged(service, &request.container)?;
-    let asked = effective(request);
+    let asked = request.effective_bindings();
     let ports = Ports {
         exposed: &request.exposed,
         bindings: &asked,
@@ -219,7 +218,7 @@ fn publish(service: &Inner, request: &SandboxRequest, sandbox: &mut Sandbox) -> 
         addresses: &addresses,
         is_ours: &is_ours,
     };
-    for binding in effective(request) {
+    for binding in request.effective_bindings() {
         for reserved in port::reserve(&binding, &reservation)? {
             sandbox.report.published.push(reserved.port);
             sandbox.held.extend(reserved.socket);
@@ -237,28 +236,6 @@ fn note_ports(service: &Inner, sandbox: &Sandbox) {
             .published
             .clone_from(&sandbox.report.published);
     }
-}
-
-/// Gives the bindings of exposed ports, and for `-P` an ephemeral one for each exposed port without.
-fn effective(request: &SandboxRequest) -> Vec<PortBinding> {
-    let is_exposed = |binding: &&PortBinding| request.exposed.contains(&binding.target);
-    let mut bindings: Vec<PortBinding> = request
-        .bindings
-        .iter()
-        .filter(is_exposed)
-        .cloned()
-        .collect();
-    if request.publish_all {
-        let bound: Vec<ExposedPort> = bindings.iter().map(|binding| binding.target).collect();
-        let unbound = request.exposed.iter().filter(|port| !bound.contains(port));
-        bindings.extend(unbound.map(|target| PortBinding {
-            target: *target,
-            host_address: None,
-            host_ports: None,
-        }));
-    }
-    bindings.sort_by_key(|binding| binding.target);
-    bindings
 }
 
 /// Gives the host addresses of bindings that name none: the network's, the daemon's, or all; of a hardened container the loopback.

@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 
 use super::wire::{attachments, networks_of};
 use crate::{
-    Error, SandboxReport, driver, remote,
+    EndpointReport, Error, SandboxReport, driver, remote,
     service::{Inner, lock},
     state::Stage,
 };
@@ -61,6 +61,10 @@ pub(crate) fn release(
         let mut state = lock(&service.state);
         state.sandboxes.remove(container);
         state.given.remove(container);
+        let addresses = report.endpoints.iter();
+        state
+            .left
+            .extend(addresses.flat_map(EndpointReport::addresses));
     }
     if was_live {
         for endpoint in &report.endpoints {

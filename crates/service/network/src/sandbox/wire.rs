@@ -14,7 +14,7 @@ use super::{
     release::{Published, release},
 };
 use crate::{
-    Error, SandboxReport,
+    EndpointReport, Error, SandboxReport,
     driver::{self, Attachment},
     host::Begun,
     record::Network,
@@ -68,6 +68,8 @@ fn try_wire(service: &Arc<Inner>, wiring: Wiring) -> Result<(), Error> {
     }
     host.load_rules(&service.state)?;
     host.forget_flows(&wiring.report.published);
+    let own = wiring.report.endpoints.iter();
+    host.forget_former(&service.state, own.flat_map(EndpointReport::addresses));
     host.cut_flows(&service.state, Begun::ByTheseRules);
     driver::open_ports(&attachments, &mut host)?;
     drop(host);
