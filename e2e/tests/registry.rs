@@ -408,10 +408,12 @@ esac
         let before = contents(&lab);
         for wait in [5, 20, 40, 80, 120, 200] {
             lab.shell(&format!(
-                "docker pull -q 127.0.0.1:5000/big:1 >/dev/null 2>&1 & sleep 0.{wait:03}"
+                "rm -f over; ((docker pull -q 127.0.0.1:5000/big:1; touch over) >/dev/null 2>&1 &); sleep 0.{wait:03}"
             ));
             lab.stop(Signal::KILL);
             lab.start();
+            // A client that was slow to begin has found the next daemon.
+            eventually("the client ends", || lab.path("over").exists());
             if lab.docker("inspect 127.0.0.1:5000/big:1").code == 0 {
                 // Killed after the end: it must be whole.
                 lab.docker("rmi 127.0.0.1:5000/big:1").ok();
