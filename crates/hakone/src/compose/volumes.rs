@@ -45,6 +45,10 @@ impl Volumes for Joined {
         self.0.is_of_host(name)
     }
 
+    fn is_bounded(&self, name: &str) -> bool {
+        self.0.is_bounded(name)
+    }
+
     fn unmount<'a>(&'a self, name: &'a str, container: &'a ContainerId) -> BoxFuture<'a, ()> {
         Box::pin(self.0.unmount(name, container))
     }

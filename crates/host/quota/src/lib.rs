@@ -8,4 +8,4 @@ mod error;
 mod projects;
 
 pub use error::Error;
-pub use projects::{Projects, VOLUMES, bound, check, lift};
+pub use projects::{Projects, VOLUMES, bound, check, free, lift};

@@ -72,7 +72,7 @@ impl Projects {
     /// When the file system cannot.
     pub fn bound(&self, folders: [&Path; 2], bytes: u64) -> Result<(), Error> {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = free(&Error::open(folders[0])?, *next)?;
+        let number = free(folders[0], *next)?;
         for folder in folders {
             bound(folder, number, bytes)?;
         }
@@ -91,8 +91,12 @@ impl Projects {
     }
 }
 
-/// Gives the first number from `next` that no file has.
-fn free(folder: &File, next: u32) -> Result<u32, Error> {
+/// Gives the first number from `next` that no file of the file system has, whoever gave it: another daemon may keep its data there.
+///
+/// # Errors
+/// When the file system cannot.
+pub fn free(near: &Path, next: u32) -> Result<u32, Error> {
+    let folder = &Error::open(near)?;
     for number in (next..=u32::MAX).take(ATTEMPTS as usize) {
         match project_files(folder.as_fd(), number) {
             Ok(0) | Err(Errno::NOENT) => return Ok(number),

@@ -58,4 +58,17 @@ pub struct Facts {
     pub default_log_driver: String,
     /// The cgroup namespace of containers that name none: the host's with version 1 of cgroups.
     pub default_cgroupns: String,
+    /// What the daemon bounds containers by that ask for nothing: no request may lift that.
+    pub bounds: Bounds,
+}
+
+/// Bounds of one container; `None` is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Processes and threads.
+    pub pids: Option<u64>,
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Bytes of its own files.
+    pub storage: Option<u64>,
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Keys that stay inside the container, or only bound it.
-const FREE: [&str; 36] = [
+const FREE: [&str; 33] = [
     "AutoRemove",
     "BlkioWeight",
     "CapDrop",
@@ -38,24 +38,21 @@ const FREE: [&str; 36] = [
     "Init",
     "KernelMemory",
     "KernelMemoryTCP",
-    "Memory",
     "MemoryReservation",
     "MemorySwap",
     "MemorySwappiness",
     "NanoCpus",
-    "PidsLimit",
     "PortBindings",
     "PublishAllPorts",
     "ReadonlyRootfs",
     "RestartPolicy",
     "ShmSize",
-    "StorageOpt",
     "Tmpfs",
     "Ulimits",
 ];
 
 /// Every key of `HostConfig` that a rule file may lift.
-pub(crate) const KEYS: [&str; 30] = [
+pub(crate) const KEYS: [&str; 33] = [
     "Annotations",
     "BlkioDeviceReadBps",
     "BlkioDeviceReadIOps",
@@ -75,14 +72,17 @@ pub(crate) const KEYS: [&str; 30] = [
     "Isolation",
     "LogConfig",
     "MaskedPaths",
+    "Memory",
     "NetworkMode",
     "OomKillDisable",
     "OomScoreAdj",
     "PidMode",
+    "PidsLimit",
     "Privileged",
     "ReadonlyPaths",
     "Runtime",
     "SecurityOpt",
+    "StorageOpt",
     "Sysctls",
     "UTSMode",
     "UsernsMode",
@@ -163,6 +163,9 @@ fn key(
         "VolumeDriver" => refused(),
         "Runtime" if *value == facts.default_runtime => Ok(()),
         "CapAdd" => capabilities(grant, value),
+        "Memory" => bounded(key, value.as_i64(), facts.bounds.memory),
+        "PidsLimit" => bounded(key, value.as_i64(), facts.bounds.pids),
+        "StorageOpt" => storage(value, facts.bounds.storage),
         "SecurityOpt" => security(value),
         key if FREE.contains(&key) => Ok(()),
         _ => refused(),
@@ -203,6 +206,29 @@ fn network(grant: &Grant, value: &Value, facts: &Facts, depth: usize) -> Result<
         None if text == "host" => Err(Denial::because("HostConfig.NetworkMode", text)),
         None => Ok(()),
     }
+}
+
+/// What the daemon bounds stays bounded: less is well, and without a bound of the daemon's so is everything.
+fn bounded(key: &str, asked: Option<i64>, most: Option<u64>) -> Result<(), Denial> {
+    let Some(most) = most else {
+        return Ok(());
+    };
+    let asked = asked.and_then(|asked| u64::try_from(asked).ok());
+    match asked.is_some_and(|asked| asked <= most) {
+        true => Ok(()),
+        false => Err(Denial::option(format!("HostConfig.{key}"))),
+    }
+}
+
+/// A size of 0 asks for no bound.
+fn storage(value: &Value, most: Option<u64>) -> Result<(), Denial> {
+    let options = value.as_object().into_iter().flatten();
+    for (_, value) in options {
+        let bytes = value.as_str().and_then(hakone_spec::storage_bytes);
+        let bytes = bytes.filter(|bytes| *bytes > 0);
+        bounded("StorageOpt", bytes.map(u64::cast_signed), most)?;
+    }
+    Ok(())
 }
 
 fn capabilities(grant: &Grant, value: &Value) -> Result<(), Denial> {
@@ -323,6 +349,44 @@ mod tests {
             let host = json!({ key: value });
             assert!(verdict(&host).is_err(), "{host}");
         }
+    }
+
+    #[test]
+    fn what_the_daemon_bounds_no_request_lifts() {
+        let bounds = crate::Bounds {
+            pids: Some(4096),
+            memory: Some(1 << 30),
+            storage: Some(10 << 30),
+        };
+        let asks = |host: Value, bounds| {
+            let facts = Facts {
+                bounds,
+                ..Facts::default()
+            };
+            judge(&Grant::role("operator").unwrap(), &host, &facts, 0)
+        };
+        for host in [
+            json!({"PidsLimit": -1}),
+            json!({"PidsLimit": 4097}),
+            json!({"Memory": -1}),
+            json!({"Memory": (1_u64 << 30) + 1}),
+            json!({"Memory": "many"}),
+            json!({"StorageOpt": {"size": "0"}}),
+            json!({"StorageOpt": {"SIZE": "11G"}}),
+            json!({"StorageOpt": {"size": "1G", "Size": "0"}}),
+            json!({"StorageOpt": {"size": 7}}),
+        ] {
+            assert!(asks(host.clone(), bounds).is_err(), "{host}");
+        }
+        for host in [
+            json!({"PidsLimit": 0, "Memory": 0, "StorageOpt": {}}),
+            json!({"PidsLimit": 4096, "Memory": 1 << 30, "StorageOpt": {"size": "10G"}}),
+            json!({"PidsLimit": null, "Memory": null, "StorageOpt": null}),
+        ] {
+            asks(host, bounds).unwrap();
+        }
+        let unbounded = json!({"PidsLimit": -1, "Memory": -1, "StorageOpt": {"size": "0"}});
+        asks(unbounded, crate::Bounds::default()).unwrap();
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod verdict;
 mod volume;
 
 pub use action::{Action, Level};
-pub use facts::{ContainerFacts, Facts, NetworkFacts, VolumeFacts};
+pub use facts::{Bounds, ContainerFacts, Facts, NetworkFacts, VolumeFacts};
 pub use glob::Glob;
 pub use grant::Grant;
 pub use reference::References;

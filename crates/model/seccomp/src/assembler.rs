@@ -3,6 +3,8 @@
 //! Jumps go forward only, so whoever writes backwards knows every target. A conditional jump reaches 255 instructions; a
 //! farther target gets an unconditional one, which reaches all, as a stepping stone.
 
+use std::collections::BTreeMap;
+
 use crate::program::{Instruction, Program};
 
 /// A place in the program, counted from its end.
@@ -13,6 +15,8 @@ pub(crate) struct Place(usize);
 #[derive(Debug, Default)]
 pub(crate) struct Assembler {
     reversed: Vec<Instruction>,
+    /// Where each value was returned last.
+    returns: BTreeMap<u32, Place>,
 }
 
 /// The instructions used (`linux/filter.h`): load a word at `k`, jumps, `and`, return.
@@ -20,6 +24,9 @@ const LOAD: u16 = 0x20;
 const JUMP: u16 = 0x05;
 const RETURN: u16 = 0x06;
 const AND: u16 = 0x54;
+
+/// How far back a return may lie to be taken again: what is written meanwhile still reaches it in one jump.
+const BACK: usize = 200;
 
 /// A comparison of the accumulator with a constant.
 #[derive(Clone, Copy, Debug)]
@@ -45,14 +52,20 @@ impl Assembler {
         self.reversed.len()
     }
 
-    /// Returns a value to the kernel.
+    /// Returns a value to the kernel; where that is done nearby, it is not done again.
     pub(crate) fn give(&mut self, value: u32) -> Place {
-        self.push(Instruction {
+        let last = self.returns.get(&value).copied();
+        if let Some(last) = last.filter(|last| self.reversed.len() - last.0 < BACK) {
+            return last;
+        }
+        let place = self.push(Instruction {
             code: RETURN,
             jt: 0,
             jf: 0,
             k: value,
-        })
+        });
+        self.returns.insert(value, place);
+        place
     }
 
     /// Loads a word of the call's data, then goes on at `next`.

@@ -32,6 +32,9 @@ struct Span {
     outcome: Outcome,
 }
 
+/// Which compiler this is: programs that are kept are known by it, too, so that a better one is not passed by.
+pub const COMPILER: u32 = 2;
+
 /// Compiles rules.
 ///
 /// # Errors

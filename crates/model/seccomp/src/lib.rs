@@ -16,7 +16,7 @@ mod resolve;
 mod socketcall;
 
 pub use call::{Call, X32_BIT, number};
-pub use compile::compile;
+pub use compile::{COMPILER, compile};
 pub use profile::{
     Action, Architecture, Condition, Error, KernelVersion, Operator, Profile, Rule, Selector,
 };

@@ -106,9 +106,10 @@ fn test(words: &[String]) -> Result<Option<Test>, Error> {
     }
 }
 
+/// A request with less than the smallest span is refused; an image with less gets that: each probe costs the host a command.
 fn span(nanos: Option<i64>) -> Option<Duration> {
-    let nanos = u64::try_from(nanos?).ok().filter(|nanos| *nanos > 0)?;
-    Some(Duration::from_nanos(nanos))
+    let nanos = nanos.filter(|nanos| *nanos > 0)?.max(MINIMUM);
+    Some(Duration::from_nanos(nanos.unsigned_abs()))
 }
 
 fn count(retries: Option<i64>) -> Option<u32> {
@@ -146,6 +147,16 @@ mod tests {
             parse(Some(&config(&["NONE"], 0)), Some(&image)).unwrap(),
             None
         );
+    }
+
+    #[test]
+    fn an_image_asks_no_more_often_than_a_request_may() {
+        let image = config(&["CMD", "true"], 1);
+        let parsed = parse(None, Some(&image)).unwrap().unwrap();
+        assert_eq!(parsed.interval.as_millis(), 1);
+        let image = config(&["CMD", "true"], -5);
+        let parsed = parse(None, Some(&image)).unwrap().unwrap();
+        assert_eq!(parsed.interval, DEFAULT);
     }
 
     #[test]

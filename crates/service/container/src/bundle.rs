@@ -64,6 +64,8 @@ pub(crate) struct Plan {
     pub(crate) mappings: Option<Mappings>,
     /// Files of volumes that it sees with its own ids.
     pub(crate) shifted: Vec<PathBuf>,
+    /// Whether the file system bounds what some of its files take, which it must not leave.
+    pub(crate) bounded: bool,
     /// Destinations of volumes that are still empty.
     pub(crate) empty: Vec<String>,
     /// Layers of the images that it shows besides its own, by destination.
@@ -76,7 +78,7 @@ pub(crate) fn write(plan: &Plan, container: &Container, inner: &Inner) -> Result
     write_etc(plan)?;
     give_away(plan)?;
     let runtime = runtime(&plan.spec, container, inner);
-    let program = seccomp::ensure(&plan.spec, &runtime, &inner.config.data_root)?;
+    let program = seccomp::ensure(plan, &runtime, &inner.config.data_root)?;
     let resolved = resolve(plan, container, inner)?;
     let mut document = runtime_spec(&plan.spec, &resolved);
     check_subpaths(&plan.spec, &runtime)?;

@@ -25,6 +25,8 @@ const PREFIX: &str = "OCI runtime exec failed: exec failed: unable to start cont
 const NOT_STARTED: i32 = 126;
 /// Commands remembered for each container; the oldest that ended go first.
 const REMEMBERED: usize = 256;
+/// Commands of one container that may wait to be started; then the oldest of them go, too.
+const WAITING: usize = 1024;
 
 /// A command.
 #[derive(Debug)]
@@ -308,13 +310,23 @@ pub(crate) fn running(container: &Container) -> Vec<String> {
 
 fn remember(container: &Container, exec: Arc<Exec>) {
     let mut execs = hold(&container.execs);
-    if execs.len() >= REMEMBERED {
-        let ended = |exec: &Arc<Exec>| matches!(exec.progress(), Progress::Ended { .. });
-        if let Some(oldest) = execs.iter().position(ended) {
-            execs.remove(oldest);
-        }
+    let progress: Vec<Progress> = execs.iter().map(|exec| exec.progress()).collect();
+    if let Some(place) = forgettable(&progress) {
+        execs.remove(place);
     }
     execs.push(exec);
+}
+
+/// Finds the command that makes room for another one, of which there are many: one that ended, else one that nobody starts.
+fn forgettable(execs: &[Progress]) -> Option<usize> {
+    let find = |wanted: fn(&Progress) -> bool| execs.iter().position(wanted);
+    let waiting = |one: &Progress| *one == Progress::Created;
+    let ended = || find(|one| matches!(one, Progress::Ended { .. }));
+    let many = execs.iter().filter(|one| waiting(one)).count() >= WAITING;
+    match execs.len() >= REMEMBERED {
+        true => ended().or_else(|| find(waiting).filter(|_| many)),
+        false => None,
+    }
 }
 
 fn order(exec: &Exec, start: &wire::ExecStartConfig) -> ExecOrder {
@@ -394,6 +406,22 @@ mod tests {
             },
             progress: Mutex::new(Progress::Created),
         }
+    }
+
+    #[test]
+    fn those_that_nobody_starts_are_not_kept_without_end() {
+        use Progress::{Created, Ended, Running};
+        let running = vec![Running { pid: 7 }; WAITING * 2];
+        assert_eq!(forgettable(&running), None);
+        let few = [Ended { code: 0 }, Created];
+        assert_eq!(forgettable(&few), None);
+        let mut many = vec![Created; WAITING - 1];
+        assert_eq!(forgettable(&many), None);
+        many.insert(0, Running { pid: 7 });
+        many.push(Created);
+        assert_eq!(forgettable(&many), Some(1));
+        many.push(Ended { code: 1 });
+        assert_eq!(forgettable(&many), Some(WAITING + 1));
     }
 
     #[test]

@@ -296,6 +296,9 @@ pub trait Volumes: Send + Sync + 'static {
     /// Reports whether a volume shows a folder of the host, whose owners are the host's.
     fn is_of_host(&self, name: &str) -> bool;
 
+    /// Reports whether the file system bounds what a volume's files take.
+    fn is_bounded(&self, name: &str) -> bool;
+
     /// Ends a mount.
     fn unmount<'a>(&'a self, name: &'a str, container: &'a ContainerId) -> BoxFuture<'a, ()>;
 

@@ -7,12 +7,12 @@ use std::{
 };
 
 use hakone_base::Digest;
-use hakone_seccomp::{KernelVersion, Profile, Resolved, compile};
+use hakone_seccomp::{COMPILER, KernelVersion, Profile, Resolved, compile};
 use hakone_spec::{ContainerSpec, SeccompChoice};
 use hakone_store::{Durability, write_atomic};
 use hakone_supervision::Runtime;
 
-use crate::{Error, facts};
+use crate::{Error, bundle::Plan, facts};
 
 /// Containers that start together want the same file.
 static WRITING: Mutex<()> = Mutex::new(());
@@ -28,10 +28,11 @@ pub(crate) struct Compiled {
 
 /// Makes sure that a container's filter exists; none for an unconfined one. Who answers what a filter asks is our own runtime.
 pub(crate) fn ensure(
-    spec: &ContainerSpec,
+    plan: &Plan,
     runtime: &Runtime,
     data_root: &Path,
 ) -> Result<Option<Compiled>, Error> {
+    let spec = &plan.spec;
     let profile = match &spec.security.seccomp {
         SeccompChoice::Unconfined => return Ok(None),
         SeccompChoice::Default => Profile::default_profile(),
@@ -51,11 +52,11 @@ pub(crate) fn ensure(
         Runtime::Builtin => with_questions(resolved, spec, kernel),
         Runtime::External { .. } => resolved,
     };
-    let resolved = match spec.storage {
-        Some(_) => resolved.with_projects_kept(),
-        None => resolved,
+    let resolved = match plan.bounded {
+        true => resolved.with_projects_kept(),
+        false => resolved,
     };
-    let digest = Digest::of(format!("{resolved:?}").as_bytes());
+    let digest = Digest::of(format!("{COMPILER} {resolved:?}").as_bytes());
     let folder = data_root.join("seccomp");
     let path = folder.join(format!("{}.bpf", digest.hex()));
     let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);

@@ -14,6 +14,7 @@ use hakone_container_record::{Entry, LIST_FILTERS, PRUNE_FILTERS};
 use hakone_control::Link;
 use hakone_engine_api::{Filters, wire};
 use hakone_events::Bus;
+use hakone_spec::Defaults;
 use hakone_supervision::{Request, WindowSize};
 use serde_json::Value;
 
@@ -39,6 +40,12 @@ impl Service {
     pub const LIST_FILTERS: &[&str] = LIST_FILTERS;
     /// The keys that prune filters may have.
     pub const PRUNE_FILTERS: &[&str] = PRUNE_FILTERS;
+
+    /// Gives what containers get that ask for nothing.
+    #[must_use]
+    pub fn defaults(&self) -> &Defaults {
+        &self.0.defaults
+    }
 
     /// Reads all records, takes over running containers, applies restart policies.
     ///

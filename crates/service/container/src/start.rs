@@ -226,6 +226,7 @@ impl Inner {
             etc: None,
             mappings: self.mappings(&record.id, &spec)?,
             shifted: self.shifted(&record, &spec),
+            bounded: self.is_bounded(&record, &spec),
             etc_folder,
             network,
             spec,
@@ -260,6 +261,15 @@ impl Inner {
         let mapped = spec.namespaces.user == UserMode::Remapped;
         let found = record.mounts.iter().filter(|_| mapped).filter(is_its_own);
         found.map(|mount| PathBuf::from(&mount.source)).collect()
+    }
+
+    /// Reports whether the file system bounds what some of its files take: its own, or those of a volume.
+    fn is_bounded(&self, record: &Record, spec: &ContainerSpec) -> bool {
+        let mut volumes = record.mounts.iter().filter_map(|mount| match mount.kind {
+            MountKind::Volume => mount.name.as_deref(),
+            _ => None,
+        });
+        spec.storage.is_some() || volumes.any(|name| self.neighbours.volumes.is_bounded(name))
     }
 
     /// Starts the supervisor while the network is wired, then lets the program go.

@@ -22,7 +22,10 @@ impl Inner {
             };
         }
         record.project = match record.local() {
-            LocalOptions::Folder { size: Some(_), .. } => Some(table.next_project()),
+            LocalOptions::Folder { size: Some(_), .. } => {
+                let found = hakone_quota::free(&self.root, table.next_project());
+                Some(found.map_err(|source| no_quota(&record.name, source))?)
+            }
             _ => None,
         };
         self.make(&record)?;
@@ -55,10 +58,7 @@ impl Inner {
         if let (Some(bytes), Some(project)) = (size, record.project) {
             let files = self.files(&record.name);
             let bounded = hakone_quota::bound(&files, project, bytes);
-            bounded.map_err(|source| Error::Quota {
-                name: record.name.to_string(),
-                source,
-            })?;
+            bounded.map_err(|source| no_quota(&record.name, source))?;
         }
         self.vault(record, |vault| vault.make()).unwrap_or(Ok(()))
     }
@@ -109,5 +109,12 @@ impl Inner {
         let options = &mut entry.record.options;
         options.insert("key-file".to_owned(), key_file.to_owned());
         folder::save(&self.folder(name), &entry.record)
+    }
+}
+
+fn no_quota(name: &VolumeName, source: hakone_quota::Error) -> Error {
+    Error::Quota {
+        name: name.to_string(),
+        source,
     }
 }

@@ -212,6 +212,15 @@ impl Service {
             .is_ok_and(|entry| entry.record.is_of_host())
     }
 
+    /// Reports whether the file system bounds what a volume's files take.
+    #[must_use]
+    pub fn is_bounded(&self, name: &str) -> bool {
+        let table = self.0.table();
+        table
+            .find(name)
+            .is_ok_and(|entry| entry.record.project.is_some())
+    }
+
     /// Makes a volume's files reachable for a start; tells whether it is still empty, which asks for copy-up.
     ///
     /// # Errors

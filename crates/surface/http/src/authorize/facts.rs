@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use hakone_authorize::{ContainerFacts, Denial, Facts, NetworkFacts, References, VolumeFacts};
+use hakone_authorize::{
+    Bounds, ContainerFacts, Denial, Facts, NetworkFacts, References, VolumeFacts,
+};
 use serde_json::Value;
 
 use crate::Services;
@@ -14,7 +16,13 @@ const MOST: usize = 128;
 
 /// Looks everything up; what is not found stays out.
 pub(super) async fn collect(services: &Services, wanted: References) -> Result<Facts, Denial> {
+    let defaults = services.containers.defaults();
     let mut facts = Facts {
+        bounds: Bounds {
+            pids: defaults.pids,
+            memory: defaults.memory,
+            storage: defaults.storage,
+        },
         default_runtime: services.about.default_runtime.clone(),
         default_log_driver: services.about.log_driver.clone(),
         default_cgroupns: match services.about.cgroup_version {
