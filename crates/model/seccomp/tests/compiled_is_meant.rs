@@ -250,7 +250,7 @@ mod tests {
         let others = (0..480).filter(|number| *number != SOCKET);
         let worst = others.map(steps).max().unwrap();
         let length = program.instructions().count();
-        assert!(length < 1000, "{length} instructions");
+        assert!(length < 620, "{length} instructions");
         assert!(worst <= 20, "{worst} steps");
         assert!(steps(SOCKET) <= 60, "{} steps", steps(SOCKET));
     }
